@@ -1,0 +1,3 @@
+//! Native engines, each behind the [`Database`](crate::database::Database) trait.
+
+pub mod sqlite;

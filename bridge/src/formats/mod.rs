@@ -1,0 +1,114 @@
+//! File formats: each a streaming encoder and a streaming decoder. A format knows no engine.
+
+use std::io::{Read, Seek};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use crate::database::{Part, Rows};
+use crate::error::Result;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    ArrowStream,
+    ArrowFile,
+    Parquet,
+    Csv,
+    Jsonl,
+    Json,
+}
+
+impl Format {
+    pub const ALL: &'static [Format] =
+        &[Self::ArrowStream, Self::ArrowFile, Self::Parquet, Self::Csv, Self::Jsonl, Self::Json];
+
+    #[must_use]
+    pub fn from_extension(extension: &str) -> Option<Self> {
+        Some(match extension {
+            "arrow" | "arrows" => Self::ArrowStream,
+            "feather" => Self::ArrowFile,
+            "parquet" => Self::Parquet,
+            "csv" => Self::Csv,
+            "jsonl" => Self::Jsonl,
+            "json" => Self::Json,
+            _ => return None,
+        })
+    }
+
+    /// The extension that listings use.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::ArrowStream => "arrow",
+            Self::ArrowFile => "feather",
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Json => "json",
+        }
+    }
+
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::ArrowStream => "application/vnd.apache.arrow.stream",
+            Self::ArrowFile => "application/vnd.apache.arrow.file",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Csv => "text/csv; header=present",
+            Self::Jsonl => "application/jsonl",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpcCodec {
+    Lz4,
+    Zstd,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EncodeOptions {
+    /// Compression of Arrow IPC buffers; none unless asked.
+    pub ipc_codec: Option<IpcCodec>,
+}
+
+/// Where an encoder puts bytes; an error means that the reader has gone.
+pub type Out<'a> = &'a mut dyn FnMut(Vec<u8>) -> Result<()>;
+
+/// The order-free half of an encoder; runs on several threads at once.
+pub trait PartEncoder: Send + Sync {
+    fn encode(&self, batch: RecordBatch) -> Result<Part>;
+}
+
+/// The ordered half of an encoder.
+pub trait Encoder: Send {
+    fn parts(&self) -> Arc<dyn PartEncoder>;
+    /// What comes before the first row.
+    fn start(&mut self, out: Out<'_>) -> Result<()>;
+    fn write(&mut self, part: Part, out: Out<'_>) -> Result<()>;
+    /// What proves that the file is whole.
+    fn finish(&mut self, out: Out<'_>) -> Result<()>;
+}
+
+/// # Errors
+/// `unsupported` where the format cannot carry the schema.
+pub fn encoder(_format: Format, _schema: &SchemaRef, _options: EncodeOptions) -> Result<Box<dyn Encoder>> {
+    unimplemented!()
+}
+
+/// A whole body, in memory or in a file.
+pub trait Body: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Body for T {}
+
+/// Opens a body. Sniffs: an Arrow file is accepted as a stream and the reverse.
+///
+/// Text formats are parsed to `target` (the relation's schema; its columns in any order, some
+/// may be missing); without a target, types are inferred from the whole body.
+///
+/// # Errors
+/// `malformed-body`, `incomplete-body`, `schema-mismatch`, `value-out-of-range`.
+pub fn decode(_format: Format, _body: Box<dyn Body>, _target: Option<&SchemaRef>) -> Result<Box<dyn Rows>> {
+    unimplemented!()
+}

@@ -1,0 +1,1 @@
+//! `DatabaseFs`: the tree over a database.

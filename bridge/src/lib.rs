@@ -1,0 +1,20 @@
+//! The bridge: paths, shaping, formats and native engines of `fsspec-db-gateway`.
+//!
+//! Floors, bottom up; a module imports only from the floors below it:
+//! [`error`], [`metadata`], [`value`], [`path`] → [`dialect`], [`shape`], [`formats`] →
+//! [`database`] (the trait) → [`engines`] → [`stream`], [`fs`] → `python` (the bindings).
+#![deny(unsafe_code)]
+
+pub mod database;
+pub mod dialect;
+pub mod engines;
+pub mod error;
+pub mod formats;
+pub mod fs;
+pub mod metadata;
+pub mod path;
+#[cfg(feature = "python")]
+mod python;
+pub mod shape;
+pub mod stream;
+pub mod value;

@@ -1,0 +1,1 @@
+//! The Python module `fsspec_db._bridge`.

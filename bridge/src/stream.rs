@@ -1,0 +1,1 @@
+//! Rows on their way out: from a sink to bounded chunks.
