@@ -1,0 +1,220 @@
+"""The compiled floor: paths, formats, engines and streams. Users import `fsspec_db` instead."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, final
+
+type Access = Literal["read", "write", "manage"]
+type WriteMode = Literal["replace", "append", "upsert", "create"]
+
+FORMATS: Mapping[str, str]
+"""Extension to media type, of every data format."""
+CODES: tuple[str, ...]
+"""Every error code the bridge can raise."""
+
+def set_error_factory(
+    factory: Callable[[str, str, str | None, str | None, int | None, str | None], Exception],
+) -> None:
+    """Sets what makes an exception of `(code, detail, path, column, row, sqlstate)`."""
+
+def encode_name(name: str, *, root: bool = False) -> str:
+    """The one path segment of an identifier; `root` if the segment stands at the root."""
+
+def decode_name(segment: str) -> str:
+    """The identifier of a canonical segment; `ValueError` for anything else."""
+
+@final
+class Path:
+    """A parsed path. `str(path)` is its canonical spelling."""
+
+    kind: Literal["root", "schema", "relation", "data", "ddl", "facet", "item", "dependency", "definition"]
+    schema: str | None
+    relation: str | None
+    extension: str | None
+    facet: str | None
+    item: str | None
+    @staticmethod
+    def parse(path: str) -> Path: ...
+    @property
+    def parent(self) -> str: ...
+
+@final
+class SchemaInfo:
+    def __init__(self, name: str, catalog: str | None = None, comment: str | None = None) -> None: ...
+    name: str
+    catalog: str | None
+    comment: str | None
+
+@final
+class RelationInfo:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        row_count: int | None = None,
+        size_bytes: int | None = None,
+        comment: str | None = None,
+    ) -> None: ...
+    name: str
+    kind: str
+    row_count: int | None
+    size_bytes: int | None
+    comment: str | None
+
+@final
+class ColumnInfo:
+    def __init__(
+        self,
+        name: str,
+        data_type: str,
+        nullable: bool,
+        default: str | None,
+        ordinal: int,
+        primary_key: bool = False,
+        comment: str | None = None,
+    ) -> None: ...
+    name: str
+    data_type: str
+    nullable: bool
+    default: str | None
+    ordinal: int
+    primary_key: bool
+    comment: str | None
+
+@final
+class IndexInfo:
+    def __init__(self, name: str, columns: Sequence[str], unique: bool, method: str | None = None) -> None: ...
+    name: str
+    columns: list[str]
+    unique: bool
+    method: str | None
+
+@final
+class ConstraintInfo:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        columns: Sequence[str],
+        references: str | None = None,
+        expr: str | None = None,
+    ) -> None: ...
+    name: str
+    kind: str
+    columns: list[str]
+    references: str | None
+    expr: str | None
+
+@final
+class ChunkStream:
+    """Encoded bytes of one read, produced ahead on Rust threads, at most a few chunks.
+
+    Dropping or closing it stops the query and frees its connection. An error before the first
+    byte and one after it are raised alike, by the call that reaches it.
+    """
+
+    def poll(self, wake: Callable[[], object]) -> bytes | None:
+        """The next chunk (about 1 MiB), or `b""` at the proven end, or `None` if none is ready:
+
+        `wake` is then called once, from another thread, when it pays to poll again. Never blocks.
+        """
+    def next(self) -> bytes | None:
+        """The next chunk, waiting for it without Python's lock; `None` at the proven end."""
+    def read_all(self) -> bytes:
+        """All chunks as one `bytes`, waiting without Python's lock."""
+    def close(self) -> None: ...
+    @property
+    def complete(self) -> bool:
+        """True once the last chunk has been taken: what was taken so far is the whole body."""
+    @property
+    def truncated(self) -> bool:
+        """True if the row limit is known to have cut the result."""
+    @property
+    def rows(self) -> int:
+        """Rows encoded so far."""
+    def __enter__(self) -> ChunkStream: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+@final
+class BatchStream:
+    """Record batches of one read, for anything that takes an Arrow C stream, once."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def close(self) -> None: ...
+
+@final
+class DatabaseFs:
+    """The tree over one database. Every method may be called from any thread."""
+
+    @staticmethod
+    def open(url: str, *, access: Access = "read", threads: int | None = None) -> DatabaseFs:
+        """Opens a native engine by URL (`sqlite:///file.db`). `threads` bounds a scan's parallelism."""
+    @staticmethod
+    def wrap(database: Any, *, access: Access = "write") -> DatabaseFs:
+        """A tree over any object that has the methods of `AbstractDatabase`."""
+    @property
+    def dialect(self) -> str: ...
+    @property
+    def access(self) -> Access: ...
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Extensions that listings show; readable by name are all."""
+    @formats.setter
+    def formats(self, formats: Sequence[str]) -> None: ...
+    def ls(self, path: str) -> list[dict[str, Any]]:
+        """Entries of a directory, or the one entry of a file: `name size type kind …`."""
+    def info(self, path: str) -> dict[str, Any]: ...
+    def read(
+        self,
+        path: str,
+        shape: str = "",
+        *,
+        extension: str | None = None,
+        codec: Literal["zstd", "lz4"] | None = None,
+        timeout: float | None = None,
+    ) -> ChunkStream:
+        """Starts to read any file of the tree and returns at once.
+
+        A malformed path or shape raises here; what the database says raises from the stream.
+        `shape` is the raw query string (`columns=…&where=…`). `extension` overrides the path's format.
+        """
+    def read_batches(self, path: str, shape: str = "", *, timeout: float | None = None) -> BatchStream: ...
+    def query(
+        self,
+        sql: str,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        extension: str = "arrow",
+        codec: Literal["zstd", "lz4"] | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> ChunkStream: ...
+    def query_batches(
+        self,
+        sql: str,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> BatchStream: ...
+    def write(
+        self,
+        path: str,
+        body: bytes | memoryview | str,
+        mode: WriteMode = "replace",
+        *,
+        create: bool = False,
+        extension: str | None = None,
+        timeout: float | None = None,
+    ) -> tuple[int, bool]:
+        """Writes a whole body (bytes, or the name of a file) in one transaction; blocks.
+
+        Returns the rows written and whether the relation was created. A missing relation is
+        created if `create`, else `FileNotFoundError`. A body of zero bytes is `malformed-body`.
+        """
+    def create_schema(self, schema: str) -> None: ...
+    def drop_schema(self, schema: str) -> None: ...
+    def drop_relation(self, schema: str, relation: str) -> None: ...
+    def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None: ...
+    def data_version(self, path: str) -> str | None: ...
+    def ping(self) -> None: ...
+    def close(self) -> None: ...
