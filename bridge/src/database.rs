@@ -13,6 +13,41 @@ use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, Schem
 use crate::shape::Shape;
 use crate::value::Params;
 
+/// What a filesystem lets its callers do; the engine holds to it as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    Read,
+    /// Rows of existing relations.
+    Write,
+    /// Create, drop and rename relations and schemas.
+    Manage,
+}
+
+impl Access {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Manage => "manage",
+        }
+    }
+
+    /// # Errors
+    /// [`Code::InvalidParameter`] for any other word.
+    pub fn by_name(name: &str) -> Result<Self> {
+        match name {
+            "read" => Ok(Self::Read),
+            "write" => Ok(Self::Write),
+            "manage" => Ok(Self::Manage),
+            other => Err(Error::new(
+                Code::InvalidParameter,
+                format!("access is 'read', 'write' or 'manage', not {other:?}"),
+            )),
+        }
+    }
+}
+
 /// Which relation to read, and how much of it. Names are the catalogue's own spelling.
 #[derive(Clone, Debug)]
 pub struct Scan {
