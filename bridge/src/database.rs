@@ -220,7 +220,7 @@ pub trait Database: Send + Sync {
     /// Streams a query into `sink`, in a read-only transaction.
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()>;
     /// Writes rows in one transaction: all of them, or none. Returns how many.
-    fn write(&self, write: &Write, rows: Box<dyn Rows + '_>, cancel: &Cancel) -> Result<u64>;
+    fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64>;
 
     fn create_schema(&self, _schema: &str) -> Result<()> {
         Err(Error::new(Code::Unsupported, "this database cannot create schemas"))
