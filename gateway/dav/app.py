@@ -86,7 +86,7 @@ class DavApp:
             instance = scope.get("raw_path", b"").decode("latin-1")
             fields, body = errors.render(problem, instance, headers.get(b"accept", b""))
             answer = Answer(problem.status, [f for f in fields if f[0] != b"content-length"], iter((body,)))
-        await respond(answer, send)
+        await respond(answer, send, chunks=scope["http_version"] != "1.0")
 
     async def _answer(self, request: Request) -> Answer:
         method = request.method
@@ -149,7 +149,7 @@ class DavApp:
             return Problem("method-not-allowed", f"{request.path} is there already.", fields)
         if method == "MKCOL" and kind == "relation":
             return Problem("mkcol-relation", "A relation needs columns: PUT a data file to create one.")
-        if request.access != "manage":
+        if method in {"DELETE", "MKCOL"} and request.access != "manage":
             return Problem("forbidden", f"{method} needs the access level manage.")
         return Problem("forbidden", f"{method} is not available yet.")
 
