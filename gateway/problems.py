@@ -177,6 +177,12 @@ TABLE: Final[Mapping[str, Kind]] = {
             "Only an empty schema can be dropped.",
         ),
         Kind(
+            "lock-token-mismatch",
+            409,
+            "The lock is not one of this resource",
+            "The header Lock-Token of UNLOCK names a lock that does not exist, has ended, or covers something else.",
+        ),
+        Kind(
             "precondition-failed",
             412,
             "A precondition of the request does not hold",
@@ -260,6 +266,25 @@ TABLE: Final[Mapping[str, Kind]] = {
             504,
             "The statement took too long",
             "The limit is query_timeout, or the timeout that was asked for if it is shorter.",
+        ),
+        Kind(
+            "property-store-full",
+            507,
+            "No room for another property",
+            "What clients attach to resources by PROPPATCH is kept in memory, within a bound. Nothing was changed.",
+        ),
+        Kind(
+            "lock-store-full",
+            507,
+            "No room for another lock",
+            "Locks are kept in memory, within a bound. They end by UNLOCK or by their timeout.",
+        ),
+        Kind(
+            "http-version",
+            505,
+            "The answer needs HTTP/1.1",
+            "A body of unknown length is sent in chunks, which HTTP/1.0 does not have. A proxy in front of the "
+            "gateway must speak HTTP/1.1 to it.",
         ),
         Kind(
             "spool-full",
