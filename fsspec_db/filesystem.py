@@ -164,12 +164,12 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         self, path: str, mode: WriteMode, *, autocommit: bool = True, timeout: float | None = None
     ) -> WriteFile:
         target, plain = self._parse(path), self._unshaped(path)
+        if self.access == "read":
+            raise ReadOnlyError("this filesystem was opened with access 'read'", path=plain)
         if target.kind in ("root", "schema", "relation", "facet"):
             raise DirectoryAsFileError("a directory cannot be written", path=plain)
         if target.kind != "data":
             raise ForbiddenError("what describes a relation cannot be written", path=plain)
-        if self.access == "read":
-            raise ReadOnlyError("this filesystem was opened with access 'read'", path=plain)
         if mode == "create" and self.exists(plain):
             raise AlreadyExistsError("the relation is there already", path=plain)
 
