@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from gateway.problems import render
+from gateway.dav.errors import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

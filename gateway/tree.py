@@ -44,7 +44,13 @@ class Target:
 
     @property
     def is_directory(self) -> bool:
+        """Whether there are entries below."""
         return self.kind in DIRECTORIES
+
+    @property
+    def place(self) -> str:
+        """The path in the served tree, in its one canonical spelling."""
+        return self.prefix + self.path if self.path != "/" else self.prefix or "/"
 
     def database(self) -> tuple[AbstractDatabaseFileSystem, Pool]:
         """The filesystem and its pool.
@@ -118,20 +124,17 @@ class Tree:
             prefix, inner = f"/{segment}", f"/{rest}"
             try:
                 name = decode_name(segment)
-            except ValueError as error:
+            except Exception as error:
                 raise from_backend(error) from error
             if name not in self.filesystems or encode_name(name, root=True) != segment:
                 raise Problem("not-found", f"No database is served as {segment!r}.", members={"path": path})
         fs, pool = self.filesystems[name], self.pools[name]
         if inner == "/":
             return Target("database" if prefix else "root", "/", fs, pool, prefix, None)
-        slash = inner.endswith("/")
         try:
-            parsed = Path.parse(inner[:-1] if slash else inner)
-        except ValueError as error:
+            parsed = Path.parse(inner)
+        except Exception as error:
             raise from_backend(error) from error
-        if slash and parsed.kind not in DIRECTORIES:
-            raise Problem("not-found", "A file has no slash at its end.", members={"path": path})
         extension = parsed.extension if parsed.kind == "data" else None
         return Target(parsed.kind, str(parsed), fs, pool, prefix, extension)
 
@@ -166,7 +169,12 @@ class Tree:
         target = self.resolve(path)
         if target.fs is None or target.pool is None:
             return [
-                {"name": f"/{encode_name(name, root=True)}", "size": None, "type": "directory", "kind": "database"}
+                {
+                    "name": f"/{encode_name(name, root=True)}",
+                    "size": None,
+                    "type": "directory",
+                    "kind": "database",
+                }
                 for name in self.filesystems
             ]
         entries = await target.pool.call(target.fs.ls, target.path)

@@ -69,6 +69,8 @@ class DavApp:
         headers = dict(scope["headers"])
         try:
             path = self._tree.path_of(scope)
+            if path == "*" and scope["method"] == "OPTIONS":
+                path = "/"
             request = Request(
                 scope["method"],
                 path,
@@ -86,7 +88,7 @@ class DavApp:
             instance = scope.get("raw_path", b"").decode("latin-1")
             fields, body = errors.render(problem, instance, headers.get(b"accept", b""))
             answer = Answer(problem.status, [f for f in fields if f[0] != b"content-length"], iter((body,)))
-        await respond(answer, send)
+        await respond(answer, send, chunks=scope["http_version"] != "1.0")
 
     async def _answer(self, request: Request) -> Answer:
         method = request.method
@@ -149,7 +151,7 @@ class DavApp:
             return Problem("method-not-allowed", f"{request.path} is there already.", fields)
         if method == "MKCOL" and kind == "relation":
             return Problem("mkcol-relation", "A relation needs columns: PUT a data file to create one.")
-        if request.access != "manage":
+        if method in {"DELETE", "MKCOL"} and request.access != "manage":
             return Problem("forbidden", f"{method} needs the access level manage.")
         return Problem("forbidden", f"{method} is not available yet.")
 

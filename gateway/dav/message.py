@@ -52,9 +52,14 @@ def document(status: int, pieces: Iterator[bytes], *headers: tuple[bytes, bytes]
     return Answer(status, [(b"content-type", xml.MEDIA_TYPE), *headers], pieces)
 
 
-async def respond(answer: Answer, send: Send) -> None:
-    """Sends an answer, with its length if it is one piece; the loop runs on between pieces."""
+async def respond(answer: Answer, send: Send, *, chunks: bool = True) -> None:
+    """Sends an answer, with its length if it is one piece; the loop runs on between pieces.
+
+    `chunks` says that the client knows bodies without a length, which HTTP/1.0 does not.
+    """
     pieces = answer.pieces or iter(())
+    if not chunks:
+        pieces = iter((b"".join(pieces),))
     piece, following = next(pieces, b""), next(pieces, None)
     headers = [*answer.headers]
     if following is None and answer.status != 204:
