@@ -75,10 +75,10 @@ class Gateway:
         except Abort:
             raise
         except Exception as error:
-            problem = internal(error)
+            fault = internal(error)
             if exchange.started:
-                raise Abort(str(problem)) from error
-            await exchange.refuse(problem)
+                raise Abort(str(fault)) from error
+            await exchange.refuse(fault)
 
     async def _dispatch(self, exchange: Exchange) -> None:
         self._gate.check(exchange)

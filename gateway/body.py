@@ -16,13 +16,14 @@ import pyarrow as pa
 
 from gateway.exchange import ClientGone
 from gateway.problems import Problem
-from gateway.spool import Spool, SpoolDirectory
+from gateway.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from gateway.exchange import Exchange
     from gateway.settings import Settings
+    from gateway.spool import SpoolDirectory
 
 _ALGORITHMS: Final[Mapping[str, Any]] = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 _DIGEST: Final = re.compile(r"\s*([a-z][a-z0-9_*.-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*")
@@ -57,7 +58,9 @@ def declared(headers: Mapping[bytes, bytes], limit: int) -> Declared:
     coding = headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
     if coding != "identity" and coding not in _CODINGS:
         raise Problem(
-            "unsupported-media-type", f"Content-Encoding {coding!r} is not known.", {"accept-encoding": "zstd, gzip"}
+            "unsupported-media-type",
+            f"Content-Encoding {coding!r} is not known.",
+            {"accept-encoding": "zstd, gzip"},
         )
     digests = [
         digest
@@ -91,7 +94,9 @@ async def received(
         body = await asyncio.to_thread(spool.body)
         for name, digest in expected.digests:
             if not hmac.compare_digest(hashes[name].digest(), digest):
-                raise Problem("digest-mismatch", f"The body does not have the {name} digest that came with it.")
+                raise Problem(
+                    "digest-mismatch", f"The body does not have the {name} digest that came with it."
+                )
         if expected.coding is not None:
             inflated = stack.enter_context(Spool(*bounds))
             body = await asyncio.to_thread(_inflate, body, expected.coding, inflated)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from gateway.exchange import ClientGone
 from gateway.problems import from_backend
@@ -38,7 +38,7 @@ class Chunks:
         self._listener: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = self._loop.call_later(_LISTEN_AFTER, self._start_listening)
 
-    def __enter__(self) -> Chunks:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

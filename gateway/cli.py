@@ -7,19 +7,25 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from fsspec_db import AbstractDatabaseFileSystem, DatabaseError, __version__, connect
+from fsspec_db import DatabaseError, __version__, connect
 from gateway import settings as declared
 from gateway.app import Gateway
+from gateway.demo import demo_url, suggestions
 from gateway.server import bind, serve
-from gateway.settings import Settings, SettingsError
+from gateway.settings import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from fsspec_db import AbstractDatabaseFileSystem
+    from gateway.settings import Settings
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line; its options are the settings."""
-    command = argparse.ArgumentParser(prog="fsspec-db", description="A database that you can mount, curl and open.")
+    command = argparse.ArgumentParser(
+        prog="fsspec-db", description="A database that you can mount, curl and open."
+    )
     command.add_argument("--version", action="version", version=f"fsspec-db {__version__}")
     verbs = command.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     verb = verbs.add_parser(
@@ -29,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         epilog=f"Each setting can also be a variable {declared.prefix}NAME or a key of the TOML file.",
     )
-    verb.add_argument("databases", nargs="*", metavar="[NAME=]URL", help="sqlite:///file.db, python:module:callable …")
+    verb.add_argument(
+        "databases", nargs="*", metavar="[NAME=]URL", help="sqlite:///file.db, python:module:callable …"
+    )
     verb.add_argument("--config", metavar="FILE.toml", default=None, help="a file with settings")
     for item in declared.items():
         if item.name == "databases":
@@ -54,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = declared.load(arguments, os.environ, file)
         bound = bind(settings)
         app = Gateway(open_databases(settings), settings)
-    except (SettingsError, DatabaseError) as error:
+    except (SettingsError, DatabaseError, FileNotFoundError) as error:
         print(f"fsspec-db: {error}", file=sys.stderr)
         return 2
-    serve(app, bound)
+    serve(app, bound, None if settings.databases else _suggest(settings))
     return 0
 
 
@@ -69,9 +77,7 @@ def open_databases(settings: Settings) -> dict[str, AbstractDatabaseFileSystem]:
     """
     urls = dict(settings.databases)
     if not urls:
-        from gateway import demo  # noqa: PLC0415  (needs more than a gateway needs)
-
-        urls = {"": demo.url()}
+        urls = {"": demo_url()}
     opened: dict[str, AbstractDatabaseFileSystem] = {}
     try:
         for name, url in urls.items():
@@ -82,6 +88,13 @@ def open_databases(settings: Settings) -> dict[str, AbstractDatabaseFileSystem]:
             fs.close()
         raise
     return opened
+
+
+def _suggest(settings: Settings) -> Callable[[str], None]:
+    def suggest(address: str) -> None:
+        print(suggestions(address, settings.access), file=sys.stderr)
+
+    return suggest
 
 
 def _default(value: Any) -> str:

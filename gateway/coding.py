@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Encoder(Protocol):
     """Makes one coded body out of pieces."""
 
-    def encode(self, piece: bytes) -> bytes:
-        """What is ready to be sent after `piece`; may be nothing yet."""
+    def encode(self, piece: bytes, /) -> bytes:
+        """What is ready to be sent after a piece; may be nothing yet."""
 
     def finish(self) -> bytes:
         """The rest."""
@@ -28,10 +28,12 @@ class Gzip:
     def __init__(self) -> None:
         self._compress = zlib.compressobj(level=4, wbits=31)
 
-    def encode(self, piece: bytes) -> bytes:
+    def encode(self, piece: bytes, /) -> bytes:
+        """What is ready after a piece."""
         return self._compress.compress(piece)
 
     def finish(self) -> bytes:
+        """The end of the member."""
         return self._compress.flush()
 
 
@@ -42,11 +44,13 @@ class Zstd:
         self._sink = _Sink()
         self._stream = pa.CompressedOutputStream(pa.PythonFile(self._sink, mode="w"), "zstd")
 
-    def encode(self, piece: bytes) -> bytes:
+    def encode(self, piece: bytes, /) -> bytes:
+        """What is ready after a piece."""
         self._stream.write(piece)
         return self._sink.drain()
 
     def finish(self) -> bytes:
+        """The end of the frame."""
         self._stream.close()
         return self._sink.drain()
 

@@ -47,8 +47,15 @@ ACCEPTED_TYPES: Final[Mapping[str, frozenset[str]]] = {
         (("csv",), ("text/csv", "application/csv", "text/plain", "application/vnd.ms-excel")),
         (
             ("jsonl",),
-            ("application/jsonl", "application/x-ndjson", "application/ndjson", "application/json-lines")
-            + ("application/x-jsonlines", "application/json", "text/plain"),
+            (
+                "application/jsonl",
+                "application/x-ndjson",
+                "application/ndjson",
+                "application/json-lines",
+                "application/x-jsonlines",
+                "application/json",
+                "text/plain",
+            ),
         ),
         (("json",), ("application/json", "text/json", "text/plain")),
     )
@@ -143,7 +150,9 @@ class Data:
         # What was promised not to exist must not be replaced if it came into being meanwhile.
         mode = "replace" if exists or b"if-none-match" not in exchange.headers else "create"
         async with received(exchange, expected, self.spools, self.settings) as body:
-            write = partial(fs.write, create=fs.access == "manage", timeout=self.settings.write_timeout or None)
+            write = partial(
+                fs.write, create=fs.access == "manage", timeout=self.settings.write_timeout or None
+            )
             rows, created = await pool.write(write, target.path, body, mode)
         self.dav.dates.written(target.place)
         await exchange.answer(201 if created else 204, [(b"rows-written", b"%d" % rows)])
@@ -169,7 +178,9 @@ class Data:
         problem = self.dav.locks.conflict(target.place, exchange.scope["headers"])
         if problem is not None:
             raise problem
-        media_type = exchange.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        media_type = (
+            exchange.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        )
         accepted = ACCEPTED_TYPES[target.extension or ""]
         if media_type not in _UNKNOWING and media_type not in accepted:
             raise Problem(
@@ -204,7 +215,9 @@ class Data:
         except Problem as problem:
             if problem.code != "not-found":
                 raise
-            raise Problem("parent-missing", "The schema does not exist.", members={"path": schema}) from problem
+            raise Problem(
+                "parent-missing", "The schema does not exist.", members={"path": schema}
+            ) from problem
 
 
 def disposition(path: str) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from gateway.problems import TABLE
+from gateway.codes import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.problems import Kind
+    from gateway.codes import Kind
 
 _STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); }
@@ -41,7 +41,8 @@ def problem_page(kind: Kind) -> bytes:
     )
     return page(
         kind.title,
-        f"<h1>{escape(kind.title)}</h1><p class=quiet><code>{escape(kind.code)}</code>, status {kind.status}</p>"
+        f"<h1>{escape(kind.title)}</h1>"
+        f"<p class=quiet><code>{escape(kind.code)}</code>, status {kind.status}</p>"
         f"<p>{escape(kind.explanation)}</p><h2>All codes</h2><p>{others}</p>",
     )
 
@@ -58,7 +59,8 @@ def description_page(document: Mapping[str, Any]) -> bytes:
     return page(
         info["title"],
         f"<h1>{escape(info['title'])}</h1><p class=quiet>version {escape(info['version'])} · "
-        f'<a href="openapi.json">openapi.json</a> · <a href="../">the tree</a></p><p>{escape(info["description"])}</p>'
+        f'<a href="openapi.json">openapi.json</a> · <a href="../">the tree</a></p>'
+        f"<p>{escape(info['description'])}</p>"
         f"{sections}<section><h2>Problems</h2><table>{codes}</table></section>",
     )
 
@@ -70,7 +72,8 @@ def _path(path: str, item: Mapping[str, Any]) -> str:
             continue
         asked = [p for p in operation.get("parameters", ()) if p["in"] == "query"]
         parameters = "".join(
-            f"<br><code>{escape(p['name'])}</code> <span class=quiet>{escape(p.get('description', ''))}</span>"
+            f"<br><code>{escape(p['name'])}</code> "
+            f"<span class=quiet>{escape(p.get('description', ''))}</span>"
             for p in asked
         )
         answers = ", ".join(operation["responses"])

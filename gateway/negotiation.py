@@ -133,7 +133,9 @@ def represent(
 def for_data(extension: str, accept: bytes | None, accept_encoding: bytes | None) -> Representation:
     """The representation of a data file: its extension decides, but for `.arrow` beside the file format."""
     extensions = ("arrow", "feather") if extension == "arrow" else (extension,)
-    if (accept is not None and len(accept) > 1024) or (accept_encoding is not None and len(accept_encoding) > 1024):
+    if (accept is not None and len(accept) > 1024) or (
+        accept_encoding is not None and len(accept_encoding) > 1024
+    ):
         return represent.__wrapped__(extensions, accept, accept_encoding)
     return represent(extensions, accept, accept_encoding)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec_db import FORMATS, __version__
 from gateway import query
+from gateway.codes import TABLE
 from gateway.data import ACCEPTED_TYPES
-from gateway.problems import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,8 +44,8 @@ def document(*, several: bool) -> dict[str, Any]:
             "title": "fsspec-db-gateway",
             "version": __version__,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "A database that you can mount, curl and open with fsspec. Directories and data files "
-            "answer WebDAV's methods as well, which OpenAPI cannot describe.",
+            "description": "A database that you can mount, curl and open with fsspec. Directories and "
+            "data files answer WebDAV's methods as well, which OpenAPI cannot describe.",
         },
         "paths": {
             "/": {"get": _listing("The databases." if several else "The schemas.", [])},
@@ -88,7 +88,9 @@ def document(*, several: bool) -> dict[str, Any]:
                     "type": "object",
                     "required": ["sql"],
                     "additionalProperties": False,
-                    "properties": {key: {**_QUERY[key][0], "description": _QUERY[key][1]} for key in query.KEYS},
+                    "properties": {
+                        key: {**_QUERY[key][0], "description": _QUERY[key][1]} for key in query.KEYS
+                    },
                 },
             }
         },
@@ -96,11 +98,13 @@ def document(*, several: bool) -> dict[str, Any]:
 
 
 def _data(extension: str, names: list[str]) -> dict[str, Any]:
-    accepted = {media_type: {} for media_type in sorted(ACCEPTED_TYPES[extension])}
+    accepted: dict[str, Any] = {media_type: {} for media_type in sorted(ACCEPTED_TYPES[extension])}
     body = {"required": True, "content": {**accepted, "application/octet-stream": {}}}
     rows = {"Rows-Written": {"schema": {"type": "integer"}}}
     broken = (400, 403, 409, 412, 413, 415, 422, 423, 503, 504, 507)
-    mode = _parameter("mode", "query", {"enum": ["append", "upsert"], "default": "append"}, "upsert: by primary key")
+    mode = _parameter(
+        "mode", "query", {"enum": ["append", "upsert"], "default": "append"}, "upsert: by primary key"
+    )
     return {
         "parameters": _names(names),
         "get": {
@@ -122,7 +126,11 @@ def _data(extension: str, names: list[str]) -> dict[str, Any]:
             "parameters": [mode],
             "requestBody": body,
             "responses": {
-                "200": {"description": "The rows were written.", "headers": rows, "content": {"application/json": {}}},
+                "200": {
+                    "description": "The rows were written.",
+                    "headers": rows,
+                    "content": {"application/json": {}},
+                },
                 **_problems(404, *broken),
             },
         },
@@ -130,7 +138,10 @@ def _data(extension: str, names: list[str]) -> dict[str, Any]:
 
 
 def _definition(names: list[str]) -> dict[str, Any]:
-    return {**_plain("The statement that makes the relation.", "application/sql"), "parameters": _names(names)}
+    return {
+        **_plain("The statement that makes the relation.", "application/sql"),
+        "parameters": _names(names),
+    }
 
 
 def _listing(summary: str, names: list[str]) -> dict[str, Any]:
@@ -165,7 +176,10 @@ def _query_responses() -> dict[str, Any]:
 
 
 def _health(summary: str) -> dict[str, Any]:
-    return {"summary": summary, "responses": {**_ok("application/json"), "503": {"description": "It does not."}}}
+    return {
+        "summary": summary,
+        "responses": {**_ok("application/json"), "503": {"description": "It does not."}},
+    }
 
 
 def _plain(summary: str, media_type: str) -> dict[str, Any]:

@@ -68,13 +68,18 @@ class Queries:
         try:
             await pool.data.take()
             try:
-                stream = _start(fs, query, chosen.extension, chosen.codec, limit, self._timeout(query.timeout))
+                stream = _start(
+                    fs, query, chosen.extension, chosen.codec, limit, self._timeout(query.timeout)
+                )
                 await transfer(
                     exchange,
                     stream,
                     [
                         (b"content-type", chosen.media_type.encode()),
-                        (b"content-disposition", b'attachment; filename="query.%s"' % chosen.extension.encode()),
+                        (
+                            b"content-disposition",
+                            b'attachment; filename="query.%s"' % chosen.extension.encode(),
+                        ),
                         (b"accept-ranges", b"none"),
                         (b"vary", b"Accept, Accept-Encoding"),
                         (b"cache-control", b"no-store"),

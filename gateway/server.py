@@ -16,6 +16,7 @@ from gateway.gate import is_loopback
 from gateway.settings import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from gateway.app import Gateway
@@ -66,10 +67,13 @@ class ImpatientProtocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Says when it accepts connections, and ends with status 0 when it is asked to end."""
 
-    def __init__(self, config: uvicorn.Config, app: Gateway, address: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: Gateway, address: str, started: Callable[[str], None] | None
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._address = address
+        self._on_start = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to listen, then says so in one line."""
@@ -77,6 +81,8 @@ class Server(uvicorn.Server):
         if self.started:
             sys.stdout.write(f"serving {self._address}\n")
             sys.stdout.flush()
+            if self._on_start is not None:
+                self._on_start(self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Drains on the first signal and hurries on the second. The signal is not raised again."""
@@ -96,7 +102,11 @@ class OneLine(logging.Filter):
             record.msg, record.args = "response aborted: %s", (str(error),)
             record.exc_info = None
         elif isinstance(error, asyncio.CancelledError):
-            record.msg, record.args, record.exc_info = "response cancelled: the time to finish is over", (), None
+            record.msg, record.args, record.exc_info = (
+                "response cancelled: the time to finish is over",
+                (),
+                None,
+            )
         return True
 
 
@@ -120,12 +130,20 @@ def bind(settings: Settings) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from error
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+        ) from error
     return bound
 
 
-def serve(app: Gateway, bound: socket.socket) -> None:
-    """Serves until the process is asked to end, then lets running transfers finish within `grace`."""
+def serve(app: Gateway, bound: socket.socket, started: Callable[[str], None] | None = None) -> None:
+    """Serves until the process is asked to end, then lets running transfers finish within `grace`.
+
+    Args:
+        app: What to serve.
+        bound: From `bind`.
+        started: Called with the address as soon as connections are accepted.
+    """
     settings = app.settings
     host, port = bound.getsockname()[:2]
     address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
@@ -141,9 +159,10 @@ def serve(app: Gateway, bound: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=settings.max_connections,
+        timeout_keep_alive=30,  # mounted drives come back after pauses
         timeout_graceful_shutdown=max(1, round(settings.grace)),
     )
-    Server(config, app, address).run(sockets=[bound])
+    Server(config, app, address, started).run(sockets=[bound])
 
 
 def log_to_stderr(level: str) -> None:

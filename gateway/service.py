@@ -7,10 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 from gateway import openapi
+from gateway.codes import TABLE
 from gateway.directories import PAGE_HEADERS
 from gateway.explanation import description_page, problem_page
 from gateway.negotiation import choose
-from gateway.problems import TABLE, Problem
+from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange, Headers
@@ -55,7 +56,9 @@ class Service:
             return
         names = list(self.tree.pools)
         found = await asyncio.gather(*(self._answers(name) for name in names))
-        databases = {name or "/": "ready" if good else "unavailable" for name, good in zip(names, found, strict=True)}
+        databases = {
+            name or "/": "ready" if good else "unavailable" for name, good in zip(names, found, strict=True)
+        }
         status = "ready" if all(found) else "unavailable"
         await self._health(exchange, {"status": status, "databases": databases}, 200 if all(found) else 503)
 
@@ -70,17 +73,26 @@ class Service:
         kind = TABLE[code]
         media_type = choose(exchange.headers.get(b"accept"), ["text/html", "application/json", "text/plain"])
         if media_type == "application/json":
-            said = {"code": kind.code, "status": kind.status, "title": kind.title, "explanation": kind.explanation}
+            said = {
+                "code": kind.code,
+                "status": kind.status,
+                "title": kind.title,
+                "explanation": kind.explanation,
+            }
             await self._json(exchange, said)
         elif media_type == "text/plain":
             text = f"{kind.status} {kind.title}\n\n{kind.explanation}\n".encode()
-            await exchange.answer(200, [(b"content-type", b"text/plain; charset=utf-8"), (b"vary", b"Accept")], text)
+            await exchange.answer(
+                200, [(b"content-type", b"text/plain; charset=utf-8"), (b"vary", b"Accept")], text
+            )
         else:
             await exchange.answer(200, [*PAGE_HEADERS, (b"vary", b"Accept")], problem_page(kind))
 
     @staticmethod
     async def _json(exchange: Exchange, document: object) -> None:
-        await exchange.answer(200, [*_JSON, (b"vary", b"Accept")], json.dumps(document, ensure_ascii=False).encode())
+        await exchange.answer(
+            200, [*_JSON, (b"vary", b"Accept")], json.dumps(document, ensure_ascii=False).encode()
+        )
 
     @staticmethod
     async def _health(exchange: Exchange, document: object, status: int = 200) -> None:

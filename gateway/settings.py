@@ -19,8 +19,8 @@ class SettingsError(ValueError):
     """A setting is unknown, or its value does not fit. The message never contains a secret."""
 
 
-def _setting(default: Any, text: str, unit: str) -> Any:
-    return field(default=default, metadata={"help": text, "unit": unit})
+def _about(unit: str, text: str) -> dict[str, str]:
+    return {"unit": unit, "help": text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +34,86 @@ class Settings:
     databases: Mapping[str, str] = field(
         default_factory=dict,
         repr=False,  # URLs carry passwords
-        metadata={"help": "URLs of what is served, by name; one without a name is the tree itself", "unit": "urls"},
+        metadata=_about("urls", "URLs of what is served, by name; one without a name is the tree itself"),
     )
-    host: str = _setting("127.0.0.1", "address to listen on", "text")
-    port: int = _setting(8080, "port to listen on; 0 picks a free one", "number")
-    access: Access = _setting("read", "what clients may do: read, write (rows) or manage (relations)", "access")
-    insecure: bool = _setting(False, "allow to listen beyond loopback although anybody may connect", "flag")
-    allowed_hosts: tuple[str, ...] = _setting((), "names accepted in Host besides the usual; * is all", "list")
-    formats: tuple[str, ...] = _setting(("arrow", "parquet", "csv"), "formats that listings show", "list")
-    threads: int = _setting(0, "threads of one scan; 0 lets the engine choose", "number")
-    pool_size: int = _setting(16, "data transfers at a time, for each database", "number")
-    pool_wait: float = _setting(5.0, "time to wait for a place in the pool before 503", "time")
-    metadata_threads: int = _setting(4, "listings and look-ups at a time, for each database", "number")
-    idle_check: float = _setting(30.0, "ping a database that was not used for so long", "time")
-    read_timeout: float = _setting(3600.0, "time limit of reading a data file; 0 is none", "time")
-    write_timeout: float = _setting(3600.0, "time limit of a write's transaction; 0 is none", "time")
-    query_timeout: float = _setting(60.0, "time limit of a query; 0 is none", "time")
-    query_concurrency: int = _setting(8, "queries at a time, for each database", "number")
-    query_max_rows: int = _setting(0, "rows of a query's result; 0 is no limit", "number")
-    query_max_bytes: int = _setting(0, "encoded bytes of a query's result; 0 is no limit", "size")
-    max_body_bytes: int = _setting(8 << 30, "bytes of a body, as sent and as inflated", "size")
-    spool_memory_bytes: int = _setting(8 << 20, "bytes of a body kept in memory before a file is used", "size")
-    spool_dir: str = _setting("", "directory for bodies; default is the system's temporary directory", "text")
-    header_timeout: float = _setting(10.0, "time for the head of a request to arrive", "time")
-    stall_timeout: float = _setting(120.0, "time without progress before a transfer is given up", "time")
-    max_connections: int = _setting(1000, "connections at a time", "number")
-    grace: float = _setting(30.0, "time for running transfers to finish after SIGTERM", "time")
-    log_level: str = _setting("info", "debug, info, warning or error", "level")
-    access_log: bool = _setting(False, "log every request", "flag")
+    host: str = field(default="127.0.0.1", metadata=_about("text", "address to listen on"))
+    port: int = field(default=8080, metadata=_about("number", "port to listen on; 0 picks a free one"))
+    access: Access = field(
+        default="read",
+        metadata=_about("access", "what clients may do: read, write (rows) or manage (relations)"),
+    )
+    insecure: bool = field(
+        default=False, metadata=_about("flag", "allow to listen beyond loopback although anybody may connect")
+    )
+    allowed_hosts: tuple[str, ...] = field(
+        default=(), metadata=_about("list", "names accepted in Host besides the usual; * is all")
+    )
+    formats: tuple[str, ...] = field(
+        default=("arrow", "parquet", "csv"), metadata=_about("list", "formats that listings show")
+    )
+    threads: int = field(
+        default=0, metadata=_about("number", "threads of one scan; 0 lets the engine choose")
+    )
+    pool_size: int = field(
+        default=16, metadata=_about("number", "data transfers at a time, for each database")
+    )
+    pool_wait: float = field(
+        default=5.0, metadata=_about("time", "time to wait for a place in the pool before 503")
+    )
+    metadata_threads: int = field(
+        default=4, metadata=_about("number", "listings and look-ups at a time, for each database")
+    )
+    idle_check: float = field(
+        default=30.0, metadata=_about("time", "ping a database that was not used for so long")
+    )
+    read_timeout: float = field(
+        default=3600.0, metadata=_about("time", "time limit of reading a data file; 0 is none")
+    )
+    write_timeout: float = field(
+        default=3600.0, metadata=_about("time", "time limit of a write's transaction; 0 is none")
+    )
+    query_timeout: float = field(default=60.0, metadata=_about("time", "time limit of a query; 0 is none"))
+    query_concurrency: int = field(
+        default=8, metadata=_about("number", "queries at a time, for each database")
+    )
+    query_max_rows: int = field(
+        default=0, metadata=_about("number", "rows of a query's result; 0 is no limit")
+    )
+    query_max_bytes: int = field(
+        default=0, metadata=_about("size", "encoded bytes of a query's result; 0 is no limit")
+    )
+    max_body_bytes: int = field(
+        default=8 << 30, metadata=_about("size", "bytes of a body, as sent and as inflated")
+    )
+    spool_memory_bytes: int = field(
+        default=8 << 20, metadata=_about("size", "bytes of a body kept in memory before a file is used")
+    )
+    spool_dir: str = field(
+        default="",
+        metadata=_about("text", "directory for bodies; default is the system's temporary directory"),
+    )
+    header_timeout: float = field(
+        default=10.0, metadata=_about("time", "time for the head of a request to arrive")
+    )
+    stall_timeout: float = field(
+        default=120.0, metadata=_about("time", "time without progress before a transfer is given up")
+    )
+    max_connections: int = field(default=1000, metadata=_about("number", "connections at a time"))
+    grace: float = field(
+        default=30.0, metadata=_about("time", "time for running transfers to finish after SIGTERM")
+    )
+    log_level: str = field(default="info", metadata=_about("level", "debug, info, warning or error"))
+    access_log: bool = field(default=False, metadata=_about("flag", "log every request"))
 
     def __post_init__(self) -> None:
         """Checks what the types cannot say."""
-        for name in ("pool_size", "metadata_threads", "query_concurrency", "max_connections", "max_body_bytes"):
+        for name in (
+            "pool_size",
+            "metadata_threads",
+            "query_concurrency",
+            "max_connections",
+            "max_body_bytes",
+        ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1")
         for item in dataclasses.fields(self):
@@ -108,7 +156,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], file: str | None 
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            values |= {key: parse(key, value) for key, value in tomllib.loads(Path(file).read_text("utf-8")).items()}
+            values |= {
+                key: parse(key, value) for key, value in tomllib.loads(Path(file).read_text("utf-8")).items()
+            }
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
         except tomllib.TOMLDecodeError as error:
@@ -133,7 +183,9 @@ def database_urls(arguments: list[str]) -> dict[str, str]:
         named = re.fullmatch(r"([^=:/?#]+)=(.+)", argument, re.DOTALL)
         name, url = named.groups() if named else ("", argument)
         if name in urls:
-            raise SettingsError(f"two databases are called {name!r}" if name else "give each of several URLs a NAME=")
+            raise SettingsError(
+                f"two databases are called {name!r}" if name else "give each of several URLs a NAME="
+            )
         urls[name] = url
     if "" in urls and len(urls) > 1:
         raise SettingsError("give each of several URLs a NAME=")
@@ -170,7 +222,16 @@ def _time(value: Any) -> float:
 def _flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
     if not isinstance(value, str) or value.lower() not in words:
         raise ValueError
     return words[value.lower()]

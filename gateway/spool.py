@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from gateway.problems import Problem
 
@@ -79,7 +79,9 @@ class Spool:
         hashes: `hashlib` objects to be fed.
     """
 
-    def __init__(self, directory: SpoolDirectory, memory: int, limit: int, hashes: Iterable[Any] = ()) -> None:
+    def __init__(
+        self, directory: SpoolDirectory, memory: int, limit: int, hashes: Iterable[Any] = ()
+    ) -> None:
         self.size = 0
         self._directory = directory
         self._memory = memory
@@ -89,7 +91,7 @@ class Spool:
         self._held = 0
         self._file: Any = None
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

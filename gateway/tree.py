@@ -44,6 +44,7 @@ class Target:
 
     @property
     def is_directory(self) -> bool:
+        """Whether there are entries below."""
         return self.kind in DIRECTORIES
 
     @property
@@ -168,7 +169,12 @@ class Tree:
         target = self.resolve(path)
         if target.fs is None or target.pool is None:
             return [
-                {"name": f"/{encode_name(name, root=True)}", "size": None, "type": "directory", "kind": "database"}
+                {
+                    "name": f"/{encode_name(name, root=True)}",
+                    "size": None,
+                    "type": "directory",
+                    "kind": "database",
+                }
                 for name in self.filesystems
             ]
         entries = await target.pool.call(target.fs.ls, target.path)
