@@ -141,7 +141,8 @@ pub fn decode(format: Format, mut body: Box<dyn Body>, _target: Option<&SchemaRe
     body.rewind().map_err(body_error)?;
     let rows = guard::guarded(|| match format {
         Format::ArrowStream | Format::ArrowFile => ipc::open(body),
-        Format::Parquet | Format::Csv | Format::Jsonl | Format::Json => {
+        Format::Parquet => parquet::open(body),
+        Format::Csv | Format::Jsonl | Format::Json => {
             Err(Error::new(Code::Unsupported, "this format is not read yet"))
         }
     })?;

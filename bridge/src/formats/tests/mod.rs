@@ -8,6 +8,7 @@ use super::{EncodeOptions, Format, decode, encoder};
 use crate::error::Result;
 
 mod ipc;
+mod parquet;
 mod samples;
 mod text;
 
