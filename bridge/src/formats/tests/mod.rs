@@ -11,6 +11,7 @@ mod ipc;
 mod parquet;
 mod samples;
 mod text;
+mod text_in;
 
 /// The whole body of some batches.
 fn body(format: Format, schema: &SchemaRef, batches: &[RecordBatch], options: EncodeOptions) -> Vec<u8> {
