@@ -1,14 +1,14 @@
 """The compiled floor: paths, formats, engines and streams. Users import `fsspec_db` instead."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, TypeAlias, final
 
-type Access = Literal["read", "write", "manage"]
-type WriteMode = Literal["replace", "append", "upsert", "create"]
+_Access: TypeAlias = Literal["read", "write", "manage"]
+_WriteMode: TypeAlias = Literal["replace", "append", "upsert", "create"]
 
-FORMATS: Mapping[str, str]
+FORMATS: Final[Mapping[str, str]]
 """Extension to media type, of every data format."""
-CODES: tuple[str, ...]
+CODES: Final[tuple[str, ...]]
 """Every error code the bridge can raise."""
 
 def set_error_factory(
@@ -82,7 +82,9 @@ class ColumnInfo:
 
 @final
 class IndexInfo:
-    def __init__(self, name: str, columns: Sequence[str], unique: bool, method: str | None = None) -> None: ...
+    def __init__(
+        self, name: str, columns: Sequence[str], unique: bool, method: str | None = None
+    ) -> None: ...
     name: str
     columns: list[str]
     unique: bool
@@ -139,6 +141,8 @@ class BatchStream:
     """Record batches of one read, for anything that takes an Arrow C stream, once."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def error(self) -> BaseException | None:
+        """The exception behind the failure that the C stream could only say as text, or `None`."""
     def close(self) -> None: ...
 
 @final
@@ -146,15 +150,19 @@ class DatabaseFs:
     """The tree over one database. Every method may be called from any thread."""
 
     @staticmethod
-    def open(url: str, *, access: Access = "read", threads: int | None = None) -> DatabaseFs:
+    def open(url: str, *, access: _Access = "read", threads: int | None = None) -> DatabaseFs:
         """Opens a native engine by URL (`sqlite:///file.db`). `threads` bounds a scan's parallelism."""
     @staticmethod
-    def wrap(database: Any, *, access: Access = "write") -> DatabaseFs:
-        """A tree over any object that has the methods of `AbstractDatabase`."""
+    def wrap(database: Any, *, access: _Access = "write") -> DatabaseFs:
+        """A tree over any object that has the methods of `AbstractDatabase`.
+
+        An exception that it raises reaches the caller as that very object. It counts as its `code`
+        if it has one of `CODES`, else as the code of the builtin exception that it is.
+        """
     @property
     def dialect(self) -> str: ...
     @property
-    def access(self) -> Access: ...
+    def access(self) -> _Access: ...
     @property
     def formats(self) -> tuple[str, ...]:
         """Extensions that listings show; readable by name are all."""
@@ -200,7 +208,7 @@ class DatabaseFs:
         self,
         path: str,
         body: bytes | memoryview | str,
-        mode: WriteMode = "replace",
+        mode: _WriteMode = "replace",
         *,
         create: bool = False,
         extension: str | None = None,

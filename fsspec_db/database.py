@@ -1,0 +1,195 @@
+"""The contract of a database written in Python."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+
+from fsspec_db.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo
+
+Access: TypeAlias = Literal["read", "write", "manage"]
+"""`read` rows, `write` rows of relations that exist, `manage`: create, drop and rename them too."""
+
+WriteMode: TypeAlias = Literal["replace", "append", "upsert", "create"]
+"""What a written body does with the rows that are there already."""
+
+InsertMode: TypeAlias = Literal["append", "truncate", "upsert"]
+"""What `insert` does with the rows that are there: keep them, delete them, or update by primary key."""
+
+
+@runtime_checkable
+class ArrowStream(Protocol):
+    """Anything that hands out record batches through the Arrow C stream interface."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+class AbstractDatabase(ABC):
+    """A database, as a filesystem needs it: ten methods, and some that may be overridden.
+
+    Wrap an instance in `AbstractDatabaseFileSystem`: paths, formats, streaming and query
+    parameters are then the bridge's work. Names arrive here as `list_schemas` and
+    `list_relations` spelled them, never as a path spelled them.
+
+    Raise the builtin exceptions: `FileNotFoundError`, `FileExistsError`, `PermissionError`,
+    `NotADirectoryError`, `IsADirectoryError` and `ValueError` keep their meaning on every way
+    out, and the very object that was raised is what the caller of the filesystem catches.
+
+    Methods are called from threads of the bridge, one call at a time, unless `concurrent` is true.
+    """
+
+    concurrent: ClassVar[bool] = False
+    """True if methods may be called from several threads at once."""
+
+    @abstractmethod
+    def dialect(self) -> str:
+        """The SQL that `query` understands: `sqlite`, `postgresql`, `mysql`, `duckdb` or `generic`.
+
+        It decides how the statements of the bridge quote names and mark parameters.
+        """
+
+    @abstractmethod
+    def list_schemas(self) -> list[SchemaInfo]:
+        """All schemas, the directories of the root."""
+
+    @abstractmethod
+    def list_relations(self, schema: str) -> list[RelationInfo]:
+        """The tables and views of a schema. `row_count` only where it is exact.
+
+        Raises:
+            FileNotFoundError: There is no such schema.
+        """
+
+    @abstractmethod
+    def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
+        """The columns of a relation in their order, with types as the database spells them."""
+
+    @abstractmethod
+    def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:
+        """The indexes of a relation."""
+
+    @abstractmethod
+    def list_constraints(self, schema: str, relation: str) -> list[ConstraintInfo]:
+        """The constraints of a relation; `kind` is `pk`, `fk`, `unique` or `check`."""
+
+    @abstractmethod
+    def relation_info(self, schema: str, relation: str) -> RelationInfo:
+        """One relation. An answer under another name counts as not found.
+
+        Raises:
+            FileNotFoundError: There is no such relation.
+        """
+
+    @abstractmethod
+    def view_definition(self, schema: str, view: str) -> str:
+        """The SQL text of a view.
+
+        Raises:
+            FileNotFoundError: There is no such view.
+        """
+
+    @abstractmethod
+    def query(
+        self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> pa.Table | ArrowStream:
+        """Runs one statement that reads.
+
+        The bridge calls it with what the user asked through `query`, and with a `SELECT` of its
+        own, in this database's dialect, to read a relation.
+
+        Args:
+            sql: One statement.
+            params: Values to bind, in order or by name; `None` if there are none. They are
+                `None`, `bool`, `int`, `float`, `str`, `bytes`, `datetime.date`, `time`, `datetime`
+                (in UTC where it has a zone), `decimal.Decimal`, `uuid.UUID`, or lists of these.
+
+        Returns:
+            A table, or anything with `__arrow_c_stream__` (a `pyarrow.RecordBatchReader`, a DuckDB
+            result), which is then read batch by batch. A result without rows keeps its schema.
+        """
+
+    @abstractmethod
+    def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
+        """Writes the rows of a table in one transaction: all of them, or none.
+
+        Args:
+            schema: The schema of the relation.
+            relation: A relation that exists.
+            table: Columns by name, in any order.
+            mode: `append`, or `truncate` to delete the old rows in the same transaction, or
+                `upsert` to update by primary key; raise `NotImplementedError` for what cannot be done.
+
+        Returns:
+            How many rows were written.
+        """
+
+    def insert_stream(
+        self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
+    ) -> int:
+        """Writes record batches as they are decoded, in one transaction: all of them, or none.
+
+        The reader raises where the body turns out to be broken or cut: nothing may be committed
+        before it has ended. By default the batches become one table for `insert`; override this
+        where the table could be larger than memory.
+
+        Returns:
+            How many rows were written.
+        """
+        return self.insert(schema, relation, reader.read_all(), mode)
+
+    def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:  # noqa: ARG002
+        """Creates an empty table with these columns; a field that is not nullable is `NOT NULL`.
+
+        Raises:
+            FileExistsError: The relation is there already.
+        """
+        raise UnsupportedError("this database cannot create relations", path=f"/{schema}/{relation}")
+
+    def drop_relation(self, schema: str, relation: str) -> None:
+        """Drops a table or a view."""
+        raise UnsupportedError("this database cannot drop relations", path=f"/{schema}/{relation}")
+
+    def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:  # noqa: ARG002
+        """Renames a relation; each name is a pair of schema and relation.
+
+        Raises:
+            FileExistsError: The target is there already.
+        """
+        raise UnsupportedError("this database cannot rename relations", path="/".join(("", *source)))
+
+    def create_schema(self, schema: str) -> None:
+        """Creates an empty schema."""
+        raise UnsupportedError("this database cannot create schemas", path=f"/{schema}")
+
+    def drop_schema(self, schema: str) -> None:
+        """Drops a schema without relations."""
+        raise UnsupportedError("this database cannot drop schemas", path=f"/{schema}")
+
+    def definition(self, schema: str, relation: str) -> str | None:  # noqa: ARG002
+        """The DDL of a relation; `None` lets the bridge write it from the metadata."""
+        return None
+
+    def depends_on(self, schema: str, view: str) -> list[tuple[str, str]]:  # noqa: ARG002
+        """What a view reads: pairs of schema and relation."""
+        return []
+
+    def data_version(self, schema: str, relation: str) -> str | None:  # noqa: ARG002
+        """A text that changes whenever the rows may have changed; `None` if that cannot be told.
+
+        One that changes too often costs work, one that changes too late is a lie.
+        """
+        return None
+
+    def ping(self) -> None:
+        """Proves that the database answers, or raises `ConnectionError`."""
+        self.list_schemas()
+
+    def close(self) -> None:  # noqa: B027
+        """Gives connections back. Nothing is called afterwards."""

@@ -1,0 +1,1 @@
+"""The WebDAV front door: every method without a data body, answered natively."""
