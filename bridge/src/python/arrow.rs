@@ -1,23 +1,25 @@
 //! Arrow data between Rust and Python, by the Arrow PyCapsule interface.
-#![allow(unsafe_code)] // A capsule holds a C struct, which only a raw pointer can move out.
+#![allow(unsafe_code)] // Capsules hold C structs, and their callers hold the lock or do not.
 
 use std::sync::Arc;
 
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use arrow_array::{RecordBatch, RecordBatchReader};
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use pyo3::ffi;
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
 use super::errors::attached;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error};
 
 const STREAM: &std::ffi::CStr = c"arrow_array_stream";
 
 /// A capsule that owns `reader` until somebody takes it out.
 pub fn export<'py>(py: Python<'py>, reader: Box<dyn RecordBatchReader + Send>) -> PyResult<Bound<'py, PyCapsule>> {
-    PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), STREAM)
+    let stream = FFI_ArrowArrayStream::new(Box::new(Foreign(Some(reader))));
+    PyCapsule::new_with_value(py, stream, STREAM)
 }
 
 /// Takes the stream out of whatever has `__arrow_c_stream__`.
@@ -65,7 +67,7 @@ impl Batches {
     }
 
     /// The next batch, pulled without Python's lock where the source allows; `None` at the end.
-    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub fn next(&mut self) -> crate::error::Result<Option<RecordBatch>> {
         match self {
             Self::Stream(reader) => Ok(reader.next().transpose()?),
             Self::Reader(reader, _) => {
@@ -94,8 +96,46 @@ pub fn reader_of<'py>(
     py.import("pyarrow")?.getattr("RecordBatchReader")?.call_method1("_import_from_c_capsule", (capsule,))
 }
 
+/// A reader in the hands of foreign code, which may or may not hold Python's lock when it calls:
+/// the reader must not keep it while it waits, for its producer may need it.
+struct Foreign(Option<Box<dyn RecordBatchReader + Send>>);
+
+impl Iterator for Foreign {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.0.as_mut()?;
+        detached(|| reader.next())
+    }
+}
+
+impl RecordBatchReader for Foreign {
+    fn schema(&self) -> SchemaRef {
+        self.0.as_ref().map_or_else(|| Arc::new(Schema::empty()), |reader| reader.schema())
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let reader = self.0.take();
+        detached(|| drop(reader));
+    }
+}
+
 /// Runs `work` without Python's lock, whether or not this thread holds it.
-pub fn detached<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    Python::try_attach(|py| py.detach(work))
-        .unwrap_or_else(|| Err(Error::new(Code::DatabaseUnavailable, "Python is shutting down")))
+///
+/// `Python::attach` counts how often this thread has attached, and would be wrong here: Arrow's
+/// own code releases the lock behind its back before it calls a reader.
+fn detached<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    // SAFETY: may be called at any time.
+    if unsafe { ffi::Py_IsInitialized() } == 0 {
+        return work();
+    }
+    // SAFETY: the interpreter is initialized; any thread may ensure, with or without the lock.
+    let state = unsafe { ffi::PyGILState_Ensure() };
+    // SAFETY: the lock is held since the line above, and the token does not leave this one.
+    let outcome = unsafe { Python::assume_attached() }.detach(work);
+    // SAFETY: `detach` has taken the lock again; `state` comes from this thread's own call.
+    unsafe { ffi::PyGILState_Release(state) };
+    outcome
 }

@@ -10,7 +10,7 @@ use pyo3::PyClass;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::arrow::{Batches, detached, reader_of};
+use super::arrow::{Batches, reader_of};
 use super::errors::attached;
 use super::stream::said;
 use super::turn::Turn;
@@ -338,13 +338,12 @@ impl Iterator for Incoming {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = detached(|| self.rows.next().transpose());
-        next.map_err(|error| {
+        let next = self.rows.next()?;
+        Some(next.map_err(|error| {
             let text = said(&error);
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             text
-        })
-        .transpose()
+        }))
     }
 }
 

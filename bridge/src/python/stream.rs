@@ -155,8 +155,7 @@ impl Iterator for Exported {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // The consumer may hold Python's lock, which the producer may need.
-        match arrow::detached(|| self.stream.next()) {
+        match self.stream.next() {
             Ok(batch) => batch.map(Ok),
             Err(error) => {
                 let text = said(&error);
