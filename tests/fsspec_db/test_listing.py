@@ -173,6 +173,10 @@ def test_a_database_that_does_not_answer_is_no_empty_listing(seed: ModuleType) -
 
 def test_listings_are_not_cached(fs: Any) -> None:
     before = fs.ls("/main", detail=False)
-    fs.tree.drop_relation("main", "empty")
+    fs.bridge.drop_relation("main", "empty")
     assert set(fs.ls("/main", detail=False)) < set(before)
     fs.invalidate_cache()
+
+
+def test_the_tree_is_printed(fs: Any) -> None:
+    assert "users.csv" in fs.tree("/main")
