@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = {"benchmarks", "fsspec_db", "gateway", "tests"}
+OURS = {"benchmarks", "examples", "fsspec_db", "gateway", "tests"}
 PROGRAMS = {"aiohttp", "httptools", "maturin", "mypy", "pytest-timeout", "ruff", "tpchgen-cli", "uvloop"}
 """Used without an import of ours: run as programs, or found by those who need them."""
 
@@ -59,11 +59,11 @@ def test_a_user_gets_what_the_packages_import_and_nothing_else(project: dict[str
 
 
 def test_what_tests_and_benchmarks_import_is_declared(declared: set[str]) -> None:
-    assert imported("tests", "benchmarks", "docs") <= declared
+    assert imported("tests", "benchmarks", "docs", "examples") <= declared
 
 
 def test_nothing_is_declared_that_nobody_uses(declared: set[str]) -> None:
-    used = imported("fsspec_db", "gateway", "tests", "benchmarks", "docs") | PROGRAMS
+    used = imported("fsspec_db", "gateway", "tests", "benchmarks", "docs", "examples") | PROGRAMS
     assert declared <= used
 
 
