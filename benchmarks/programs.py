@@ -30,9 +30,8 @@ class Server:
 @contextmanager
 def gateway(database: Path, access: str = "read") -> Iterator[Server]:
     """The gateway over a SQLite file."""
-    program = "from gateway.cli import main; main()"
     arguments = ["serve", f"sqlite:///{database}", "--port", "0", "--access", access]
-    with _serving([sys.executable, "-c", program, *arguments]) as server:
+    with _serving([sys.executable, "-m", "gateway.cli", *arguments]) as server:
         yield server
 
 

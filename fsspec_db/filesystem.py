@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fsspec.callbacks import DEFAULT_CALLBACK
 
@@ -19,15 +19,15 @@ from fsspec_db.errors import (
     ReadOnlyError,
     UnsupportedError,
 )
-from fsspec_db.file import TextFile, WriteFile, binary_mode
 from fsspec_db.reading import ReadableFileSystem
 from fsspec_db.spool import Spool
+from fsspec_db.write_file import TextFile, WriteFile, binary_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fsspec_db.database import AbstractDatabase, Access, WriteMode
-    from fsspec_db.file import ReadFile
+    from fsspec_db.read_file import ReadFile
 
     Codec = Literal["zstd", "lz4"]
     Params = Sequence[Any] | Mapping[str, Any]
@@ -81,8 +81,16 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         super().__init__(lambda: DatabaseFs.wrap(db, access=access), formats, **storage_options)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} over {type(self.db).__name__}, access {self._tree.access}>"
+        return f"<{type(self).__name__} over {type(self.db).__name__}, access {self._bridge.access}>"
 
+    @overload
+    def open(self, path: str, mode: Literal["rb"] = "rb", **kwargs: Any) -> ReadFile: ...
+    @overload
+    def open(self, path: str, mode: Literal["wb", "ab", "xb"], **kwargs: Any) -> WriteFile: ...
+    @overload
+    def open(self, path: str, mode: Literal["r", "w", "a", "x"], **kwargs: Any) -> TextFile: ...
+    @overload
+    def open(self, path: str, mode: str, **kwargs: Any) -> ReadFile | WriteFile | TextFile: ...
     def open(
         self,
         path: str,
@@ -156,20 +164,20 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         Returns:
             The rows written, and whether the relation was created.
         """
-        tree = self.tree
-        create = tree.access == "manage" if create is None else create
-        return tree.write(path, body, mode, create=create, extension=extension, timeout=timeout)
+        bridge = self.bridge
+        create = bridge.access == "manage" if create is None else create
+        return bridge.write(path, body, mode, create=create, extension=extension, timeout=timeout)
 
     def _write_file(
         self, path: str, mode: WriteMode, *, autocommit: bool = True, timeout: float | None = None
     ) -> WriteFile:
         target, plain = self._parse(path), self._unshaped(path)
+        if self.access == "read":
+            raise ReadOnlyError("this filesystem was opened with access 'read'", path=plain)
         if target.kind in ("root", "schema", "relation", "facet"):
             raise DirectoryAsFileError("a directory cannot be written", path=plain)
         if target.kind != "data":
             raise ForbiddenError("what describes a relation cannot be written", path=plain)
-        if self.access == "read":
-            raise ReadOnlyError("this filesystem was opened with access 'read'", path=plain)
         if mode == "create" and self.exists(plain):
             raise AlreadyExistsError("the relation is there already", path=plain)
 
@@ -209,7 +217,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
 
     def put_file(
         self,
-        lpath: str,
+        lpath: str | os.PathLike[str],
         rpath: str,
         callback: Any = DEFAULT_CALLBACK,
         mode: str = "overwrite",
@@ -245,7 +253,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
             raise AlreadyExistsError("it is there already", path=plain)
         if target.kind != "schema" or target.schema is None:
             raise ForbiddenError("a relation is created by writing one of its files", path=plain)
-        self.tree.create_schema(target.schema)
+        self.bridge.create_schema(target.schema)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002
         """As `mkdir`; a directory that is there is fine if `exist_ok`."""
@@ -256,7 +264,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         """Drops a schema without relations."""
         target, plain = self._parse(path), self._unshaped(path)
         if target.kind == "schema" and target.schema is not None:
-            self.tree.drop_schema(target.schema)
+            self.bridge.drop_schema(target.schema)
         elif target.kind == "relation":
             raise NotEmptyError("a relation is dropped by rm(path, recursive=True)", path=plain)
         elif target.kind in ("root", "facet"):
@@ -286,7 +294,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
                 raise DirectoryAsFileError("a relation is dropped by rm(path, recursive=True)", path=one)
         for one, target in reversed(targets):
             if target.relation is not None and target.schema is not None:
-                self.tree.drop_relation(target.schema, target.relation)
+                self.bridge.drop_relation(target.schema, target.relation)
             else:
                 self.rmdir(one)
 
@@ -310,7 +318,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         if new is None or new[0] is None:
             raise ForbiddenError("a relation's directory is its only new name", path=self._unshaped(path2))
         if new != source:
-            self.tree.rename_relation(source, (new[0], new[1]))
+            self.bridge.rename_relation(source, (new[0], new[1]))
 
     def cp_file(self, path1: str, path2: str, timeout: float | None = None, **_: Any) -> None:
         """Writes the rows of one relation to another, in one transaction; formats do not matter.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-BATCH_ROWS = 65_536  # the best of 1,024 to 1,048,576
+BATCH_ROWS = 8_192  # the best of 1,024, 8,192, 65,536, 262,144 and 1,048,576
 
 
 class Pieces:
