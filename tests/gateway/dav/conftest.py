@@ -57,7 +57,8 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a database of 1,000 relations."""
     folder = tmp_path_factory.mktemp("many")
     with closing(sqlite3.connect(folder / "test.db")) as connection:
-        connection.executescript("".join(f"CREATE TABLE t{i} (id INTEGER);" for i in range(1000)))
+        tables = "".join(f"CREATE TABLE t{i} (id INTEGER);" for i in range(1000))
+        connection.executescript(f"BEGIN; {tables} COMMIT")
     with (
         serving(folder / "server.log", f"sqlite:///{folder}/test.db") as server,
         httpx.Client(base_url=server.url) as client,

@@ -57,12 +57,12 @@ def test_webdav4_lists_and_describes(writable: Server, odd_names: list[str]) -> 
     client = Client(writable.url)
     listed = client.ls("main", detail=False)
     assert len(listed) == 4 * (1 + len(odd_names))
-    assert client.isdir("main/users")
+    assert client.info("main/users")["type"] == "directory"
     assert client.isfile("main/users.csv")
     assert client.exists("main/a%2Fb.csv")
     assert not client.exists("main/nobody.csv")
     assert client.content_length("main/users.csv") is None
-    assert client.modified("main/users/") is not None
+    assert client.modified("main/users.csv") is not None
     with pytest.raises(ResourceNotFound):
         client.info("main/nobody.csv")
 

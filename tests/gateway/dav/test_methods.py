@@ -106,6 +106,11 @@ class TestPropfind:
         answer = dav.request("PROPFIND", "/", headers=headers)
         assert precondition(answer) == (403, "propfind-finite-depth", [])
 
+    @pytest.mark.parametrize("headers", [{}, {"Depth": "infinity"}, {"Depth": "1"}])
+    def test_a_file_has_no_depth(self, dav: httpx.Client, headers: dict[str, str]) -> None:
+        answer = dav.request("PROPFIND", "/main/users.csv", headers=headers)
+        assert responses(answer).keys() == {"/main/users.csv"}
+
     def test_what_does_not_exist_is_not_found(self, dav: httpx.Client) -> None:
         for path in ("/main/nobody.csv", "/main/nobody/", "/nothing/", "/main/users/columns/none"):
             assert dav.request("PROPFIND", path, headers={"Depth": "0"}).status_code == 404, path
