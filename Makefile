@@ -60,7 +60,7 @@ build: $(VENV)/run ## Build the wheel and the source distribution into dist/
 
 .PHONY: docs
 docs: $(VENV)/bridge-dev ## Write the tables of docs/ anew from the code they describe
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 .PHONY: lock
 lock: pyproject.toml ## Resolve the Python dependencies anew into locks/

@@ -1,6 +1,6 @@
 """Writes the tables of the documentation that are declared in the code.
 
-python docs/generate.py [--check]
+python -m docs.generate [--check]
 
 With `--check` nothing is written, and a table that is not what the code says makes it fail.
 """
