@@ -39,7 +39,7 @@ check: $(VENV)/bridge-dev ## Lint, formatting, types, and the stub against the b
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/stubtest fsspec_db._bridge
+	$(BIN)/stubtest --mypy-config-file pyproject.toml fsspec_db._bridge
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
