@@ -2,7 +2,8 @@
 //!
 //! Floors, bottom up; a module imports only from the floors below it:
 //! [`error`], [`metadata`], [`value`], [`path`] → [`dialect`], [`shape`], [`formats`] →
-//! [`database`] (the trait) → [`engines`] → [`stream`], [`fs`] → `python` (the bindings).
+//! [`database`] (the trait) → [`engines`] (opened by [`url`]) → [`stream`], [`fs`] → `python` (the
+//! bindings, and the way back to databases written in Python).
 #![deny(unsafe_code)]
 
 pub mod database;
@@ -17,4 +18,5 @@ pub mod path;
 mod python;
 pub mod shape;
 pub mod stream;
+pub mod url;
 pub mod value;

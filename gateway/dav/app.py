@@ -12,6 +12,7 @@ from gateway.dav.multistatus import Multistatus
 from gateway.dav.options import allow, options
 from gateway.dav.properties import DeadProperties
 from gateway.problems import Problem, from_backend
+from gateway.tree import DIRECTORIES
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -107,7 +108,7 @@ class DavApp:
         raise await self._refusal(request)
 
     async def _propfind(self, request: Request) -> Answer:
-        depth = propfind.depth(request.headers)
+        depth = propfind.depth(request.headers, directory=request.kind in DIRECTORIES)
         asked = propfind.asked(await request.body())
         entry = await self._tree.info(request.path)
         entries = [entry]

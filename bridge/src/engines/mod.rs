@@ -1,3 +1,20 @@
 //! Native engines, each behind the [`Database`](crate::database::Database) trait.
 
 pub mod sqlite;
+
+use std::sync::Arc;
+
+use crate::database::{Access, Database};
+use crate::error::{Code, Error, Result};
+use crate::url::Url;
+
+/// Opens the engine of an address's scheme. `threads` bounds the parallelism of a scan.
+///
+/// # Errors
+/// `invalid-parameter` for a scheme without an engine, and whatever the engine says.
+pub fn open(url: Url, _access: Access, _threads: Option<usize>) -> Result<Arc<dyn Database>> {
+    Err(Error::new(
+        Code::InvalidParameter,
+        format!("there is no native engine for {}://", url.scheme),
+    ))
+}
