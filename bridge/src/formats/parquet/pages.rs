@@ -13,6 +13,9 @@ use crate::formats::body_error;
 
 /// What one page may unpack to. Writers aim at one MiB; a page holds at least one value.
 const MAX_PAGE: i64 = 1 << 27;
+/// A short page may unpack to less: some MiB, or this many times its size.
+const MIN_PAGE: i64 = 1 << 24;
+const MAX_RATIO: i64 = 1_024;
 /// Structs inside a page header are two deep.
 const MAX_DEPTH: u8 = 8;
 
@@ -33,8 +36,9 @@ pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<()>
         let mut header = Header::new(source, position)?;
         header.structure(0)?;
         let (unpacked, packed) = (header.unpacked, header.packed);
-        if unpacked > MAX_PAGE {
-            let detail = format!("a Parquet page of {unpacked} bytes; at most {MAX_PAGE} are read");
+        let limit = packed.max(0).saturating_mul(MAX_RATIO).clamp(MIN_PAGE, MAX_PAGE);
+        if unpacked > limit {
+            let detail = format!("a Parquet page of {unpacked} bytes where {limit} are read");
             return Err(Error::new(Code::BodyTooLarge, detail));
         }
         position = position

@@ -2,7 +2,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow_array::types::Int8Type;
-use arrow_array::{Array, DictionaryArray, RecordBatch, cast::AsArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, BooleanArray, DictionaryArray, Int64Array, NullArray, RecordBatch, StringArray};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::StreamWriter;
 use arrow_select::concat::concat_batches;
@@ -10,7 +11,7 @@ use arrow_select::concat::concat_batches;
 use super::samples::{batch, exotic, scalars, variants};
 use super::{body, rows};
 use crate::error::Code;
-use crate::formats::{EncodeOptions, Format, IpcCodec};
+use crate::formats::{EncodeOptions, Format, IpcCodec, decode};
 
 const FORMS: [Format; 2] = [Format::ArrowStream, Format::ArrowFile];
 const CODECS: [Option<IpcCodec>; 3] = [None, Some(IpcCodec::Zstd), Some(IpcCodec::Lz4)];
@@ -134,4 +135,30 @@ fn bytes_after_the_end_are_malformed() {
     bytes.push(0);
     let error = rows(Format::ArrowStream, &bytes, None).unwrap_err();
     assert_eq!(error.code(), Code::MalformedBody);
+}
+
+#[test]
+fn a_batch_of_a_whole_table_is_read_in_parts() {
+    const ROWS: i64 = 700_000;
+    let words: DictionaryArray<Int8Type> = (0..ROWS).map(|i| (i % 11 != 0).then(|| ["a", "b"][i as usize % 2])).collect();
+    let table = batch(vec![
+        ("id", Arc::new(Int64Array::from_iter((0..ROWS).map(|i| (i % 3 != 0).then_some(i)))) as _),
+        ("flag", Arc::new(BooleanArray::from_iter((0..ROWS).map(|i| (i % 5 != 0).then_some(i % 2 == 0)))) as _),
+        ("text", Arc::new(StringArray::from_iter((0..ROWS).map(|i| (i % 7 != 0).then(|| format!("row {i}"))))) as _),
+        ("none", Arc::new(NullArray::new(ROWS as usize)) as _),
+        ("word", Arc::new(words) as _),
+    ]);
+    for format in FORMS {
+        let slice = table.slice(5, ROWS as usize - 5);
+        let bytes = body(format, &table.schema(), &[slice.clone(), table.slice(0, 3)], EncodeOptions::default());
+        let decoded: Vec<_> =
+            decode(format, Box::new(Cursor::new(bytes.clone())), None).unwrap().map(Result::unwrap).collect();
+        assert!(decoded.len() > 10 && decoded.iter().all(|batch| batch.num_rows() <= 65_536 + 64));
+        equal(&concat_batches(&table.schema(), [&slice, &table.slice(0, 3)]).unwrap(), &concat_batches(&decoded[0].schema(), &decoded).unwrap());
+        for tenth in 1..10 {
+            let cut = &bytes[..bytes.len() * tenth / 10];
+            let error = rows(format, cut, None).expect_err("a part must not decode");
+            assert_eq!(error.code(), Code::IncompleteBody);
+        }
+    }
 }
