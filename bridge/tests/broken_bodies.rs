@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
+#[allow(dead_code)] // What only the unit tests use.
 #[path = "../src/formats/tests/samples.rs"]
 mod samples;
 
@@ -160,7 +161,8 @@ fn broken_bodies_are_refused_within_bounds() {
     for (format, batch, codec) in cases {
         let whole = body(format, batch, codec);
         let target = batch.schema();
-        let config = Config { cases: 1_500, failure_persistence: None, ..Config::default() };
+        let default = Config::default();
+        let config = Config { cases: 6 * default.cases, failure_persistence: None, ..default };
         let outcome = TestRunner::new(config).run(&prop::collection::vec(damage(), 1..4), |damages| {
             let mut bytes = whole.clone();
             for damage in &damages {
