@@ -13,7 +13,9 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
 VENV := .venv
 BIN := $(VENV)/bin
-MATURIN := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Compiles the bridge into fsspec_db/ and installs the checkout, with nothing but what is locked.
+DEVELOP := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation --editable .
 RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find bridge -name '*.rs' -o -name Cargo.toml)
 
 # Passed on: make run ARGS='--access write', make test ARGS='-k names', make bench ARGS='get put'.
@@ -54,7 +56,7 @@ bench: $(VENV)/bridge-release $(VENV)/bench ## Measure side by side with peers (
 .PHONY: build
 build: $(VENV)/run ## Build the wheel and the source distribution into dist/
 	rm -rf dist
-	$(MATURIN) build --release --locked --sdist --out dist
+	$(BIN)/maturin build --release --locked --sdist --out dist
 
 .PHONY: docs
 docs: $(VENV)/bridge-dev ## Write the tables of docs/ anew from the code they describe
@@ -82,25 +84,27 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run: locks/run.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(PIP) install --require-hashes -r $<
 	@touch $@
 
 $(VENV)/dev: locks/dev.txt $(VENV)/run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(PIP) install --require-hashes -r $<
 	@touch $@
 
 $(VENV)/bench: locks/bench.txt $(VENV)/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(PIP) install --require-hashes -r $<
 	@touch $@
 
 # The compiled module. Both profiles install the same file, so each takes the other's stamp away.
 
 $(VENV)/bridge-dev: $(RUST) $(VENV)/dev
 	@rm -f $(VENV)/bridge-release
-	$(MATURIN) develop --locked --quiet
+	@echo "Compiling the bridge: some minutes the first time, seconds after that"
+	$(DEVELOP) --config-settings build-args="--locked --profile dev"
 	@touch $@
 
 $(VENV)/bridge-release: $(RUST) $(VENV)/run
 	@rm -f $(VENV)/bridge-dev
-	$(MATURIN) develop --locked --quiet --release
+	@echo "Compiling the bridge: some minutes the first time, seconds after that"
+	$(DEVELOP) --config-settings build-args="--locked --profile release"
 	@touch $@

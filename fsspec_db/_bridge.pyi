@@ -82,7 +82,9 @@ class ColumnInfo:
 
 @final
 class IndexInfo:
-    def __init__(self, name: str, columns: Sequence[str], unique: bool, method: str | None = None) -> None: ...
+    def __init__(
+        self, name: str, columns: Sequence[str], unique: bool, method: str | None = None
+    ) -> None: ...
     name: str
     columns: list[str]
     unique: bool
@@ -152,7 +154,11 @@ class DatabaseFs:
         """Opens a native engine by URL (`sqlite:///file.db`). `threads` bounds a scan's parallelism."""
     @staticmethod
     def wrap(database: Any, *, access: _Access = "write") -> DatabaseFs:
-        """A tree over any object that has the methods of `AbstractDatabase`."""
+        """A tree over any object that has the methods of `AbstractDatabase`.
+
+        An exception that it raises reaches the caller as that very object. It counts as its `code`
+        if it has one of `CODES`, else as the code of the builtin exception that it is.
+        """
     @property
     def dialect(self) -> str: ...
     @property

@@ -144,7 +144,7 @@ class AbstractDatabase(ABC):
         """
         return self.insert(schema, relation, reader.read_all(), mode)
 
-    def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
+    def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:  # noqa: ARG002
         """Creates an empty table with these columns; a field that is not nullable is `NOT NULL`.
 
         Raises:
@@ -156,7 +156,7 @@ class AbstractDatabase(ABC):
         """Drops a table or a view."""
         raise UnsupportedError("this database cannot drop relations", path=f"/{schema}/{relation}")
 
-    def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+    def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:  # noqa: ARG002
         """Renames a relation; each name is a pair of schema and relation.
 
         Raises:

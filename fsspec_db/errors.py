@@ -208,34 +208,36 @@ class InternalError(DatabaseError, RuntimeError):
     code = "internal"
 
 
-ERRORS: Mapping[str, type[DatabaseError]] = MappingProxyType({
-    error.code: error
-    for error in (
-        InvalidPathError,
-        NotFoundError,
-        AlreadyExistsError,
-        FileAsDirectoryError,
-        DirectoryAsFileError,
-        ReadOnlyError,
-        ForbiddenError,
-        InvalidPredicateError,
-        InvalidParameterError,
-        InvalidQueryError,
-        MalformedBodyError,
-        IncompleteBodyError,
-        SchemaMismatchError,
-        ValueOutOfRangeError,
-        ConstraintViolationError,
-        NotEmptyError,
-        UnsupportedError,
-        DatabaseUnavailableError,
-        QueryTimeoutError,
-        BodyTooLargeError,
-        SpoolFullError,
-        OperationCancelledError,
-        InternalError,
-    )
-})
+ERRORS: Mapping[str, type[DatabaseError]] = MappingProxyType(
+    {
+        error.code: error
+        for error in (
+            InvalidPathError,
+            NotFoundError,
+            AlreadyExistsError,
+            FileAsDirectoryError,
+            DirectoryAsFileError,
+            ReadOnlyError,
+            ForbiddenError,
+            InvalidPredicateError,
+            InvalidParameterError,
+            InvalidQueryError,
+            MalformedBodyError,
+            IncompleteBodyError,
+            SchemaMismatchError,
+            ValueOutOfRangeError,
+            ConstraintViolationError,
+            NotEmptyError,
+            UnsupportedError,
+            DatabaseUnavailableError,
+            QueryTimeoutError,
+            BodyTooLargeError,
+            SpoolFullError,
+            OperationCancelledError,
+            InternalError,
+        )
+    }
+)
 """The class of every code."""
 
 _BUILTIN: tuple[tuple[type[Exception], str], ...] = (
@@ -247,6 +249,7 @@ _BUILTIN: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionError, "database-unavailable"),
     (TimeoutError, "query-timeout"),
     (NotImplementedError, "unsupported"),
+    (ValueError, "invalid-parameter"),
 )
 
 

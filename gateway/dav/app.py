@@ -1,29 +1,41 @@
 """Dispatches the protocol methods of WebDAV."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from gateway.dav import errors, locking, propfind, proppatch
+from gateway.dav.dates import Dates
 from gateway.dav.locks import Locks
+from gateway.dav.message import Answer, Request, document, respond
+from gateway.dav.multistatus import Multistatus
+from gateway.dav.options import allow, options
+from gateway.dav.properties import DeadProperties
+from gateway.problems import Problem, from_backend
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-METHODS = frozenset(
+METHODS: Final = frozenset(
     {"OPTIONS", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "MKCOL", "COPY", "MOVE", "DELETE"}
 )
+
+_CHANGING: Final = METHODS - {"OPTIONS", "PROPFIND"}
+_COLLECTIONS: Final = frozenset({"schema", "relation"})
 
 
 class Tree(Protocol):
     """What WebDAV asks of the served tree (`gateway.tree.Tree` fits).
 
     Paths are URL paths after one percent-decoding, with or without a trailing slash; names in
-    entries are such paths too. Errors are `fsspec_db.DatabaseError` or `gateway.problems.Problem`.
+    entries are such paths too. Errors are `gateway.problems.Problem`.
     """
 
-    def path_of(self, scope: "Scope") -> str:
+    def path_of(self, scope: Scope) -> str:
         """The request's path: `raw_path` percent-decoded exactly once."""
 
     def kind(self, path: str) -> str:
-        """What the grammar says the path is: `root`, `schema`, `relation`, `data`, `ddl`, `facet` …
+        """What the grammar says the path is (`fsspec_db.Path.kind`).
 
         With several databases their level is `database`. Asks no database.
         """
@@ -39,16 +51,118 @@ class Tree(Protocol):
 
 
 class DavApp:
-    """An ASGI app for `METHODS`; the data methods are the gateway's own.
+    """An ASGI app for `METHODS`; the methods with a data body are the gateway's own.
 
-    `started` (seconds since the epoch) is the date of every resource until engines tell better.
+    Attributes:
+        locks: Asked by every method that writes (`locks.conflict`).
+        dates: Told of every write (`dates.written`).
     """
 
-    def __init__(self, tree: Tree, settings: object, *, started: float | None = None) -> None:
-        self.tree = tree
-        self.settings = settings
+    def __init__(self, tree: Tree, *, started: float | None = None) -> None:
         self.locks = Locks()
-        self.started = started
+        self.dates = Dates(started)
+        self._tree = tree
+        self._dead = DeadProperties()
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        raise NotImplementedError
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; every failure too."""
+        headers = dict(scope["headers"])
+        try:
+            path = self._tree.path_of(scope)
+            request = Request(
+                scope["method"],
+                path,
+                self._tree.kind(path),
+                self._tree.access(path),
+                headers,
+                scope["headers"],
+                receive,
+            )
+            answer = await self._answer(request)
+        except Exception as error:  # noqa: BLE001 - the one place where an error becomes an answer
+            problem = from_backend(error)
+            if problem.code == "cancelled":
+                return
+            instance = scope.get("raw_path", b"").decode("latin-1")
+            fields, body = errors.render(problem, instance, headers.get(b"accept", b""))
+            answer = Answer(problem.status, [f for f in fields if f[0] != b"content-length"], iter((body,)))
+        await respond(answer, send, chunks=scope["http_version"] != "1.0")
+
+    async def _answer(self, request: Request) -> Answer:
+        method = request.method
+        if method == "OPTIONS":
+            return options(request.kind, request.access)
+        if method in _CHANGING and request.access == "read":
+            raise Problem("read-only", f"{method} changes something, and the gateway only reads.")
+        if method == "PROPFIND":
+            return await self._propfind(request)
+        if method == "PROPPATCH":
+            return await self._proppatch(request)
+        if method == "LOCK":
+            return await self._lock(request)
+        if method == "UNLOCK":
+            return locking.unlock(request, self.locks)
+        raise await self._refusal(request)
+
+    async def _propfind(self, request: Request) -> Answer:
+        depth = propfind.depth(request.headers)
+        asked = propfind.asked(await request.body())
+        entry = await self._tree.info(request.path)
+        entries = [entry]
+        if depth and entry["type"] == "directory":
+            entries += await self._tree.ls(request.path)
+        above = [lock for lock in self.locks.covering(request.path) if lock["depth"] == "infinity"]
+        multistatus = Multistatus(
+            asked,
+            self.dates,
+            lockable=request.access != "read",
+            above=above,
+            locks=self.locks.below(request.path),
+            dead=self._dead,
+        )
+        return document(207, multistatus.render(entries))
+
+    async def _proppatch(self, request: Request) -> Answer:
+        conflict = self.locks.conflict(request.path, request.fields)
+        if conflict is not None:
+            raise conflict
+        changes = proppatch.changes(await request.body())
+        path = _canonical(await self._tree.info(request.path))
+        return document(207, iter((proppatch.apply(self._dead, path, changes),)))
+
+    async def _lock(self, request: Request) -> Answer:
+        entry = await self._find(request.path)
+        if entry is None:
+            raise Problem("forbidden", "Only what exists can be locked.")
+        directory = entry["type"] == "directory"
+        return await locking.lock(request.at(_canonical(entry)), self.locks, directory=directory)
+
+    async def _refusal(self, request: Request) -> Problem:
+        """Why a method that changes the catalogue is not done."""
+        method, kind = request.method, request.kind
+        if method == "DELETE" and kind == "data":
+            return Problem("data-file-delete", "The rows stay. DELETE the relation's directory to drop it.")
+        if method == "MKCOL" and (
+            kind == "data" or (kind in _COLLECTIONS and await self._find(request.path))
+        ):
+            fields = {"Allow": allow(kind, request.access)}
+            return Problem("method-not-allowed", f"{request.path} is there already.", fields)
+        if method == "MKCOL" and kind == "relation":
+            return Problem("mkcol-relation", "A relation needs columns: PUT a data file to create one.")
+        if method in {"DELETE", "MKCOL"} and request.access != "manage":
+            return Problem("forbidden", f"{method} needs the access level manage.")
+        return Problem("forbidden", f"{method} is not available yet.")
+
+    async def _find(self, path: str) -> dict[str, Any] | None:
+        try:
+            return await self._tree.info(path)
+        except Problem as problem:
+            if problem.code == "not-found":
+                return None
+            raise
+
+
+def _canonical(entry: dict[str, Any]) -> str:
+    """The path that the resource's address is made of."""
+    path: str = entry["name"]
+    return path if entry["type"] != "directory" or path == "/" else f"{path}/"

@@ -1,20 +1,117 @@
 """A directory, rendered."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from __future__ import annotations
+
+import re
+from html import escape
+from json import dumps
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote
+
+from gateway.pages.layout import closing, opening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+BATCH: Final = 256
+"""Rows in a piece: about 64 KiB."""
+
+_EXTENSION: Final = re.compile(r"\.[a-z]+\Z")
+_DATA: Final = frozenset({"data", "ddl"})
 
 
-def html(path: str, entries: Sequence[dict[str, Any]], *, title: str = "") -> Iterator[bytes]:
+def html(
+    path: str, entries: Sequence[dict[str, Any]], *, title: str = "Databases", root_path: str = ""
+) -> Iterator[bytes]:
     """A page whose links are relative, in pieces of about 64 KiB (`text/html; charset=utf-8`).
 
+    Quoted links are exactly the entries, so that fsspec's HTTP filesystem lists and globs the page.
+
     Args:
-        path: The directory's URL path after one percent-decoding (`/`, `/main/`).
+        path: The directory's URL path after one percent-decoding (`/`, `/main/`, `/main`).
         entries: fsspec `info` dictionaries whose names are such paths.
-        title: What is served, shown on the page.
+        title: What the root is called.
+        root_path: Where the tree is mounted, as in the ASGI scope.
     """
-    raise NotImplementedError
+    segments = [segment for segment in path.split("/") if segment]
+    labels = [title, *map(unquote, segments)]
+    # Without the slash at its end the document's own URL is not the directory's.
+    base = None if path.endswith("/") else f"{quote(segments[-1])}/"
+    up = ["../" * above or "./" for above in range(len(segments), -1, -1)]
+    crumbs = " / ".join(
+        f"<a href={href}>{escape(label)}</a>" for href, label in zip(up[:-1], labels[:-1], strict=True)
+    )
+    rows = _rows(entries)
+    piece = opening(f"{labels[-1]} — {title}" if segments else title, base=base)
+    piece += f"<nav>{crumbs}&nbsp;</nav>\n<h1>{escape(labels[-1])}</h1>\n"
+    if rows:
+        piece += '<table><thead><tr><th>Name<th>Kind<th class="n">Rows<th>Files</tr></thead><tbody>\n'
+    else:
+        piece += "<p>Nothing here yet.</p>\n"
+    link = _Links(quote(root_path) + quote("/" + "/".join(segments)).rstrip("/") + "/")
+    for start in range(0, len(rows), BATCH):
+        piece += "".join(_row(entry, files, link) for entry, files in rows[start : start + BATCH])
+        if start + BATCH < len(rows):
+            yield piece.encode()
+            piece = ""
+    yield (piece + ("</tbody></table>\n" if rows else "") + closing(up[0])).encode()
 
 
 def json(entries: Sequence[dict[str, Any]]) -> Iterator[bytes]:
     """A JSON array of the entries, in pieces of about 64 KiB (`application/json`)."""
-    raise NotImplementedError
+    lead = "["
+    for start in range(0, len(entries), BATCH):
+        batch = ",\n".join(dumps(entry, ensure_ascii=False) for entry in entries[start : start + BATCH])
+        yield (lead + batch).encode()
+        lead = ",\n"
+    yield b"]\n" if entries else b"[]\n"
+
+
+def _rows(entries: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Each directory with the data files of its relation; files that have none stand alone."""
+    rows: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+        entry["name"]: (entry, []) for entry in entries if entry["type"] == "directory"
+    }
+    for entry in entries:
+        if entry["type"] == "directory":
+            continue
+        relation = rows.get(_EXTENSION.sub("", entry["name"])) if entry.get("kind") in _DATA else None
+        if relation is None:
+            rows[entry["name"]] = (entry, [])
+        else:
+            relation[1].append(entry)
+    return list(rows.values())
+
+
+def _row(entry: dict[str, Any], files: Sequence[dict[str, Any]], link: _Links) -> str:
+    name: str = entry["name"].rpartition("/")[2]
+    slash = "/" if entry["type"] == "directory" else ""
+    rows = entry.get("row_count")
+    comment = entry.get("comment")
+    formats = "".join(
+        f'<a href="{link(file["name"])}">{file["name"].rpartition(".")[2]}</a>' for file in files
+    )
+    return (
+        f'<tr><td><a href="{link(entry["name"])}{slash}">{escape(unquote(name))}</a>'
+        + (f"<small>{_text(comment)}</small>" if comment else "")
+        + f'<td class="k">{escape(entry.get("kind") or "")}'
+        + f'<td class="n">{"" if rows is None else f"{rows:,}"}'
+        + f'<td class="f">{formats}</tr>\n'
+    )
+
+
+def _text(value: str) -> str:
+    """Text that fsspec does not take for a link: it lists every URL it can see."""
+    return escape(value).replace("://", ":&#47;/")
+
+
+class _Links:
+    """Addresses of members, relative to their directory."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def __call__(self, path: str) -> str:
+        name = quote(path.rpartition("/")[2])
+        # fsspec takes a link that starts with "http" for a whole URL.
+        return self._directory + name if name.startswith("http") else name

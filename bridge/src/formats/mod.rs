@@ -1,13 +1,16 @@
 //! File formats: each a streaming encoder and a streaming decoder. A format knows no engine.
 
-use std::io::{Read, Seek};
+mod guard;
+mod ipc;
+
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::database::{Part, Rows};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -94,8 +97,14 @@ pub trait Encoder: Send {
 
 /// # Errors
 /// `unsupported` where the format cannot carry the schema.
-pub fn encoder(_format: Format, _schema: &SchemaRef, _options: EncodeOptions) -> Result<Box<dyn Encoder>> {
-    unimplemented!()
+pub fn encoder(format: Format, schema: &SchemaRef, options: EncodeOptions) -> Result<Box<dyn Encoder>> {
+    Ok(match format {
+        Format::ArrowStream => Box::new(ipc::StreamEncoder::new(schema, options)?),
+        Format::ArrowFile => Box::new(ipc::FileEncoder::new(schema, options)?),
+        Format::Parquet | Format::Csv | Format::Jsonl | Format::Json => {
+            return Err(Error::new(Code::Unsupported, "this format is not written yet"));
+        }
+    })
 }
 
 /// A whole body, in memory or in a file.
@@ -109,6 +118,28 @@ impl<T: Read + Seek + Send> Body for T {}
 ///
 /// # Errors
 /// `malformed-body`, `incomplete-body`, `schema-mismatch`, `value-out-of-range`.
-pub fn decode(_format: Format, _body: Box<dyn Body>, _target: Option<&SchemaRef>) -> Result<Box<dyn Rows>> {
-    unimplemented!()
+pub fn decode(format: Format, mut body: Box<dyn Body>, _target: Option<&SchemaRef>) -> Result<Box<dyn Rows>> {
+    if body.seek(SeekFrom::End(0)).map_err(body_error)? == 0 {
+        return Err(Error::new(Code::MalformedBody, "the body is empty"));
+    }
+    body.rewind().map_err(body_error)?;
+    let rows = guard::guarded(|| match format {
+        Format::ArrowStream | Format::ArrowFile => ipc::open(body),
+        Format::Parquet | Format::Csv | Format::Jsonl | Format::Json => {
+            Err(Error::new(Code::Unsupported, "this format is not read yet"))
+        }
+    })?;
+    Ok(Box::new(guard::Guarded::new(rows)))
 }
+
+/// The spool failed, not the body.
+fn body_error(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::new(Code::IncompleteBody, "the body ends before its end"),
+        _ => Error::new(Code::Internal, format!("the body cannot be read: {error}")),
+    }
+    .with_source(error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,327 @@
+//! The decoders of both IPC forms. No length in a body is believed before it is compared with
+//! the bytes that are there.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_buffer::{Buffer, MutableBuffer};
+use arrow_ipc::convert::try_fb_to_schema;
+use arrow_ipc::reader::{read_dictionary, read_record_batch};
+use arrow_ipc::{self as ipc, Message, MessageHeader, root_as_footer, root_as_message};
+use arrow_schema::{ArrowError, SchemaRef};
+
+use super::{CONTINUATION, MAGIC};
+use crate::database::Rows;
+use crate::error::{Code, Error, Result};
+use crate::formats::{Body, body_error};
+
+/// Rows handed on at once, so that run-ends and dictionaries unfold in bounded memory.
+const SLICE_ROWS: usize = 65_536;
+/// What the buffers of one compressed message may unfold to.
+const MAX_UNCOMPRESSED: u64 = 1 << 28;
+/// Rows of one message; run-ends and nulls could otherwise claim any number in a few bytes.
+const MAX_BATCH_ROWS: i64 = i32::MAX as i64;
+
+/// Opens a stream or a file, whichever the body is.
+pub(in crate::formats) fn open(mut body: Box<dyn Body>) -> Result<Box<dyn Rows>> {
+    let end = body.seek(SeekFrom::End(0)).map_err(body_error)?;
+    body.rewind().map_err(body_error)?;
+    let mut source = Source { body, position: 0, end };
+    let magic = MAGIC.len() as u64;
+    if end >= magic && source.bytes(magic)?.as_slice() == MAGIC {
+        return Ok(Box::new(FileRows::open(source)?));
+    }
+    source.seek(0)?;
+    Ok(Box::new(StreamRows::open(source)?))
+}
+
+fn malformed(detail: impl std::fmt::Display) -> Error {
+    Error::new(Code::MalformedBody, format!("not an Arrow body: {detail}"))
+}
+
+fn incomplete(detail: impl std::fmt::Display) -> Error {
+    Error::new(Code::IncompleteBody, format!("the Arrow body ends before its end: {detail}"))
+}
+
+fn invalid(error: ArrowError) -> Error {
+    match error {
+        ArrowError::ExternalError(_) => error.into(),
+        other => malformed(&other).with_source(other),
+    }
+}
+
+/// A body and what is left of it.
+struct Source {
+    body: Box<dyn Body>,
+    position: u64,
+    end: u64,
+}
+
+impl Source {
+    fn remaining(&self) -> u64 {
+        self.end - self.position
+    }
+
+    fn seek(&mut self, position: u64) -> Result<()> {
+        self.position = self.body.seek(SeekFrom::Start(position)).map_err(body_error)?;
+        Ok(())
+    }
+
+    /// Reads exactly `length` bytes; refuses before allocating if they are not there.
+    fn bytes(&mut self, length: u64) -> Result<Buffer> {
+        if length > self.remaining() {
+            return Err(incomplete(format_args!(
+                "{length} bytes are announced where {} remain",
+                self.remaining()
+            )));
+        }
+        let size = usize::try_from(length).map_err(|_| malformed("a length beyond this machine"))?;
+        let mut buffer = MutableBuffer::try_from_len_zeroed(size).map_err(malformed)?;
+        self.body.read_exact(&mut buffer).map_err(body_error)?;
+        self.position += length;
+        Ok(buffer.into())
+    }
+
+    fn word(&mut self) -> Result<[u8; 4]> {
+        let bytes = self.bytes(4)?;
+        Ok([bytes[0], bytes[1], bytes[2], bytes[3]])
+    }
+
+    /// The metadata of the next message, or `None` at an end-of-stream marker.
+    fn metadata(&mut self) -> Result<Option<Buffer>> {
+        let mut word = self.word()?;
+        if word == CONTINUATION {
+            word = self.word()?;
+        }
+        match i32::from_le_bytes(word) {
+            0 => Ok(None),
+            length => {
+                let length = u64::try_from(length).map_err(|_| malformed("a negative metadata length"))?;
+                self.bytes(length).map(Some)
+            }
+        }
+    }
+
+    /// The next message with its body, or `None` at an end-of-stream marker.
+    fn message(&mut self) -> Result<Option<(Buffer, Buffer)>> {
+        let Some(metadata) = self.metadata()? else {
+            return Ok(None);
+        };
+        let length = parse(&metadata)?.bodyLength();
+        let length = u64::try_from(length).map_err(|_| malformed("a negative body length"))?;
+        let body = self.bytes(length)?;
+        Ok(Some((metadata, body)))
+    }
+}
+
+fn parse(metadata: &Buffer) -> Result<Message<'_>> {
+    root_as_message(metadata).map_err(malformed)
+}
+
+fn schema_of(schema: ipc::Schema<'_>) -> Result<SchemaRef> {
+    if schema.endianness() != ipc::Endianness::Little {
+        return Err(malformed("big-endian values"));
+    }
+    Ok(Arc::new(try_fb_to_schema(schema).map_err(invalid)?))
+}
+
+/// What decoding carries from message to message.
+struct Decoder {
+    schema: SchemaRef,
+    dictionaries: HashMap<i64, ArrayRef>,
+    /// Slices of the last batch.
+    ready: VecDeque<RecordBatch>,
+}
+
+impl Decoder {
+    fn new(schema: SchemaRef) -> Self {
+        Self { schema, dictionaries: HashMap::new(), ready: VecDeque::new() }
+    }
+
+    fn accept(&mut self, metadata: &Buffer, body: &Buffer) -> Result<()> {
+        let message = parse(metadata)?;
+        let version = message.version();
+        match message.header_type() {
+            MessageHeader::RecordBatch => {
+                let batch = message.header_as_record_batch().ok_or_else(|| malformed("no record batch"))?;
+                check(&batch, body)?;
+                let schema = Arc::clone(&self.schema);
+                let batch = read_record_batch(body, batch, schema, &self.dictionaries, None, &version);
+                self.slice(&batch.map_err(invalid)?);
+                Ok(())
+            }
+            MessageHeader::DictionaryBatch => {
+                let batch = message.header_as_dictionary_batch().ok_or_else(|| malformed("no dictionary"))?;
+                check(&batch.data().ok_or_else(|| malformed("a dictionary without data"))?, body)?;
+                read_dictionary(body, batch, &self.schema, &mut self.dictionaries, &version).map_err(invalid)
+            }
+            other => Err(malformed(format_args!("an unexpected message, {other:?}"))),
+        }
+    }
+
+    fn slice(&mut self, batch: &RecordBatch) {
+        let mut first = 0;
+        while first < batch.num_rows() {
+            let rows = SLICE_ROWS.min(batch.num_rows() - first);
+            self.ready.push_back(batch.slice(first, rows));
+            first += rows;
+        }
+    }
+}
+
+/// Checks what the header of a batch claims against the body that came with it.
+fn check(batch: &ipc::RecordBatch<'_>, body: &Buffer) -> Result<()> {
+    let rows = 0..=MAX_BATCH_ROWS;
+    if !rows.contains(&batch.length()) {
+        return Err(malformed(format_args!("a batch of {} rows", batch.length())));
+    }
+    for node in batch.nodes().into_iter().flatten() {
+        if !rows.contains(&node.length()) || !(0..=node.length()).contains(&node.null_count()) {
+            return Err(malformed("a column whose length is out of range"));
+        }
+    }
+    let compressed = batch.compression().is_some();
+    let mut unfolded = 0u64;
+    for buffer in batch.buffers().into_iter().flatten() {
+        let bytes = usize::try_from(buffer.offset())
+            .ok()
+            .zip(usize::try_from(buffer.length()).ok())
+            .and_then(|(offset, length)| body.as_slice().get(offset..offset.checked_add(length)?))
+            .ok_or_else(|| malformed("a buffer outside its message"))?;
+        if compressed && !bytes.is_empty() {
+            let prefix = bytes.first_chunk::<8>().ok_or_else(|| malformed("a compressed buffer without length"))?;
+            let length = match i64::from_le_bytes(*prefix) {
+                -1 => bytes.len() as u64,
+                length => u64::try_from(length).map_err(|_| malformed("a negative length"))?,
+            };
+            unfolded = unfolded.saturating_add(length);
+        }
+    }
+    if unfolded > MAX_UNCOMPRESSED {
+        return Err(Error::new(
+            Code::BodyTooLarge,
+            format!("a compressed record batch may unfold to {MAX_UNCOMPRESSED} bytes; write smaller batches"),
+        ));
+    }
+    Ok(())
+}
+
+struct StreamRows {
+    source: Source,
+    decoder: Decoder,
+    ended: bool,
+}
+
+impl StreamRows {
+    fn open(mut source: Source) -> Result<Self> {
+        let (metadata, _) = source.message()?.ok_or_else(|| malformed("a stream without a schema"))?;
+        let message = parse(&metadata)?;
+        let schema = message.header_as_schema().ok_or_else(|| malformed("a stream without a schema"))?;
+        Ok(Self { decoder: Decoder::new(schema_of(schema)?), source, ended: false })
+    }
+
+    fn advance(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.decoder.ready.pop_front() {
+                return Ok(Some(batch));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            if self.source.remaining() == 0 {
+                return Err(incomplete("there is no end-of-stream marker"));
+            }
+            match self.source.message()? {
+                Some((metadata, body)) => self.decoder.accept(&metadata, &body)?,
+                None if self.source.remaining() > 0 => {
+                    return Err(malformed("bytes after the end-of-stream marker"));
+                }
+                None => self.ended = true,
+            }
+        }
+    }
+}
+
+impl Iterator for StreamRows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
+
+impl Rows for StreamRows {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.decoder.schema)
+    }
+}
+
+struct FileRows {
+    source: Source,
+    decoder: Decoder,
+    batches: VecDeque<ipc::Block>,
+}
+
+impl FileRows {
+    fn open(mut source: Source) -> Result<Self> {
+        let tail = MAGIC.len() as u64 + 4;
+        let no_footer = || incomplete("there is no footer");
+        let at = source.end.checked_sub(tail).ok_or_else(no_footer)?;
+        source.seek(at)?;
+        let length = i32::from_le_bytes(source.word()?);
+        if source.bytes(MAGIC.len() as u64)?.as_slice() != MAGIC {
+            return Err(no_footer());
+        }
+        let length = u64::try_from(length).map_err(|_| malformed("a negative footer length"))?;
+        let start = at.checked_sub(length).ok_or_else(|| malformed("a footer longer than the file"))?;
+        source.seek(start)?;
+        let bytes = source.bytes(length)?;
+        let footer = root_as_footer(&bytes).map_err(malformed)?;
+        let schema = schema_of(footer.schema().ok_or_else(|| malformed("a footer without a schema"))?)?;
+        let mut rows = Self { decoder: Decoder::new(schema), source, batches: VecDeque::new() };
+        rows.source.end = start;
+        for block in footer.dictionaries().into_iter().flatten() {
+            rows.block(*block, MessageHeader::DictionaryBatch)?;
+        }
+        rows.batches = footer.recordBatches().into_iter().flatten().copied().collect();
+        Ok(rows)
+    }
+
+    fn block(&mut self, block: ipc::Block, expected: MessageHeader) -> Result<()> {
+        let outside = || malformed("the footer names a message outside the file");
+        let offset = u64::try_from(block.offset()).map_err(|_| outside())?;
+        if offset > self.source.end {
+            return Err(outside());
+        }
+        self.source.seek(offset)?;
+        let (metadata, body) = self.source.message()?.ok_or_else(outside)?;
+        if parse(&metadata)?.header_type() != expected {
+            return Err(malformed("the footer and a message disagree"));
+        }
+        self.decoder.accept(&metadata, &body)
+    }
+}
+
+impl Iterator for FileRows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(batch) = self.decoder.ready.pop_front() {
+                return Some(Ok(batch));
+            }
+            let block = self.batches.pop_front()?;
+            if let Err(error) = self.block(block, MessageHeader::RecordBatch) {
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+impl Rows for FileRows {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.decoder.schema)
+    }
+}

@@ -1,0 +1,114 @@
+"""Any database as an fsspec filesystem."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from fsspec.registry import register_implementation
+
+from fsspec_db._bridge import (
+    FORMATS,
+    ChunkStream,
+    ColumnInfo,
+    ConstraintInfo,
+    IndexInfo,
+    Path,
+    RelationInfo,
+    SchemaInfo,
+    decode_name,
+    encode_name,
+)
+from fsspec_db.connect import DatabaseFileSystem, connect
+from fsspec_db.database import AbstractDatabase, Access, ArrowStream, InsertMode, WriteMode
+from fsspec_db.errors import (
+    ERRORS,
+    AlreadyExistsError,
+    BodyTooLargeError,
+    ConstraintViolationError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    DirectoryAsFileError,
+    FileAsDirectoryError,
+    ForbiddenError,
+    IncompleteBodyError,
+    InternalError,
+    InvalidParameterError,
+    InvalidPathError,
+    InvalidPredicateError,
+    InvalidQueryError,
+    MalformedBodyError,
+    NotEmptyError,
+    NotFoundError,
+    OperationCancelledError,
+    QueryTimeoutError,
+    ReadOnlyError,
+    SchemaMismatchError,
+    SpoolFullError,
+    UnsupportedError,
+    ValueOutOfRangeError,
+    code_of,
+    make_error,
+)
+from fsspec_db.file import ReadFile, TextFile, WriteFile
+from fsspec_db.filesystem import AbstractDatabaseFileSystem
+from fsspec_db.sqlite import SQLiteFileSystem
+
+try:
+    __version__ = version("fsspec-db-gateway")
+except PackageNotFoundError:  # imported from a checkout that was not installed
+    __version__ = "0+unknown"
+
+# Entry points name these too; this is for a checkout that was not installed.
+register_implementation("db", "fsspec_db.connect.DatabaseFileSystem")
+register_implementation("db+sqlite", "fsspec_db.sqlite.SQLiteFileSystem")
+
+__all__ = [
+    "ERRORS",
+    "FORMATS",
+    "AbstractDatabase",
+    "AbstractDatabaseFileSystem",
+    "Access",
+    "AlreadyExistsError",
+    "ArrowStream",
+    "BodyTooLargeError",
+    "ChunkStream",
+    "ColumnInfo",
+    "ConstraintInfo",
+    "ConstraintViolationError",
+    "DatabaseError",
+    "DatabaseFileSystem",
+    "DatabaseUnavailableError",
+    "DirectoryAsFileError",
+    "FileAsDirectoryError",
+    "ForbiddenError",
+    "IncompleteBodyError",
+    "IndexInfo",
+    "InsertMode",
+    "InternalError",
+    "InvalidParameterError",
+    "InvalidPathError",
+    "InvalidPredicateError",
+    "InvalidQueryError",
+    "MalformedBodyError",
+    "NotEmptyError",
+    "NotFoundError",
+    "OperationCancelledError",
+    "Path",
+    "QueryTimeoutError",
+    "ReadFile",
+    "ReadOnlyError",
+    "RelationInfo",
+    "SQLiteFileSystem",
+    "SchemaInfo",
+    "SchemaMismatchError",
+    "SpoolFullError",
+    "TextFile",
+    "UnsupportedError",
+    "ValueOutOfRangeError",
+    "WriteFile",
+    "WriteMode",
+    "__version__",
+    "code_of",
+    "connect",
+    "decode_name",
+    "encode_name",
+    "make_error",
+]

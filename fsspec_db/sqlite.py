@@ -1,0 +1,83 @@
+"""SQLite files as filesystems, chained onto wherever they lie."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import filesystem
+
+from fsspec_db.connect import DatabaseFileSystem
+from fsspec_db.engines import sqlite_url
+from fsspec_db.errors import InvalidParameterError, ReadOnlyError
+
+if TYPE_CHECKING:
+    from fsspec_db.database import Access
+
+MEMORY = ":memory:"
+
+
+class SQLiteFileSystem(DatabaseFileSystem):
+    """A SQLite database: `fsspec.filesystem("db+sqlite", database="file.db", access="write")`.
+
+    In a chain the next link is the database: `db+sqlite:///main/users.parquet::file:///data/file.db`.
+    One that is not local (`::s3://…`, `::simplecache::https://…`) is copied to this machine when the
+    filesystem is made, and can only be read; what its `-wal` file held is not seen.
+
+    Args:
+        database: The name of the file, or `:memory:`.
+        access: What may be done: `read`, `write` to relations that exist, or `manage` them.
+        fo: The file on another filesystem, as chaining gives it.
+        target_protocol: The protocol of `fo`, if `fo` does not say it.
+        target_options: Arguments of that filesystem.
+        **options: Further arguments of `DatabaseFileSystem`.
+    """
+
+    protocol: ClassVar[str | tuple[str, ...]] = "db+sqlite"
+
+    def __init__(
+        self,
+        database: str | os.PathLike[str] | None = None,
+        *,
+        access: Access = "read",
+        fo: str | os.PathLike[str] | None = None,
+        target_protocol: str | None = None,
+        target_options: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        if database is not None:
+            name, self._copy = os.fspath(database), None
+        elif fo is not None:
+            name, self._copy = _local_file(os.fspath(fo), target_protocol, target_options or {})
+        else:
+            raise InvalidParameterError("no database: give `database`, or chain a file, `::file.db`")
+        if self._copy is not None and access != "read":
+            raise ReadOnlyError("a database that is not local can only be read", path=os.fspath(fo or ""))
+        url = "sqlite://" if name == MEMORY else sqlite_url(name)
+        super().__init__(url, access=access, **options)
+
+    def _options(self, *, secrets: bool) -> dict[str, Any]:  # noqa: ARG002
+        named: dict[str, Any] = (
+            dict(zip(("database",), self.storage_args, strict=False)) | self.storage_options
+        )
+        database = named.get("database")
+        if database is not None and database != MEMORY:
+            named["database"] = os.path.abspath(database)  # noqa: PTH100
+        return named
+
+
+def _local_file(
+    name: str, protocol: str | None, options: dict[str, Any]
+) -> tuple[str, tempfile.TemporaryDirectory[str] | None]:
+    """The name of a file on this machine, and the directory that has to live as long if it is a copy."""
+    fs = None if protocol is None else filesystem(protocol, **options)
+    fs, name = url_to_fs(name, **options) if fs is None else (fs, fs._strip_protocol(name))  # noqa: SLF001
+    if isinstance(fs, LocalFileSystem):
+        return name, None
+    directory = tempfile.TemporaryDirectory(prefix="fsspec-db-", ignore_cleanup_errors=True)
+    copy = os.path.join(directory.name, "copy.db")  # noqa: PTH118
+    fs.get_file(name, copy)
+    return copy, directory

@@ -1,0 +1,254 @@
+"""GET, HEAD, PUT and POST on files of the tree."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, quote
+
+from gateway.body import declared, received
+from gateway.negotiation import Representation, choose, content_coding, for_data
+from gateway.problems import Problem, from_backend
+from gateway.transfer import transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fsspec_db import AbstractDatabaseFileSystem
+    from gateway.body import Declared
+    from gateway.dav.app import DavApp
+    from gateway.exchange import Exchange, Headers
+    from gateway.pool import Pool
+    from gateway.settings import Settings
+    from gateway.spool import SpoolDirectory
+    from gateway.tree import Target, Tree
+
+DOCUMENTS: Final[Mapping[str, str]] = {
+    "ddl": "application/sql",
+    "definition": "application/sql",
+    "item": "application/json",
+    "dependency": "application/json",
+}
+"""Media types of the files that describe a relation, by kind."""
+
+ACCEPTED_TYPES: Final[Mapping[str, frozenset[str]]] = {
+    extension: frozenset(types)
+    for extensions, types in (
+        (
+            ("arrow", "arrows", "feather"),
+            (
+                "application/vnd.apache.arrow.stream",
+                "application/vnd.apache.arrow.file",
+                "application/x-arrow",
+                "application/arrow",
+            ),
+        ),
+        (("parquet",), ("application/vnd.apache.parquet", "application/x-parquet", "application/parquet")),
+        (("csv",), ("text/csv", "application/csv", "text/plain", "application/vnd.ms-excel")),
+        (
+            ("jsonl",),
+            (
+                "application/jsonl",
+                "application/x-ndjson",
+                "application/ndjson",
+                "application/json-lines",
+                "application/x-jsonlines",
+                "application/json",
+                "text/plain",
+            ),
+        ),
+        (("json",), ("application/json", "text/json", "text/plain")),
+    )
+    for extension in extensions
+}
+"""What a body for an extension may be called. Clients that cannot know say nothing, or octets."""
+
+_UNKNOWING: Final = frozenset(
+    {"", "application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"}
+)
+
+_CONSTANT: Final[Headers] = [
+    (b"accept-ranges", b"none"),
+    (b"vary", b"Accept, Accept-Encoding"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+class Data:
+    """The data door of the gateway."""
+
+    def __init__(self, tree: Tree, dav: DavApp, spools: SpoolDirectory, settings: Settings) -> None:
+        self.tree = tree
+        self.dav = dav
+        self.spools = spools
+        self.settings = settings
+
+    async def get(self, exchange: Exchange, target: Target) -> None:
+        """Streams a file; for HEAD, says what GET would."""
+        fs, pool = target.database()
+        headers = exchange.headers
+        accept, accept_encoding = headers.get(b"accept"), headers.get(b"accept-encoding")
+        shape = _shape(exchange)
+        if target.extension is not None:
+            chosen = for_data(target.extension, accept, accept_encoding)
+        else:
+            chosen = _document(target, accept, accept_encoding)
+            if shape:
+                raise Problem("invalid-parameter", "Only data files take parameters.")
+        if pool.in_doubt:
+            await pool.check()
+        lane = pool.data
+        if not lane.try_take():
+            await lane.take()
+        try:
+            await self._send(exchange, target, fs, chosen, shape)
+        except Problem as problem:
+            if problem.code == "database-unavailable":
+                pool.failed()
+            raise
+        finally:
+            lane.give()
+        pool.used()
+
+    async def _send(
+        self,
+        exchange: Exchange,
+        target: Target,
+        fs: AbstractDatabaseFileSystem,
+        chosen: Representation,
+        shape: str,
+    ) -> None:
+        extension = chosen.extension if target.extension and chosen.extension != target.extension else None
+        try:
+            stream = fs.open_stream(
+                target.path,
+                shape,
+                extension=extension,
+                codec=chosen.codec,
+                timeout=self.settings.read_timeout or None,
+            )
+        except Exception as error:
+            raise from_backend(error) from error
+        headers = [
+            (b"content-type", chosen.media_type.encode()),
+            (b"content-disposition", disposition(target.path)),
+            *_CONSTANT,
+        ]
+        await transfer(exchange, stream, headers, coding=chosen.coding, stall=self.settings.stall_timeout)
+
+    async def put(self, exchange: Exchange, target: Target) -> None:
+        """Replaces all rows, or creates the relation, in one transaction."""
+        if exchange.scope["query_string"]:
+            raise Problem("invalid-parameter", "PUT takes no parameters; POST takes mode.")
+        fs, pool = target.database()
+        expected = self._check(exchange, target, fs)
+        exists = await self._exists(exchange, target, pool, fs)
+        if not exists and fs.access != "manage":
+            raise Problem("forbidden", "There is no such relation; to create one needs access 'manage'.")
+        if not exists:
+            await self._has_schema(target)
+        # What was promised not to exist must not be replaced if it came into being meanwhile.
+        mode = "replace" if exists or b"if-none-match" not in exchange.headers else "create"
+        async with received(exchange, expected, self.spools, self.settings) as body:
+            write = partial(
+                fs.write, create=fs.access == "manage", timeout=self.settings.write_timeout or None
+            )
+            rows, created = await pool.write(write, target.path, body, mode)
+        self.dav.dates.written(target.place)
+        await exchange.answer(201 if created else 204, [(b"rows-written", b"%d" % rows)])
+
+    async def post(self, exchange: Exchange, target: Target) -> None:
+        """Appends rows, or updates and inserts by primary key, in one transaction."""
+        mode = _mode(exchange)
+        fs, pool = target.database()
+        expected = self._check(exchange, target, fs)
+        if not await self._exists(exchange, target, pool, fs):
+            raise Problem("not-found", "There is no such relation.", members={"path": exchange.path})
+        async with received(exchange, expected, self.spools, self.settings) as body:
+            write = partial(fs.write, create=False, timeout=self.settings.write_timeout or None)
+            rows, _ = await pool.write(write, target.path, body, mode)
+        self.dav.dates.written(target.place)
+        headers = [(b"content-type", b"application/json"), (b"rows-written", b"%d" % rows)]
+        await exchange.answer(200, headers, b'{"rows": %d}' % rows)
+
+    def _check(self, exchange: Exchange, target: Target, fs: AbstractDatabaseFileSystem) -> Declared:
+        """Everything that needs neither the database nor the body."""
+        if fs.access == "read":
+            raise Problem("read-only", "This gateway was not started with access 'write'.")
+        problem = self.dav.locks.conflict(target.place, exchange.scope["headers"])
+        if problem is not None:
+            raise problem
+        media_type = (
+            exchange.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        )
+        accepted = ACCEPTED_TYPES[target.extension or ""]
+        if media_type not in _UNKNOWING and media_type not in accepted:
+            raise Problem(
+                "unsupported-media-type",
+                f"A body of type {media_type!r} is no .{target.extension} file.",
+                {"accept": ", ".join(sorted(accepted))},
+            )
+        return declared(exchange.headers, self.settings.max_body_bytes)
+
+    async def _exists(
+        self, exchange: Exchange, target: Target, pool: Pool, fs: AbstractDatabaseFileSystem
+    ) -> bool:
+        """Whether the relation is there, with the conditions of RFC 9110 section 13 on that."""
+        try:
+            await pool.call(fs.info, target.path)
+            exists = True
+        except Problem as problem:
+            if problem.code != "not-found":
+                raise
+            exists = False
+        match, none_match = exchange.headers.get(b"if-match"), exchange.headers.get(b"if-none-match")
+        if match is not None and not (exists and match.strip() == b"*"):
+            raise Problem("precondition-failed", "If-Match: the resource does not have such a tag.")
+        if none_match is not None and exists and none_match.strip() == b"*":
+            raise Problem("precondition-failed", "If-None-Match: the resource exists.")
+        return exists
+
+    async def _has_schema(self, target: Target) -> None:
+        schema = target.prefix + target.path.rpartition("/")[0]
+        try:
+            await self.tree.info(schema)
+        except Problem as problem:
+            if problem.code != "not-found":
+                raise
+            raise Problem(
+                "parent-missing", "The schema does not exist.", members={"path": schema}
+            ) from problem
+
+
+def disposition(path: str) -> bytes:
+    """A `Content-Disposition` with the last segment of a path, which no file system minds."""
+    name = path.rpartition("/")[2]
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in name)
+    header = f'attachment; filename="{plain}"'
+    if plain != name:
+        header += "; filename*=UTF-8''" + quote(name, safe="")
+    return header.encode("ascii")
+
+
+def _shape(exchange: Exchange) -> str:
+    try:
+        return str(exchange.scope["query_string"].decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Problem("invalid-parameter", "The query string is not UTF-8.") from None
+
+
+def _document(target: Target, accept: bytes | None, accept_encoding: bytes | None) -> Representation:
+    media_type = DOCUMENTS[target.kind]
+    if choose(accept, [media_type, "text/plain"]) is None:
+        raise Problem("not-acceptable", f"Available is {media_type}.")
+    return Representation("", media_type, None, content_coding(accept_encoding))
+
+
+def _mode(exchange: Exchange) -> str:
+    pairs = parse_qsl(_shape(exchange), keep_blank_values=True)
+    if any(name != "mode" for name, _ in pairs) or len(pairs) > 1:
+        raise Problem("invalid-parameter", "POST takes one parameter: mode.")
+    mode = pairs[0][1] if pairs else "append"
+    if mode not in ("append", "upsert"):
+        raise Problem("invalid-parameter", "mode is 'append' or 'upsert'.")
+    return mode

@@ -1,0 +1,38 @@
+"""What each kind of resource can do, at each access level."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.dav.message import Answer
+
+_READING: Final = ("OPTIONS", "GET", "HEAD", "PROPFIND")
+_LOCKING: Final = ("PROPPATCH", "LOCK", "UNLOCK")
+
+
+def allowed(kind: str, access: str) -> tuple[str, ...]:
+    """The methods of a resource, as `Allow` lists them.
+
+    Args:
+        kind: What the grammar says the path is.
+        access: `read`, `write` or `manage`.
+    """
+    if access == "read":
+        return _READING
+    return (*_READING, *(("PUT", "POST") if kind == "data" else ()), *_LOCKING)
+
+
+def allow(kind: str, access: str) -> str:
+    """The value of the header `Allow`."""
+    return ", ".join(allowed(kind, access))
+
+
+def options(kind: str, access: str) -> Answer:
+    """The answer to OPTIONS.
+
+    A gateway that only reads is of class 1. Clients then mount it read-only, as Finder does, or
+    leave locks alone, as davfs2 does, instead of failing at the first write.
+    """
+    level = b"1" if access == "read" else b"1, 2"
+    headers = [(b"dav", level), (b"allow", allow(kind, access).encode()), (b"ms-author-via", b"DAV")]
+    return Answer(200, headers)

@@ -1,0 +1,175 @@
+"""The gateway under uvicorn: binding, readiness, draining, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.exchange import Abort
+from gateway.gate import is_loopback
+from gateway.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from gateway.app import Gateway
+    from gateway.settings import Settings
+
+
+class ImpatientProtocol(HttpToolsProtocol):
+    """Closes a connection whose request head does not arrive in time; uvicorn itself would wait."""
+
+    header_timeout: float = 10.0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Starts the clock of the first request."""
+        super().connection_made(transport)
+        self._arm()
+
+    def on_message_begin(self) -> None:
+        """Starts the clock of a request."""
+        super().on_message_begin()
+        self._arm()
+
+    def on_headers_complete(self) -> None:
+        """Stops the clock."""
+        self._disarm()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stops the clock."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _arm(self) -> None:
+        if self._deadline is None and self.header_timeout:
+            self._deadline = self.loop.call_later(self.header_timeout, self._late)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Says when it accepts connections, and ends with status 0 when it is asked to end."""
+
+    def __init__(
+        self, config: uvicorn.Config, app: Gateway, address: str, started: Callable[[str], None] | None
+    ) -> None:
+        super().__init__(config)
+        self._app = app
+        self._address = address
+        self._on_start = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen, then says so in one line."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            sys.stdout.write(f"serving {self._address}\n")
+            sys.stdout.flush()
+            if self._on_start is not None:
+                self._on_start(self._address)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Drains on the first signal and hurries on the second. The signal is not raised again."""
+        self._app.service.draining = True
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+class OneLine(logging.Filter):
+    """Turns the traceback of a response that was ended on purpose into a line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrites the record; always lets it pass."""
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, Abort):
+            record.msg, record.args = "response aborted: %s", (str(error),)
+            record.exc_info = None
+        elif isinstance(error, asyncio.CancelledError):
+            record.msg, record.args, record.exc_info = (
+                "response cancelled: the time to finish is over",
+                (),
+                None,
+            )
+        return True
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Binds the socket to listen on.
+
+    Raises:
+        SettingsError: The address is beyond loopback and `insecure` does not say so, or it cannot
+            be bound.
+    """
+    if not settings.insecure and not is_loopback(settings.host):
+        raise SettingsError(
+            f"listening on {settings.host} lets anybody in who can reach it: there is no authentication. "
+            "Say --insecure if that is meant."
+        )
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+        ) from error
+    return bound
+
+
+def serve(app: Gateway, bound: socket.socket, started: Callable[[str], None] | None = None) -> None:
+    """Serves until the process is asked to end, then lets running transfers finish within `grace`.
+
+    Args:
+        app: What to serve.
+        bound: From `bind`.
+        started: Called with the address as soon as connections are accepted.
+    """
+    settings = app.settings
+    host, port = bound.getsockname()[:2]
+    address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    log_to_stderr(settings.log_level)
+    protocol = type("Protocol", (ImpatientProtocol,), {"header_timeout": settings.header_timeout})
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=settings.access_log,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=30,  # mounted drives come back after pauses
+        timeout_graceful_shutdown=max(1, round(settings.grace)),
+    )
+    Server(config, app, address, started).run(sockets=[bound])
+
+
+def log_to_stderr(level: str) -> None:
+    """Sends the logs of the process to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(OneLine())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if level != "debug":
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
