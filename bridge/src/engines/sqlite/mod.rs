@@ -117,7 +117,13 @@ impl Sqlite {
     }
 
     /// A relation and what its columns hold, as `reader` sees them.
-    fn typed(&self, reader: &mut Reader<'_>, schema: &str, relation: &str, cancel: &Cancel) -> Result<Arc<Typed>> {
+    fn typed<'a>(
+        &'a self,
+        reader: &mut Reader<'a>,
+        schema: &str,
+        relation: &str,
+        cancel: &'a Cancel,
+    ) -> Result<Arc<Typed>> {
         if let Some(typed) = self.remembered(reader.version, schema, relation) {
             return Ok(typed);
         }

@@ -99,7 +99,6 @@ fn is_compound(connection: &Connection, sql: &str) -> Result<bool> {
 fn spool(mut statement: Statement<'_>, limit: Option<u64>, sink: &dyn Sink) -> Result<()> {
     let described: Vec<(String, String)> = statement
         .columns()
-        .iter()
         .map(|column| (column.name().to_owned(), column.decl_type().unwrap_or_default().to_owned()))
         .collect();
     let declared: Vec<Kind> = described.iter().map(|(_, declared)| Kind::declared(declared)).collect();
