@@ -47,9 +47,10 @@ from fsspec_db.errors import (
     code_of,
     make_error,
 )
-from fsspec_db.file import ReadFile, TextFile, WriteFile
 from fsspec_db.filesystem import AbstractDatabaseFileSystem
+from fsspec_db.read_file import ReadFile
 from fsspec_db.sqlite import SQLiteFileSystem
+from fsspec_db.write_file import TextFile, WriteFile
 
 try:
     __version__ = version("fsspec-db-gateway")

@@ -141,8 +141,11 @@ class BatchStream:
     """Record batches of one read, for anything that takes an Arrow C stream, once."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
-    def error(self) -> BaseException | None:
-        """The exception behind the failure that the C stream could only say as text, or `None`."""
+    def check(self) -> None:
+        """Raises, once, the exception behind a failure that the C stream could only say as text."""
+    @property
+    def truncated(self) -> bool:
+        """True if the row limit is known to have cut the result."""
     def close(self) -> None: ...
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -17,25 +17,15 @@ def record_batches(stream: BatchStream) -> pa.RecordBatchReader:
 
     The Arrow C stream interface can only say an error as text; this reader raises the exception.
     """
-    try:
-        reader = pa.RecordBatchReader.from_stream(stream)
-    except Exception as error:  # noqa: BLE001  (whatever pyarrow made of the text)
-        _raise(stream, error)
+    reader = pa.RecordBatchReader.from_stream(stream)
     return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader, stream))
 
 
 def _batches(reader: pa.RecordBatchReader, stream: BatchStream) -> Iterator[pa.RecordBatch]:
     try:
         yield from reader
-    except Exception as error:  # noqa: BLE001
-        _raise(stream, error)
+    except (pa.ArrowException, OSError):
+        stream.check()
+        raise
     finally:
-        reader.close()
         stream.close()
-
-
-def _raise(stream: BatchStream, error: Exception) -> NoReturn:
-    cause = stream.error()
-    if cause is None:
-        raise error
-    raise cause from None

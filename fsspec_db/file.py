@@ -162,20 +162,19 @@ class ReadFile(io.BufferedIOBase):
 
     def _part(self, limit: int) -> bytes:
         """Some bytes at the position, at most `limit`; none only at the end."""
-        while limit > 0:
-            offset = self._position - self._chunk_start
-            if 0 <= offset < len(self._chunk):
-                data = self._chunk[offset : offset + limit]  # the whole chunk is not copied
-                break
-            if self._spool is not None and self._position < self._spool.size:
-                data = self._spool.read(self._position, min(limit, self._spool.size - self._position))
-                break
-            if not self._advance():
-                return b""
-        else:
-            return b""
+        data = self._at_hand(limit)
+        while not data and limit > 0 and self._advance():
+            data = self._at_hand(limit)
         self._position += len(data)
         return data
+
+    def _at_hand(self, limit: int) -> bytes:
+        offset = self._position - self._chunk_start
+        if 0 <= offset < len(self._chunk):
+            return self._chunk[offset : offset + limit]  # the whole of it is not copied
+        if self._spool is not None and self._position < self._spool.size:
+            return self._spool.read(self._position, min(limit, self._spool.size - self._position))
+        return b""
 
     def _advance(self) -> bool:
         """Takes the next chunk of the stream; false at its proven end."""

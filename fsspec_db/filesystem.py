@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fsspec.callbacks import DEFAULT_CALLBACK
 
@@ -19,15 +19,15 @@ from fsspec_db.errors import (
     ReadOnlyError,
     UnsupportedError,
 )
-from fsspec_db.file import TextFile, WriteFile, binary_mode
 from fsspec_db.reading import ReadableFileSystem
 from fsspec_db.spool import Spool
+from fsspec_db.write_file import TextFile, WriteFile, binary_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fsspec_db.database import AbstractDatabase, Access, WriteMode
-    from fsspec_db.file import ReadFile
+    from fsspec_db.read_file import ReadFile
 
     Codec = Literal["zstd", "lz4"]
     Params = Sequence[Any] | Mapping[str, Any]
@@ -83,6 +83,14 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} over {type(self.db).__name__}, access {self._tree.access}>"
 
+    @overload
+    def open(self, path: str, mode: Literal["rb"] = "rb", **kwargs: Any) -> ReadFile: ...
+    @overload
+    def open(self, path: str, mode: Literal["wb", "ab", "xb"], **kwargs: Any) -> WriteFile: ...
+    @overload
+    def open(self, path: str, mode: Literal["r", "w", "a", "x"], **kwargs: Any) -> TextFile: ...
+    @overload
+    def open(self, path: str, mode: str, **kwargs: Any) -> ReadFile | WriteFile | TextFile: ...
     def open(
         self,
         path: str,
@@ -164,12 +172,12 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         self, path: str, mode: WriteMode, *, autocommit: bool = True, timeout: float | None = None
     ) -> WriteFile:
         target, plain = self._parse(path), self._unshaped(path)
+        if self.access == "read":
+            raise ReadOnlyError("this filesystem was opened with access 'read'", path=plain)
         if target.kind in ("root", "schema", "relation", "facet"):
             raise DirectoryAsFileError("a directory cannot be written", path=plain)
         if target.kind != "data":
             raise ForbiddenError("what describes a relation cannot be written", path=plain)
-        if self.access == "read":
-            raise ReadOnlyError("this filesystem was opened with access 'read'", path=plain)
         if mode == "create" and self.exists(plain):
             raise AlreadyExistsError("the relation is there already", path=plain)
 
@@ -209,7 +217,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
 
     def put_file(
         self,
-        lpath: str,
+        lpath: str | os.PathLike[str],
         rpath: str,
         callback: Any = DEFAULT_CALLBACK,
         mode: str = "overwrite",

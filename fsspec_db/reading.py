@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from fsspec.callbacks import DEFAULT_CALLBACK
 
 from fsspec_db.batches import record_batches
-from fsspec_db.file import ReadFile
 from fsspec_db.listing import ListedFileSystem
+from fsspec_db.read_file import ReadFile
 from fsspec_db.transfer import download, slice_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fsspec.callbacks import Callback
 
     from fsspec_db._bridge import ChunkStream
-    from fsspec_db.file import ReadFile
+    from fsspec_db.read_file import ReadFile
 
 
 def download(stream: ChunkStream, target: str | os.PathLike[str] | IO[bytes], callback: Callback) -> None:

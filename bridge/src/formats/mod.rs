@@ -1,7 +1,11 @@
 //! File formats: each a streaming encoder and a streaming decoder. A format knows no engine.
 
+mod csv;
 mod guard;
 mod ipc;
+mod json;
+mod parquet;
+mod text;
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -101,10 +105,22 @@ pub fn encoder(format: Format, schema: &SchemaRef, options: EncodeOptions) -> Re
     Ok(match format {
         Format::ArrowStream => Box::new(ipc::StreamEncoder::new(schema, options)?),
         Format::ArrowFile => Box::new(ipc::FileEncoder::new(schema, options)?),
-        Format::Parquet | Format::Csv | Format::Jsonl | Format::Json => {
-            return Err(Error::new(Code::Unsupported, "this format is not written yet"));
-        }
+        Format::Parquet => Box::new(parquet::ParquetEncoder::new(schema)?),
+        Format::Csv => Box::new(csv::CsvEncoder::new(schema)?),
+        Format::Jsonl => Box::new(json::JsonEncoder::new(schema, false)?),
+        Format::Json => Box::new(json::JsonEncoder::new(schema, true)?),
     })
+}
+
+/// The bytes of a part, encoded now if no other thread has done so.
+fn part_of_text(encoder: &dyn PartEncoder, part: Part) -> Result<Vec<u8>> {
+    match part {
+        Part::Bytes(_, bytes) => Ok(bytes),
+        Part::Batch(batch) => match encoder.encode(batch)? {
+            Part::Bytes(_, bytes) => Ok(bytes),
+            Part::Batch(_) => Err(Error::new(Code::Internal, "a text encoder gave no text")),
+        },
+    }
 }
 
 /// A whole body, in memory or in a file.

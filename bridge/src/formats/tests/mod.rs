@@ -9,6 +9,7 @@ use crate::error::Result;
 
 mod ipc;
 mod samples;
+mod text;
 
 /// The whole body of some batches.
 fn body(format: Format, schema: &SchemaRef, batches: &[RecordBatch], options: EncodeOptions) -> Vec<u8> {

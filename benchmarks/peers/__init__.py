@@ -1,0 +1,1 @@
+"""What the gateway is measured against: each peer is one small program."""

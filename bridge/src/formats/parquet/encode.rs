@@ -1,0 +1,78 @@
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::database::Part;
+use crate::error::{Code, Error, Result};
+use crate::formats::{Encoder, Out, PartEncoder};
+
+/// A row group ends at whichever comes first; it is what the encoder holds in memory.
+const GROUP_ROWS: usize = 128 * 1024;
+const GROUP_BYTES: usize = 16 << 20;
+
+/// Pages depend on those before them, so batches are handed on as they are.
+struct Batches;
+
+impl PartEncoder for Batches {
+    fn encode(&self, batch: RecordBatch) -> Result<Part> {
+        Ok(Part::Batch(batch))
+    }
+}
+
+/// The same batches give the same bytes. The footer, written last, proves the file whole.
+pub(in crate::formats) struct ParquetEncoder {
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+impl ParquetEncoder {
+    pub(in crate::formats) fn new(schema: &SchemaRef) -> Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_created_by(concat!("fsspec-db-gateway ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(failed)?))
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .set_max_row_group_bytes(Some(GROUP_BYTES))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .build();
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties))
+            .map_err(|error| Error::new(Code::Unsupported, format!("Parquet: {error}")).with_source(error))?;
+        Ok(Self { writer })
+    }
+
+    fn flush(&mut self, out: Out<'_>) -> Result<()> {
+        let bytes = std::mem::take(self.writer.inner_mut());
+        if bytes.is_empty() { Ok(()) } else { out(bytes) }
+    }
+}
+
+fn failed(error: ParquetError) -> Error {
+    Error::new(Code::Internal, format!("Parquet: {error}")).with_source(error)
+}
+
+impl Encoder for ParquetEncoder {
+    fn parts(&self) -> Arc<dyn PartEncoder> {
+        Arc::new(Batches)
+    }
+
+    fn start(&mut self, out: Out<'_>) -> Result<()> {
+        self.writer.sync().map_err(|error| failed(error.into()))?;
+        self.flush(out)
+    }
+
+    fn write(&mut self, part: Part, out: Out<'_>) -> Result<()> {
+        let Part::Batch(batch) = part else {
+            return Err(Error::new(Code::Internal, "Parquet takes batches"));
+        };
+        self.writer.write(&batch).map_err(failed)?;
+        self.flush(out)
+    }
+
+    fn finish(&mut self, out: Out<'_>) -> Result<()> {
+        self.writer.finish().map_err(failed)?;
+        self.flush(out)
+    }
+}

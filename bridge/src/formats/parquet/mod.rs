@@ -1,0 +1,5 @@
+//! Parquet.
+
+mod encode;
+
+pub(super) use encode::ParquetEncoder;
