@@ -59,7 +59,7 @@ def test_webdav4_lists_and_describes(writable: Server, odd_names: list[str]) -> 
     assert len(listed) == 4 * (1 + len(odd_names))
     assert client.info("main/users")["type"] == "directory"
     assert client.isfile("main/users.csv")
-    assert client.exists("main/a%2Fb.csv")
+    assert client.exists("main/a%252Fb.csv")
     assert not client.exists("main/nobody.csv")
     assert client.content_length("main/users.csv") is None
     assert client.modified("main/users.csv") is not None

@@ -331,6 +331,23 @@ class TestProppatch:
         assert [(b.tag, b.attrib, b.text) for b in note] == [("{urn:x}b", {"c": "d"}, "\U00010000")]
         assert note.get("{http://www.w3.org/XML/1998/namespace}lang") == "ar"
 
+    def test_more_than_there_is_room_for_is_refused_whole(self, dav: httpx.Client) -> None:
+        def store(name: str) -> Element:
+            body = UPDATE.format(f'<set><prop><{name} xmlns="urn:x">{"x" * 40_000}</{name}></prop></set>')
+            [response] = responses(dav.request("PROPPATCH", "/main/a%252Fb.csv", content=body)).values()
+            return response
+
+        assert "{urn:x}first" in properties(store("first"))
+        assert "{urn:x}second" in properties(store("second"), "507")
+        kept = properties(propfind(dav, "/main/a%252Fb.csv")["/main/a%252Fb.csv"])
+        assert "{urn:x}first" in kept
+        assert "{urn:x}second" not in kept
+
+    def test_the_number_of_changes_is_bounded(self, dav: httpx.Client) -> None:
+        body = UPDATE.format("<set><prop>" + "<w:a/>" * 257 + "</prop></set>")
+        answer = dav.request("PROPPATCH", "/main/users.csv", content=body)
+        assert answer.json()["type"] == "/-/problems/malformed-body"
+
     def test_a_lock_protects_properties(self, dav: httpx.Client) -> None:
         held = token(lock(dav, "/main/users.csv"))
         body = UPDATE.format(WIN32)
