@@ -70,8 +70,6 @@ class DavApp:
         headers = dict(scope["headers"])
         try:
             path = self._tree.path_of(scope)
-            if path == "*" and scope["method"] == "OPTIONS":
-                path = "/"
             request = Request(
                 scope["method"],
                 path,
