@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_LOCKS: Final = 10_000
 """Locks alive at one time; the next one is refused."""
+MAX_SHARED: Final = 32
+"""Locks alive at one place: each is shown by every listing."""
 DEFAULT_TIMEOUT: Final = 3600
 """Seconds of a lock whose client asks for no time."""
 MAX_TIMEOUT: Final = 24 * 3600
@@ -64,6 +66,11 @@ class _Storage(LockStorageDict):  # type: ignore[misc]  # wsgidav has no types
             self.delete(token)
         if sum(isinstance(value, dict) for value in self._dict.values()) >= MAX_LOCKS:
             raise Problem("lock-store-full", f"There are {MAX_LOCKS} locks already.")
+        if (
+            len(self.get_lock_list(path, include_root=True, include_children=False, token_only=True))
+            >= MAX_SHARED
+        ):
+            raise Problem("lock-store-full", f"{MAX_SHARED} clients share this resource already.")
         lock["href"] = path
         return cast(dict[str, Any], super().create(place(path), lock))
 

@@ -148,6 +148,14 @@ def test_the_number_of_locks_is_bounded_by_those_alive(locks: Locks, monkeypatch
     take(locks, "/main/and-another.arrow")
 
 
+def test_the_number_of_those_who_share_is_bounded(locks: Locks) -> None:
+    for _ in range(module.MAX_SHARED):
+        take(locks, "/main/users.arrow", scope="shared")
+    with pytest.raises(Problem, match="lock-store-full"):
+        take(locks, "/main/users.csv", scope="shared")
+    take(locks, "/main/other.csv", scope="shared")
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
