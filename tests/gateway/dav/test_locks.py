@@ -157,6 +157,33 @@ def test_the_number_of_those_who_share_is_bounded(locks: Locks) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "depth"),
+    [("/main/users.csv", "0"), ("/main/users/", "0"), ("/main/", "infinity"), ("/", "infinity")],
+)
+def test_nobody_gets_a_lock_on_rows_that_are_being_written(locks: Locks, path: str, depth: str) -> None:
+    with locks.writing("/main/users.arrow", []):
+        with locks.writing("/main/users.arrow", []), pytest.raises(Problem, match="locked"):
+            take(locks, path, depth=depth)
+        with pytest.raises(Problem, match="locked"):
+            take(locks, path, depth=depth)
+        locks.release(take(locks, "/main/", depth="0"))
+        locks.release(take(locks, "/main/user.csv"))
+    take(locks, path, depth=depth)
+
+
+def test_a_lock_taken_while_a_body_came_is_respected_and_one_that_ended_forgiven(locks: Locks) -> None:
+    mine = take(locks, "/main/users.arrow")
+    headers = [(b"if", b"(<%s>)" % mine["token"].encode())]
+    assert locks.conflict("/main/users.arrow", headers) is None
+    locks.release(mine)
+    with locks.writing("/main/users.arrow", headers):
+        pass
+    take(locks, "/main/users.arrow")
+    with pytest.raises(Problem, match="locked"), locks.writing("/main/users.arrow", headers):
+        pass
+
+
+@pytest.mark.parametrize(
     ("value", "seconds"),
     [
         (b"Second-300", 300),

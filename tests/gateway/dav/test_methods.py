@@ -11,8 +11,12 @@ from xml.etree.ElementTree import Element, fromstring
 import httpx
 import pytest
 
+from tests.gateway.serving import head, read_to_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.gateway.serving import Server
 
 LOCKINFO = (
     '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><{scope}/></lockscope>'
@@ -229,6 +233,17 @@ class TestLocks:
         token(lock(dav, "/main/users.csv"))
         assert precondition(lock(dav, "/main/users.csv")) == (423, "no-conflicting-lock", ["/main/users.csv"])
         assert lock(dav, "/main/users.arrow", "shared").status_code == 423
+
+    def test_a_lock_taken_while_a_body_comes_is_respected(self, dav: httpx.Client, writable: Server) -> None:
+        before = dav.get("/main/users.csv").content
+        headers = f"Content-Length: {len(CSV)}", "Expect: 100-continue", "Connection: close"
+        with writable.connect() as connection:
+            connection.sendall(head("PUT", "/main/users.csv", *headers))
+            assert connection.recv(1024).startswith(b"HTTP/1.1 100")
+            token(lock(dav, "/main/users.csv"))
+            connection.sendall(CSV)
+            assert read_to_end(connection).startswith(b"HTTP/1.1 423")
+        assert dav.get("/main/users.csv").content == before
 
     def test_shared_locks_live_together(self, dav: httpx.Client) -> None:
         first = token(lock(dav, "/main/users.csv", "shared"))
