@@ -149,4 +149,4 @@ def display_name(path: str) -> str:
     """The last segment for people, escaped for XML: identifiers as they are in the database."""
     segment = path.rpartition("/")[2]
     name = unquote(segment)
-    return quote(segment) if _NOT_XML(name) else xml.text(name)
+    return quote(segment, safe="%") if _NOT_XML(name) else xml.text(name)

@@ -73,8 +73,8 @@ def test_an_empty_relation_has_its_schema(fs: Any) -> None:
 @pytest.mark.parametrize(
     ("shape", "rows"),
     [
-        ("columns=name", [("ada",), ("grace",), ("",)]),
-        ("columns=name,id&limit=1", [("ada", 1)]),
+        ("columns=name&order=id", [("ada",), ("grace",), ("",)]),
+        ("columns=name,id&limit=1&order=id", [("ada", 1)]),
         ("columns=id&where=id>1&order=-id", [(3,), (2,)]),
         ("columns=id&where=name+%3D+'ada'", [(1,)]),
         ("columns=id&limit=1&offset=1&order=id", [(2,)]),

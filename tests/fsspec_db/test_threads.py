@@ -73,7 +73,7 @@ def test_other_threads_keep_running(large: pathlib.Path, act: Any) -> None:
     with Heartbeat() as heartbeat:
         act(fs)
     taken = time.perf_counter() - start
-    assert heartbeat.longest < max(0.1, taken / 4), (heartbeat.longest, taken)
+    assert heartbeat.longest < taken / 2 + 0.02, (heartbeat.longest, taken)
     fs.close()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
@@ -12,7 +13,6 @@ from tests.gateway.serving import Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TABLES = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, score REAL CHECK (score < 100));
@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def database(made: Path, tmp_path: Path) -> Path:
     """A database of the test's own."""
-    return shutil.copy(made, tmp_path / "test.db")
+    return Path(shutil.copy(made, tmp_path / "test.db"))
 
 
 @pytest.fixture

@@ -32,6 +32,11 @@ def say(word: str) -> None:
         pipe.write(word)
 
 
+def fail(error: Exception) -> list[pa.RecordBatch]:
+    """Fails."""
+    raise error
+
+
 class Streams(AbstractDatabase):
     """Relations whose name says how their rows come."""
 
@@ -83,14 +88,12 @@ class Streams(AbstractDatabase):
     @staticmethod
     def first() -> Iterator[pa.RecordBatch]:
         """An error before any row."""
-        raise RuntimeError(SECRET)
-        yield
+        yield from fail(RuntimeError(SECRET))
 
     @staticmethod
     def denied() -> Iterator[pa.RecordBatch]:
         """A denial before any row."""
-        raise PermissionError("not for you")
-        yield
+        yield from fail(PermissionError("not for you"))
 
     @staticmethod
     def endless() -> Iterator[pa.RecordBatch]:

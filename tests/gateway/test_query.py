@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.gateway.conftest import Serve
@@ -32,7 +33,7 @@ def test_format_decides(client: httpx.Client, extension: str):
     response = client.get("/-/query", params={"sql": "select 1 as a", "format": extension})
     assert response.status_code == 200
     assert response.headers["content-disposition"] == f'attachment; filename="query.{extension}"'
-    read = {
+    read: dict[str, Callable[[bytes], Any]] = {
         "arrow": lambda b: pa.ipc.open_stream(b).read_all().to_pylist(),
         "feather": lambda b: pa.ipc.open_file(b).read_all().to_pylist(),
         "parquet": lambda b: pyarrow.parquet.read_table(io.BytesIO(b)).to_pylist(),

@@ -76,7 +76,7 @@ def test_standard_output_is_one_line(made: Path, serve: Serve):
 def test_a_signal_lets_a_running_transfer_finish(made: Path, serve: Serve, signum: int):
     server = serve(f"sqlite:///{made}")
     with server.connect() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
         connection.sendall(head("GET", "/main/big.csv", "Connection: close"))
         begin = connection.recv(1)
         server.process.send_signal(signum)
@@ -186,6 +186,12 @@ def test_half_a_head_is_not_waited_for(made: Path, serve: Serve):
             connection.sendall(begin)
             assert read_to_end(connection) == b""
     assert httpx.get(f"{server.url}/main/users.csv").status_code == 200
+
+
+def test_options_may_ask_about_the_server(reader: Server):
+    answer = reader.raw(head("OPTIONS", "*", "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\ndav: 1" in answer
 
 
 @pytest.mark.parametrize(

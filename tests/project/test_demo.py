@@ -10,11 +10,6 @@ from fsspec_db.demo import TABLES, demo_database
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return demo_database(tmp_path_factory.mktemp("demo"))
-
-
 def test_has_the_eight_tables_of_tpch_with_rows(demo: Path) -> None:
     with closing(sqlite3.connect(demo)) as connection:
         counts = {

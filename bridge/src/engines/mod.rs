@@ -12,9 +12,16 @@ use crate::url::Url;
 ///
 /// # Errors
 /// `invalid-parameter` for a scheme without an engine, and whatever the engine says.
-pub fn open(url: Url, _access: Access, _threads: Option<usize>) -> Result<Arc<dyn Database>> {
-    Err(Error::new(
-        Code::InvalidParameter,
-        format!("there is no native engine for {}://", url.scheme),
-    ))
+pub fn open(url: Url, access: Access, threads: Option<usize>) -> Result<Arc<dyn Database>> {
+    match url.scheme.as_str() {
+        "sqlite" if !url.authority.is_empty() => Err(Error::new(
+            Code::InvalidParameter,
+            "the file stands after three slashes: sqlite:///file.db, or sqlite:////absolute/file.db",
+        )),
+        "sqlite" => {
+            let Url { path, query, .. } = url;
+            sqlite::Sqlite::open(&sqlite::Options { path, access, threads, query })
+        }
+        other => Err(Error::new(Code::InvalidParameter, format!("there is no native engine for {other}://"))),
+    }
 }

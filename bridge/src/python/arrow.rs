@@ -87,6 +87,16 @@ impl Batches {
     }
 }
 
+impl Drop for Batches {
+    /// Lets the reader go at once: dropped without Python's lock, it would stay, and its query with
+    /// it, until somebody takes the lock next.
+    fn drop(&mut self) {
+        if let Self::Reader(reader, _) = self {
+            Python::try_attach(|py| drop(std::mem::replace(reader, py.None())));
+        }
+    }
+}
+
 /// A reader on the Python side of batches that Rust makes.
 pub fn reader_of<'py>(
     py: Python<'py>,

@@ -222,8 +222,9 @@ impl Database for PyDatabase {
 
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
         cancel.check()?;
+        self.relation(&scan.schema, &scan.relation)?;
         let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
-        self.pump(batches, None, sink, cancel)
+        self.pump(batches, scan.shape.limit, sink, cancel)
     }
 
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {

@@ -12,6 +12,8 @@ from webdav4.client import Client, ResourceNotFound
 from webdav4.fsspec import WebdavFileSystem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx
 
     from tests.gateway.serving import Server
@@ -53,22 +55,28 @@ def test_the_listing_as_json_is_what_the_library_lists(client: httpx.Client) -> 
     assert json.dumps(entries)
 
 
-def test_webdav4_lists_and_describes(writable: Server, odd_names: list[str]) -> None:
+@pytest.fixture
+def webdav4(writable: Server) -> Iterator[Client]:
     client = Client(writable.url)
-    listed = client.ls("main", detail=False)
+    with client.http:
+        yield client
+
+
+def test_webdav4_lists_and_describes(webdav4: Client, odd_names: list[str]) -> None:
+    listed = webdav4.ls("main", detail=False)
     assert len(listed) == 4 * (1 + len(odd_names))
-    assert client.info("main/users")["type"] == "directory"
-    assert client.isfile("main/users.csv")
-    assert client.exists("main/a%2Fb.csv")
-    assert not client.exists("main/nobody.csv")
-    assert client.content_length("main/users.csv") is None
-    assert client.modified("main/users.csv") is not None
+    assert webdav4.info("main/users")["type"] == "directory"
+    assert webdav4.isfile("main/users.csv")
+    assert webdav4.exists("main/a%252Fb.csv")
+    assert not webdav4.exists("main/nobody.csv")
+    assert webdav4.content_length("main/users.csv") is None
+    assert webdav4.modified("main/users.csv") is not None
     with pytest.raises(ResourceNotFound):
-        client.info("main/nobody.csv")
+        webdav4.info("main/nobody.csv")
 
 
-def test_fsspec_over_webdav4_reads(writable: Server) -> None:
-    fs = WebdavFileSystem(writable.url, skip_instance_cache=True)
+def test_fsspec_over_webdav4_reads(webdav4: Client) -> None:
+    fs = WebdavFileSystem(webdav4.base_url, client=webdav4, skip_instance_cache=True)
     assert {unquote(entry["name"]) for entry in fs.ls("main/users")} >= {"main/users/columns"}
     assert fs.info("main/users.csv")["type"] == "file"
     with fs.open("main/users.csv", "rb") as file:

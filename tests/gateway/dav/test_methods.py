@@ -11,8 +11,12 @@ from xml.etree.ElementTree import Element, fromstring
 import httpx
 import pytest
 
+from tests.gateway.serving import head, read_to_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.gateway.serving import Server
 
 LOCKINFO = (
     '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><{scope}/></lockscope>'
@@ -121,9 +125,9 @@ class TestPropfind:
         found = propfind(dav, "/main/", "1", "<propfind xmlns='DAV:'><prop><displayname/></prop></propfind>")
         shown = {properties(r)["{DAV:}displayname"].text: href for href, r in found.items()}
         for name in odd_names:
-            assert f"{name}.csv" in shown
-            assert dav.get(shown[f"{name}.csv"]).status_code == 200
-            assert propfind(dav, shown[f"{name}.csv"]).keys() == {shown[f"{name}.csv"]}
+            href = shown[f"{name}.csv" if name.isprintable() else "%01%1F.csv"]
+            assert dav.get(href).status_code == 200
+            assert propfind(dav, href).keys() == {href}
 
     def test_a_metadata_document_has_its_exact_size(self, dav: httpx.Client) -> None:
         found = propfind(dav, "/main/users/columns/", "1")
@@ -230,6 +234,17 @@ class TestLocks:
         assert precondition(lock(dav, "/main/users.csv")) == (423, "no-conflicting-lock", ["/main/users.csv"])
         assert lock(dav, "/main/users.arrow", "shared").status_code == 423
 
+    def test_a_lock_taken_while_a_body_comes_is_respected(self, dav: httpx.Client, writable: Server) -> None:
+        before = dav.get("/main/users.csv").content
+        headers = f"Content-Length: {len(CSV)}", "Expect: 100-continue", "Connection: close"
+        with writable.connect() as connection:
+            connection.sendall(head("PUT", "/main/users.csv", *headers))
+            assert connection.recv(1024).startswith(b"HTTP/1.1 100")
+            token(lock(dav, "/main/users.csv"))
+            connection.sendall(CSV)
+            assert read_to_end(connection).startswith(b"HTTP/1.1 423")
+        assert dav.get("/main/users.csv").content == before
+
     def test_shared_locks_live_together(self, dav: httpx.Client) -> None:
         first = token(lock(dav, "/main/users.csv", "shared"))
         assert first != token(lock(dav, "/main/users.csv", "shared"))
@@ -331,6 +346,23 @@ class TestProppatch:
         assert [(b.tag, b.attrib, b.text) for b in note] == [("{urn:x}b", {"c": "d"}, "\U00010000")]
         assert note.get("{http://www.w3.org/XML/1998/namespace}lang") == "ar"
 
+    def test_more_than_there_is_room_for_is_refused_whole(self, dav: httpx.Client) -> None:
+        def store(name: str) -> Element:
+            body = UPDATE.format(f'<set><prop><{name} xmlns="urn:x">{"x" * 40_000}</{name}></prop></set>')
+            [response] = responses(dav.request("PROPPATCH", "/main/a%252Fb.csv", content=body)).values()
+            return response
+
+        assert "{urn:x}first" in properties(store("first"))
+        assert "{urn:x}second" in properties(store("second"), "507")
+        kept = properties(propfind(dav, "/main/a%252Fb.csv")["/main/a%252Fb.csv"])
+        assert "{urn:x}first" in kept
+        assert "{urn:x}second" not in kept
+
+    def test_the_number_of_changes_is_bounded(self, dav: httpx.Client) -> None:
+        body = UPDATE.format("<set><prop>" + "<w:a/>" * 257 + "</prop></set>")
+        answer = dav.request("PROPPATCH", "/main/users.csv", content=body)
+        assert answer.json()["type"] == "/-/problems/malformed-body"
+
     def test_a_lock_protects_properties(self, dav: httpx.Client) -> None:
         held = token(lock(dav, "/main/users.csv"))
         body = UPDATE.format(WIN32)
@@ -392,10 +424,9 @@ def test_a_write_moves_the_date_of_its_relation_only(dav: httpx.Client) -> None:
         return {unquote(href): r.findtext(".//{DAV:}getlastmodified") for href, r in found.items()}
 
     before = dates()
-    pause = httpx.Client(base_url=dav.base_url)
     after = before
     while after["/main/users.csv"] == before["/main/users.csv"]:
-        assert pause.put("/main/users.csv", content=CSV).status_code == 204
+        assert dav.put("/main/users.csv", content=CSV).status_code == 204
         after = dates()
     changed = {path for path in after if after[path] != before[path]}
     assert {"/main/users/", "/main/users.csv", "/main/users.arrow"} <= changed

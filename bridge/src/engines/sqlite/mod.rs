@@ -1,1 +1,343 @@
 //! SQLite: the embedded default.
+//!
+//! Reading runs on connections opened read-only; ranges of a table's rowid are read side by side on
+//! several that are proven to see one state. What a column's values really are is made sure of
+//! before the first byte, and remembered for the version of the database. Writing runs on a
+//! connection of its own, one at a time, with the body as a virtual table.
+
+mod build;
+mod catalogue;
+mod check;
+mod connection;
+mod exact;
+mod fault;
+mod ffi;
+mod ingest;
+mod order;
+mod query;
+mod readers;
+mod scalar;
+mod scan;
+mod select;
+mod spool;
+mod store;
+mod types;
+mod write;
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arrow_schema::{Schema, SchemaRef};
+
+use self::catalogue::Relation;
+use self::connection::{Conn, Location, Mode};
+use self::readers::{Reader, Readers};
+use self::scan::{Scanner, Typed};
+use crate::database::{Access, Cancel, Database, Query, Rows, Scan, Sink, Write};
+use crate::dialect::{Dialect, SQLITE};
+use crate::error::{Code, Error, Result};
+use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
+
+/// How long a locked database is waited for, unless the URL says otherwise.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Threads that one scan uses at most, unless the caller says otherwise.
+const MAX_THREADS: usize = 8;
+
+/// Relations whose types are remembered; past that all are forgotten.
+const MAX_REMEMBERED: usize = 4096;
+
+/// How to open a database.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A file's path; empty or `:memory:` for a database of this object alone.
+    pub path: String,
+    pub access: Access,
+    /// Threads of one scan; by default as many as there are cores, at most 8.
+    pub threads: Option<usize>,
+    /// `busy_timeout` (seconds), `attach` (`name:path`, repeatable), and SQLite's own `immutable`, `nolock`, `vfs`.
+    pub query: Vec<(String, String)>,
+}
+
+/// One SQLite database.
+pub struct Sqlite {
+    location: Location,
+    access: Access,
+    threads: usize,
+    readers: Readers,
+    typed: Mutex<HashMap<(String, String), (i64, Arc<Typed>)>>,
+    /// Held while a write goes on: SQLite has one writer, and ours need not fight for it.
+    writing: Mutex<()>,
+    /// Keeps a database in memory alive.
+    keeper: Mutex<Option<Conn>>,
+    /// Sets the versions of this process apart from those of any other.
+    nonce: u64,
+}
+
+impl Sqlite {
+    /// # Errors
+    /// `not-found` where there is no file (`manage` makes one), `invalid-parameter`,
+    /// `database-unavailable`.
+    pub fn open(options: &Options) -> Result<Arc<dyn Database>> {
+        let nonce = RandomState::new().build_hasher().finish();
+        let memory = options.path.is_empty() || options.path == ":memory:";
+        let (location, file) = locate(options, memory, nonce)?;
+        if let Some(file) = &file
+            && !file.exists()
+            && options.access != Access::Manage
+        {
+            return Err(Error::new(Code::NotFound, format!("there is no database file {:?}", options.path)));
+        }
+        let keeper = match (memory, options.access) {
+            (true, _) => Some(Conn::open(&location, Mode::Create)?),
+            (false, Access::Manage) => {
+                Conn::open(&location, Mode::Create)?;
+                None
+            }
+            (false, _) => None,
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let database = Self {
+            readers: Readers::new(location.clone(), file),
+            location,
+            access: options.access,
+            threads: options.threads.unwrap_or(cores.min(MAX_THREADS)).max(1),
+            typed: Mutex::default(),
+            writing: Mutex::default(),
+            keeper: Mutex::new(keeper),
+            nonce,
+        };
+        database.ping()?;
+        Ok(Arc::new(database))
+    }
+
+    /// A relation and what its columns hold, as `reader` sees them.
+    fn typed<'a>(
+        &'a self,
+        reader: &mut Reader<'a>,
+        schema: &str,
+        relation: &str,
+        cancel: &'a Cancel,
+    ) -> Result<Arc<Typed>> {
+        if let Some(typed) = self.remembered(reader.version, schema, relation) {
+            return Ok(typed);
+        }
+        let relation = Relation::load(reader.conn()?.raw(), schema, relation)?;
+        let kinds = self.scanner(cancel).decide(reader, &relation)?;
+        let typed = Arc::new(Typed { relation, kinds });
+        if reader.version >= 0 {
+            let mut remembered = self.typed_map();
+            if remembered.len() >= MAX_REMEMBERED {
+                remembered.clear();
+            }
+            let key = (typed.relation.schema.clone(), typed.relation.name.clone());
+            remembered.insert(key, (reader.version, typed.clone()));
+        }
+        Ok(typed)
+    }
+
+    fn remembered(&self, version: i64, schema: &str, relation: &str) -> Option<Arc<Typed>> {
+        let remembered = self.typed_map();
+        let (of, typed) = remembered.get(&(schema.to_owned(), relation.to_owned()))?;
+        (*of == version).then(|| typed.clone())
+    }
+
+    fn typed_map(&self) -> MutexGuard<'_, HashMap<(String, String), (i64, Arc<Typed>)>> {
+        self.typed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn scanner<'a>(&'a self, cancel: &'a Cancel) -> Scanner<'a> {
+        Scanner { readers: &self.readers, threads: self.threads, cancel }
+    }
+
+    /// Runs `read` in a read transaction, with the relation it is about.
+    fn with<T>(&self, schema: &str, relation: &str, read: impl FnOnce(&mut Conn, Relation) -> Result<T>) -> Result<T> {
+        let mut reader = self.readers.begin()?;
+        let conn = reader.conn()?;
+        let relation = Relation::load(conn.raw(), schema, relation)?;
+        read(conn, relation)
+    }
+
+    /// Runs `work` on a connection that may write, while no other of ours does.
+    fn writing<T>(&self, least: Access, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
+        if self.access < least {
+            return Err(Error::new(Code::ReadOnly, format!("the database was opened with access {:?}", self.access.as_str())));
+        }
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut Conn::open(&self.location, Mode::Write)?)
+    }
+
+    fn unsupported(what: &str) -> Error {
+        Error::new(Code::Unsupported, format!("SQLite cannot {what}"))
+    }
+}
+
+fn locate(options: &Options, memory: bool, nonce: u64) -> Result<(Location, Option<PathBuf>)> {
+    static DATABASES: AtomicU64 = AtomicU64::new(0);
+    let mut location = Location { uri: String::new(), attached: Vec::new(), busy_timeout: BUSY_TIMEOUT };
+    let mut parameters = Vec::new();
+    for (name, value) in &options.query {
+        match name.as_str() {
+            "busy_timeout" => {
+                let seconds = value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                location.busy_timeout = seconds.ok_or_else(|| wrong("busy_timeout", "a number of seconds"))?;
+            }
+            "attach" => {
+                let (schema, path) = value.split_once(':').ok_or_else(|| wrong("attach", "name:path"))?;
+                location.attached.push((schema.to_owned(), file_uri(path)));
+            }
+            "immutable" | "nolock" | "vfs" => parameters.push(format!("{name}={}", escape(value))),
+            _ => return Err(Error::new(Code::InvalidParameter, format!("SQLite has no option {name:?}"))),
+        }
+    }
+    if memory {
+        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+        location.uri = format!("file:/fsspec_db_{nonce:x}_{number}?vfs=memdb");
+        return Ok((location, None));
+    }
+    location.uri = file_uri(&options.path);
+    if !parameters.is_empty() {
+        location.uri.push('?');
+        location.uri.push_str(&parameters.join("&"));
+    }
+    Ok((location, Some(PathBuf::from(&options.path))))
+}
+
+fn wrong(option: &str, expected: &str) -> Error {
+    Error::new(Code::InvalidParameter, format!("{option} takes {expected}"))
+}
+
+fn file_uri(path: &str) -> String {
+    // Two slashes at the front would be an authority.
+    let path = if path.starts_with("//") { format!("//{path}") } else { path.to_owned() };
+    format!("file:{}", escape(&path))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('%', "%25").replace('?', "%3f").replace('#', "%23").replace('&', "%26")
+}
+
+impl Database for Sqlite {
+    fn dialect(&self) -> &'static Dialect {
+        &SQLITE
+    }
+
+    fn schemas(&self) -> Result<Vec<SchemaInfo>> {
+        let mut reader = self.readers.begin()?;
+        let schemas = reader.conn()?.schemas().iter();
+        Ok(schemas.map(|name| SchemaInfo { name: name.clone(), catalog: None, comment: None }).collect())
+    }
+
+    fn relations(&self, schema: &str) -> Result<Vec<RelationInfo>> {
+        let mut reader = self.readers.begin()?;
+        let conn = reader.conn()?;
+        if !conn.schemas().iter().any(|name| name == schema) {
+            return Err(Error::new(Code::NotFound, format!("there is no schema {schema:?}")));
+        }
+        catalogue::relations(conn.raw(), schema)
+    }
+
+    fn relation(&self, schema: &str, relation: &str) -> Result<RelationInfo> {
+        self.with(schema, relation, |_, relation| {
+            Ok(RelationInfo {
+                name: relation.name,
+                kind: relation.kind,
+                row_count: None,
+                size_bytes: None,
+                comment: None,
+            })
+        })
+    }
+
+    fn columns(&self, schema: &str, relation: &str) -> Result<Vec<ColumnInfo>> {
+        self.with(schema, relation, |_, relation| Ok(catalogue::column_infos(&relation)))
+    }
+
+    fn indexes(&self, schema: &str, relation: &str) -> Result<Vec<IndexInfo>> {
+        self.with(schema, relation, |conn, relation| catalogue::indexes(conn.raw(), &relation))
+    }
+
+    fn constraints(&self, schema: &str, relation: &str) -> Result<Vec<ConstraintInfo>> {
+        self.with(schema, relation, |conn, relation| catalogue::constraints(conn.raw(), &relation))
+    }
+
+    fn view_definition(&self, schema: &str, view: &str) -> Result<String> {
+        catalogue::view_definition(self.readers.begin()?.conn()?.raw(), schema, view)
+    }
+
+    fn definition(&self, schema: &str, relation: &str) -> Result<Option<String>> {
+        self.with(schema, relation, |conn, relation| catalogue::definition(conn.raw(), &relation))
+    }
+
+    fn depends_on(&self, schema: &str, view: &str) -> Result<Vec<(String, String)>> {
+        self.with(schema, view, |conn, relation| conn.reads_of_view(schema, &relation.name))
+    }
+
+    fn arrow_schema(&self, schema: &str, relation: &str) -> Result<SchemaRef> {
+        self.with(schema, relation, |_, relation| {
+            let fields = relation.columns.iter().zip(relation.declared());
+            let fields = fields.map(|(column, kind)| kind.field(&column.name, !column.not_null, &column.declared));
+            Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+        })
+    }
+
+    fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
+        let mut reader = self.readers.begin()?;
+        let typed = self.typed(&mut reader, &scan.schema, &scan.relation, cancel)?;
+        self.scanner(cancel).scan(reader, &typed, &scan.shape, sink)
+    }
+
+    fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
+        let mut reader = self.readers.begin()?;
+        let version = reader.version;
+        let known = |schema: &str, relation: &str| self.remembered(version, schema, relation);
+        reader.conn()?.watched(cancel, |conn| query::query(conn, query, &known, sink))
+    }
+
+    fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
+        self.writing(Access::Write, |conn| write::write(conn, write, rows, cancel))
+    }
+
+    fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
+        self.writing(Access::Manage, |conn| {
+            let found = Relation::load(conn.raw(), schema, relation)?;
+            let kind = if found.kind == "view" { "VIEW" } else { "TABLE" };
+            conn.execute("PRAGMA foreign_keys = ON")?;
+            conn.execute(&format!("DROP {kind} {}", found.quoted())).map(drop)
+        })
+    }
+
+    fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
+        if from.0 != to.0 {
+            return Err(Self::unsupported("move a relation into another schema"));
+        }
+        self.writing(Access::Manage, |conn| {
+            let found = Relation::load(conn.raw(), from.0, from.1)?;
+            if found.kind == "view" {
+                return Err(Self::unsupported("rename a view"));
+            }
+            if Relation::load(conn.raw(), to.0, to.1).is_ok() {
+                return Err(Error::new(Code::AlreadyExists, format!("there is a relation {:?} already", to.1)));
+            }
+            conn.execute(&format!("ALTER TABLE {} RENAME TO {}", found.quoted(), SQLITE.quoted(to.1))).map(drop)
+        })
+    }
+
+    fn data_version(&self, _schema: &str, _relation: &str) -> Result<Option<String>> {
+        Ok(Some(format!("{:016x}-{:x}", self.nonce, self.readers.version()?)))
+    }
+
+    fn ping(&self) -> Result<()> {
+        self.readers.begin().map(drop)
+    }
+
+    fn close(&self) {
+        self.readers.close();
+        *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

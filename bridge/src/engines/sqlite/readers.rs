@@ -1,0 +1,201 @@
+//! Read connections, and the proof that several of them see one state of the database.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::connection::{Conn, Location, Mode};
+use crate::error::{Code, Error, Result};
+
+/// Connections kept open while nobody uses them.
+const MAX_IDLE: usize = 32;
+
+/// How often a writer may get between two looks at the version before we do without.
+const TRIES: usize = 16;
+
+/// Read connections of one database, and the one that watches its version.
+pub struct Readers {
+    location: Location,
+    /// The file itself, to see when another is put in its place.
+    file: Option<PathBuf>,
+    state: Mutex<State>,
+    closed: AtomicBool,
+    unknown: AtomicI64,
+}
+
+struct State {
+    idle: Vec<Conn>,
+    monitor: Option<Conn>,
+    identity: Option<(u64, u64)>,
+    /// How many files we have seen in this place.
+    generation: i64,
+}
+
+impl Readers {
+    #[must_use]
+    pub fn new(location: Location, file: Option<PathBuf>) -> Self {
+        let state = State { idle: Vec::new(), monitor: None, identity: None, generation: 0 };
+        Self {
+            location,
+            file,
+            state: Mutex::new(state),
+            closed: AtomicBool::new(false),
+            unknown: AtomicI64::new(0),
+        }
+    }
+
+    /// A read transaction, and the version of the database that it sees.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    pub fn begin(&self) -> Result<Reader<'_>> {
+        let mut reader = self.take()?;
+        let seen = reader.conn()?.begin_read()?;
+        if let Some((known, version)) = reader.conn()?.known
+            && known == seen
+        {
+            reader.version = version;
+            return Ok(reader);
+        }
+        for _ in 0..TRIES {
+            reader.conn()?.rollback();
+            let before = self.version()?;
+            let seen = reader.conn()?.begin_read()?;
+            if self.version()? == before {
+                reader.conn()?.known = Some((seen, before));
+                reader.version = before;
+                return Ok(reader);
+            }
+        }
+        // A version of its own, that nothing is remembered under.
+        reader.version = self.unknown.fetch_sub(1, Ordering::Relaxed) - 1;
+        Ok(reader)
+    }
+
+    /// Another read transaction on the same state, or `None` if the database has moved on.
+    ///
+    /// The other one began before and is open still, so that the version read now bounds both.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    pub fn join(&self, version: i64) -> Result<Option<Reader<'_>>> {
+        if version < 0 {
+            return Ok(None);
+        }
+        let mut reader = self.take()?;
+        let seen = reader.conn()?.begin_read()?;
+        reader.version = version;
+        if let Some((known, of)) = reader.conn()?.known
+            && known == seen
+        {
+            return Ok((of == version).then_some(reader));
+        }
+        if self.version()? != version {
+            return Ok(None);
+        }
+        reader.conn()?.known = Some((seen, version));
+        Ok(Some(reader))
+    }
+
+    /// Moves with every commit of anybody. On a connection that never writes, so that it sees our own.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    pub fn version(&self) -> Result<i64> {
+        let mut state = self.state();
+        let generation = state.generation;
+        if state.monitor.is_none() {
+            state.monitor = Some(Conn::open(&self.location, Mode::Read)?);
+        }
+        match state.monitor.as_mut() {
+            Some(monitor) => Ok((generation << 32) + monitor.data_version()?),
+            None => Err(unavailable()),
+        }
+    }
+
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let mut state = self.state();
+        state.idle.clear();
+        state.monitor = None;
+    }
+
+    fn take(&self) -> Result<Reader<'_>> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(unavailable());
+        }
+        let idle = {
+            let mut state = self.state();
+            self.notice_replacement(&mut state);
+            (state.idle.pop(), state.generation)
+        };
+        let (conn, generation) = match idle {
+            (Some(conn), generation) => (conn, generation),
+            (None, generation) => (Conn::open(&self.location, Mode::Read)?, generation),
+        };
+        Ok(Reader { readers: self, conn: Some(conn), version: -1, generation })
+    }
+
+    /// A file that was put in the place of ours is another database: connections to the old one go.
+    fn notice_replacement(&self, state: &mut State) {
+        let Some(file) = &self.file else { return };
+        let identity = identity(file);
+        if identity != state.identity {
+            state.idle.clear();
+            state.monitor = None;
+            state.identity = identity;
+            state.generation += 1;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(unix)]
+fn identity(file: &std::path::Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_file: &std::path::Path) -> Option<(u64, u64)> {
+    None
+}
+
+fn unavailable() -> Error {
+    Error::new(Code::DatabaseUnavailable, "the database is closed")
+}
+
+/// A read transaction; ends, and gives its connection back, when dropped.
+pub struct Reader<'a> {
+    readers: &'a Readers,
+    conn: Option<Conn>,
+    /// What the transaction sees; negative if that could not be told.
+    pub version: i64,
+    generation: i64,
+}
+
+impl Reader<'_> {
+    /// # Errors
+    /// Never in practice: the connection is there until the reader is dropped.
+    pub fn conn(&mut self) -> Result<&mut Conn> {
+        self.conn.as_mut().ok_or_else(unavailable)
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        conn.rollback();
+        let mut state = self.readers.state();
+        let welcome = !self.readers.closed.load(Ordering::Acquire)
+            && state.generation == self.generation
+            && state.idle.len() < MAX_IDLE
+            && conn.raw().is_autocommit();
+        if welcome {
+            state.idle.push(conn);
+        }
+    }
+}
