@@ -300,6 +300,8 @@ struct FileRows {
     source: Source,
     decoder: Decoder,
     batches: VecDeque<ipc::Block>,
+    /// Bytes that messages may still take: they lie side by side.
+    unread: u64,
 }
 
 impl FileRows {
@@ -318,8 +320,9 @@ impl FileRows {
         let bytes = source.bytes(length)?;
         let footer = root_as_footer(&bytes).map_err(malformed)?;
         let schema = schema_of(footer.schema().ok_or_else(|| malformed("a footer without a schema"))?)?;
-        let mut rows = Self { decoder: Decoder::new(schema), source, batches: VecDeque::new() };
-        rows.source.end = start;
+        source.end = start;
+        let decoder = Decoder::new(schema);
+        let mut rows = Self { decoder, source, batches: VecDeque::new(), unread: start };
         for block in footer.dictionaries().into_iter().flatten() {
             rows.block(*block, MessageHeader::DictionaryBatch)?;
         }
@@ -335,9 +338,12 @@ impl FileRows {
         }
         self.source.seek(offset)?;
         let metadata = self.source.metadata()?.ok_or_else(outside)?;
-        if parse(&metadata)?.header_type() != expected {
+        let message = parse(&metadata)?;
+        if message.header_type() != expected {
             return Err(malformed("the footer and a message disagree"));
         }
+        let length = metadata.len() as u64 + self.source.body_length(&message)?;
+        self.unread = self.unread.checked_sub(length).ok_or_else(|| malformed("messages that overlap"))?;
         self.decoder.accept(&mut self.source, &metadata)
     }
 

@@ -19,17 +19,20 @@ const MAX_RATIO: i64 = 1_024;
 /// Structs inside a page header are two deep.
 const MAX_DEPTH: u8 = 8;
 
+/// The bytes that the column takes in the body.
+///
 /// # Errors
 /// `malformed-body` for pages outside the body, `body-too-large` for pages beyond [`MAX_PAGE`].
-pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<()> {
+pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<u64> {
     let place = |value: i64| u64::try_from(value).map_err(|_| malformed("a negative offset"));
     let start = match column.dictionary_page_offset() {
         Some(dictionary) if dictionary > 0 => dictionary.min(column.data_page_offset()),
         _ => column.data_page_offset(),
     };
     let mut position = place(start)?;
+    let length = place(column.compressed_size())?;
     let end = position
-        .checked_add(place(column.compressed_size())?)
+        .checked_add(length)
         .filter(|end| *end <= source.len())
         .ok_or_else(|| malformed("a column outside the body"))?;
     while position < end {
@@ -47,7 +50,7 @@ pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<()>
             .filter(|after| *after <= end && unpacked >= 0)
             .ok_or_else(|| malformed("a page outside its column"))?;
     }
-    Ok(())
+    Ok(length)
 }
 
 /// A page header in Thrift's compact protocol

@@ -162,3 +162,29 @@ fn a_batch_of_a_whole_table_is_read_in_parts() {
         }
     }
 }
+
+/// A file whose footer names its one batch many times.
+#[test]
+fn messages_that_overlap_are_malformed() {
+    let sample = batch(vec![("id", Arc::new(Int64Array::from_iter_values(0..1_000)) as _)]);
+    let schema = sample.schema();
+    let bytes = body(Format::ArrowFile, &schema, &[sample], EncodeOptions::default());
+    let footer_length = u32::from_le_bytes(bytes[bytes.len() - 10..bytes.len() - 6].try_into().unwrap()) as usize;
+    let footer = &bytes[bytes.len() - 10 - footer_length..bytes.len() - 10];
+    let block = *arrow_ipc::root_as_footer(footer).unwrap().recordBatches().unwrap().get(0);
+    let mut builder = flatbuffers::FlatBufferBuilder::new();
+    let batches = builder.create_vector(&[block; 100]);
+    let schema = arrow_ipc::convert::IpcSchemaEncoder::new().schema_to_fb_offset(&mut builder, &schema);
+    let mut forged = arrow_ipc::FooterBuilder::new(&mut builder);
+    forged.add_version(arrow_ipc::MetadataVersion::V5);
+    forged.add_schema(schema);
+    forged.add_recordBatches(batches);
+    let root = forged.finish();
+    builder.finish(root, None);
+    let forged = builder.finished_data();
+    let mut file = bytes[..bytes.len() - 10 - footer_length].to_vec();
+    file.extend_from_slice(forged);
+    file.extend_from_slice(&(forged.len() as u32).to_le_bytes());
+    file.extend_from_slice(b"ARROW1");
+    assert_eq!(rows(Format::ArrowFile, &file, None).unwrap_err().code(), Code::MalformedBody);
+}
