@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn statements_that_try_to_write_or_to_leave_are_refused() {
-    let folder = Folder::with("CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+    let folder = Folder::with("CREATE TABLE t (a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1)");
     let database = folder.open(Access::Manage);
     for (sql, code) in [
         ("INSERT INTO t VALUES (2)", Code::ReadOnly),

@@ -28,7 +28,8 @@ fn one_generation_a_read(journal: &str) {
     let database = folder.open_with(Access::Read, Some(3));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let stop = &stop;
+        scope.spawn(move || {
             let mut generation = 1;
             while !stop.load(Ordering::Relaxed) {
                 fill(&connection, generation);

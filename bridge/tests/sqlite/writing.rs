@@ -89,7 +89,7 @@ fn what_fails_changes_nothing_and_says_where() {
 
 #[test]
 fn values_are_stored_exactly_or_refused() {
-    let folder = Folder::with("CREATE TABLE t (d DECIMAL(38,2), wide DECIMAL(38,2) TEXT, r REAL, day DATE, ts TIMESTAMP)");
+    let folder = Folder::with("CREATE TABLE t (d DECIMAL(38,2), wide DECIMAL_TEXT(38,2), r REAL, day DATE, ts TIMESTAMP)");
     let database = folder.open(Access::Write);
     let digits = 123_456_789_012_345_678_901_i128;
     let exact = batch(vec![
@@ -135,7 +135,6 @@ fn what_was_read_goes_back_into_an_empty_copy() {
     for (one, other) in [("t", "copy"), ("copy", "t")] {
         assert_eq!(folder.text(&format!("SELECT count(*) FROM (SELECT * FROM {one} EXCEPT SELECT * FROM {other})")), "0");
     }
-    assert_eq!(folder.text("SELECT count(*) FROM t NATURAL JOIN copy WHERE typeof(t.plain) = typeof(copy.plain)"), "2");
 }
 
 #[test]

@@ -108,6 +108,21 @@ impl Conn {
         Ok(sum)
     }
 
+    /// Runs `work` without waiting for locks: `None` where somebody holds one that it needs.
+    ///
+    /// # Errors
+    /// What `work` failed with otherwise.
+    pub fn hastily<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
+        self.slot.set_hasty(true);
+        let outcome = work(self);
+        self.slot.set_hasty(false);
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if error.code() == Code::DatabaseUnavailable => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Ends any transaction, quietly: there is nothing to lose.
     pub fn rollback(&mut self) {
         if !self.raw.is_autocommit() {

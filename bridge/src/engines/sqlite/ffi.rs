@@ -19,6 +19,16 @@ use crate::error::{Code, Error, Result};
 /// The name under which the aggregate is registered; a guarded statement may not call it.
 pub const COLLECT: &str = "fsspec_db_collect";
 
+/// Turns SQLite's memory statistics off, once: they put a lock of the whole process around every
+/// allocation, which scanning threads would queue for.
+pub fn configure() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: before the first connection; if somebody was earlier, SQLite says no and nothing changes.
+        unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int) };
+    });
+}
+
 /// One argument of the aggregate, valid for the call that gave it.
 #[repr(transparent)]
 pub struct Cell(*mut ffi::sqlite3_value);
@@ -67,6 +77,8 @@ pub struct Slot {
     /// While set, notes which relations a statement reads, and on behalf of which view.
     reads: std::cell::RefCell<Option<Vec<Read>>>,
     busy_timeout: Duration,
+    /// While set, a lock that somebody holds is not waited for.
+    hasty: std::cell::Cell<bool>,
     busy_since: std::cell::Cell<Option<Instant>>,
 }
 
@@ -117,6 +129,7 @@ impl SlotBox {
             denied: Default::default(),
             reads: Default::default(),
             busy_timeout,
+            hasty: Default::default(),
             busy_since: Default::default(),
         });
         let slot = Self(NonNull::from(Box::leak(slot)));
@@ -152,6 +165,10 @@ impl SlotBox {
 
     pub fn set_guarded(&self, guarded: bool) {
         self.get().guarded.set(guarded);
+    }
+
+    pub fn set_hasty(&self, hasty: bool) {
+        self.get().hasty.set(hasty);
     }
 
     #[must_use]
@@ -230,7 +247,7 @@ unsafe extern "C" fn busy(app: *mut c_void, count: c_int) -> c_int {
         slot.busy_since.set(Some(Instant::now()));
     }
     let waited = slot.busy_since.get().map_or(Duration::ZERO, |since| since.elapsed());
-    if stopped || waited >= slot.busy_timeout {
+    if stopped || slot.hasty.get() || waited >= slot.busy_timeout {
         return 0;
     }
     std::thread::sleep(Duration::from_millis(if count < 10 { 1 } else { 5 }));

@@ -84,6 +84,7 @@ impl Sqlite {
     /// `not-found` where there is no file (`manage` makes one), `invalid-parameter`,
     /// `database-unavailable`.
     pub fn open(options: &Options) -> Result<Arc<dyn Database>> {
+        ffi::configure();
         let nonce = RandomState::new().build_hasher().finish();
         let memory = options.path.is_empty() || options.path == ":memory:";
         let (location, file) = locate(options, memory, nonce)?;

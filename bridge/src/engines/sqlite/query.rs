@@ -148,14 +148,19 @@ fn bind_params(statement: &mut Statement<'_>, params: &Params) -> Result<()> {
         Params::Named(values) => {
             let mut bound = vec![false; expected];
             for (name, value) in values {
-                let index = (1..=expected).find(|&index| {
-                    statement.parameter_name(index).is_some_and(|p| p == name || p.get(1..).is_some_and(|p| p == name))
-                });
-                let Some(index) = index else {
+                let mut found = false;
+                for index in 1..=expected {
+                    // `:name`, `@name` and `$name` are one name, and may all stand in a statement.
+                    let own = statement.parameter_name(index);
+                    if own.is_some_and(|own| own == name || own.get(1..) == Some(name)) {
+                        bind_one(statement, index, value)?;
+                        bound[index - 1] = true;
+                        found = true;
+                    }
+                }
+                if !found {
                     return Err(Error::new(Code::InvalidQuery, format!("the statement has no parameter {name:?}")));
-                };
-                bind_one(statement, index, value)?;
-                bound[index - 1] = true;
+                }
             }
             if let Some(index) = bound.iter().position(|bound| !bound) {
                 let name = statement.parameter_name(index + 1).unwrap_or("?").to_owned();

@@ -268,7 +268,7 @@ pub fn declare(field: &Field) -> Result<String> {
             Some(Some(Kind::Time)) => "TIME".to_owned(),
             Some(Some(Kind::Timestamp)) => "TIMESTAMP".to_owned(),
             // SQLite would make doubles of them; in a column of text affinity the digits stay.
-            Some(Some(Kind::Decimal(p, s))) if p > super::types::EXACT_DIGITS => format!("DECIMAL({p},{s}) TEXT"),
+            Some(Some(Kind::Decimal(p, s))) if p > super::types::EXACT_DIGITS => format!("DECIMAL_TEXT({p},{s})"),
             Some(Some(Kind::Decimal(p, s))) => format!("DECIMAL({p},{s})"),
             Some(_) if is_json(field) => "JSON".to_owned(),
             Some(_) => "TEXT".to_owned(),
