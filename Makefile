@@ -39,7 +39,7 @@ check: $(VENV)/bridge-dev ## Lint, formatting, types, and the stub against the b
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/stubtest fsspec_db._bridge
+	$(BIN)/stubtest --mypy-config-file pyproject.toml fsspec_db._bridge
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
@@ -60,7 +60,7 @@ build: $(VENV)/run ## Build the wheel and the source distribution into dist/
 
 .PHONY: docs
 docs: $(VENV)/bridge-dev ## Write the tables of docs/ anew from the code they describe
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 .PHONY: lock
 lock: pyproject.toml ## Resolve the Python dependencies anew into locks/

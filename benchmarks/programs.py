@@ -30,7 +30,16 @@ class Server:
 @contextmanager
 def gateway(database: Path, access: str = "read") -> Iterator[Server]:
     """The gateway over a SQLite file."""
-    arguments = ["serve", f"sqlite:///{database}", "--port", "0", "--access", access]
+    arguments = [
+        "serve",
+        f"sqlite:///{database}",
+        "--port",
+        "0",
+        "--access",
+        access,
+        "--log-level",
+        "warning",
+    ]
     with _serving([sys.executable, "-m", "gateway.cli", *arguments]) as server:
         yield server
 

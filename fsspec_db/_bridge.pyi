@@ -1,7 +1,24 @@
 """The compiled floor: paths, formats, engines and streams. Users import `fsspec_db` instead."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, final
+from typing import Any, Final, Literal, Self, TypeAlias, final
+
+__all__ = [
+    "CODES",
+    "FORMATS",
+    "BatchStream",
+    "ChunkStream",
+    "ColumnInfo",
+    "ConstraintInfo",
+    "DatabaseFs",
+    "IndexInfo",
+    "Path",
+    "RelationInfo",
+    "SchemaInfo",
+    "decode_name",
+    "encode_name",
+    "set_error_factory",
+]
 
 _Access: TypeAlias = Literal["read", "write", "manage"]
 _WriteMode: TypeAlias = Literal["replace", "append", "upsert", "create"]
@@ -26,44 +43,70 @@ def decode_name(segment: str) -> str:
 class Path:
     """A parsed path. `str(path)` is its canonical spelling."""
 
-    kind: Literal["root", "schema", "relation", "data", "ddl", "facet", "item", "dependency", "definition"]
-    schema: str | None
-    relation: str | None
-    extension: str | None
-    facet: str | None
-    item: str | None
+    @property
+    def kind(
+        self,
+    ) -> Literal[
+        "root", "schema", "relation", "data", "ddl", "facet", "item", "dependency", "definition"
+    ]: ...
+    @property
+    def schema(self) -> str | None: ...
+    @property
+    def relation(self) -> str | None: ...
+    @property
+    def extension(self) -> str | None: ...
+    @property
+    def facet(self) -> str | None: ...
+    @property
+    def item(self) -> str | None: ...
     @staticmethod
     def parse(path: str) -> Path: ...
     @property
     def parent(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class SchemaInfo:
-    def __init__(self, name: str, catalog: str | None = None, comment: str | None = None) -> None: ...
-    name: str
-    catalog: str | None
-    comment: str | None
+    def __new__(cls, name: str, catalog: str | None = None, comment: str | None = None) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def catalog(self) -> str | None: ...
+    @property
+    def comment(self) -> str | None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
 
 @final
 class RelationInfo:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         name: str,
         kind: str,
         row_count: int | None = None,
         size_bytes: int | None = None,
         comment: str | None = None,
-    ) -> None: ...
-    name: str
-    kind: str
-    row_count: int | None
-    size_bytes: int | None
-    comment: str | None
+    ) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def row_count(self) -> int | None: ...
+    @property
+    def size_bytes(self) -> int | None: ...
+    @property
+    def comment(self) -> str | None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
 
 @final
 class ColumnInfo:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         name: str,
         data_type: str,
         nullable: bool,
@@ -71,40 +114,63 @@ class ColumnInfo:
         ordinal: int,
         primary_key: bool = False,
         comment: str | None = None,
-    ) -> None: ...
-    name: str
-    data_type: str
-    nullable: bool
-    default: str | None
-    ordinal: int
-    primary_key: bool
-    comment: str | None
+    ) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def data_type(self) -> str: ...
+    @property
+    def nullable(self) -> bool: ...
+    @property
+    def default(self) -> str | None: ...
+    @property
+    def ordinal(self) -> int: ...
+    @property
+    def primary_key(self) -> bool: ...
+    @property
+    def comment(self) -> str | None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
 
 @final
 class IndexInfo:
-    def __init__(
-        self, name: str, columns: Sequence[str], unique: bool, method: str | None = None
-    ) -> None: ...
-    name: str
-    columns: list[str]
-    unique: bool
-    method: str | None
+    def __new__(cls, name: str, columns: Sequence[str], unique: bool, method: str | None = None) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def columns(self) -> list[str]: ...
+    @property
+    def unique(self) -> bool: ...
+    @property
+    def method(self) -> str | None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
 
 @final
 class ConstraintInfo:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         name: str,
         kind: str,
         columns: Sequence[str],
         references: str | None = None,
         expr: str | None = None,
-    ) -> None: ...
-    name: str
-    kind: str
-    columns: list[str]
-    references: str | None
-    expr: str | None
+    ) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def columns(self) -> list[str]: ...
+    @property
+    def references(self) -> str | None: ...
+    @property
+    def expr(self) -> str | None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
 
 @final
 class ChunkStream:

@@ -52,7 +52,7 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
         )
 
     def _connect(self) -> None:
-        if hasattr(self, "_tree") and is_in_memory(self._url):
+        if hasattr(self, "_bridge") and is_in_memory(self._url):
             raise UnsupportedError("a database in memory cannot be used by a forked process")
         super()._connect()
 
@@ -62,7 +62,7 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
         return without_credentials(self._url)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.url}, access {self._tree.access}>"
+        return f"<{type(self).__name__} {self.url}, access {self._bridge.access}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if is_in_memory(self._url):

@@ -86,12 +86,13 @@ def is_in_memory(url: str) -> bool:
 
 
 _USERINFO = re.compile(r"(?<=://)([^/?#@:]*)(:[^/?#]*)?@")
-_SECRET = re.compile(r"(?i)(?<=[?&;])((?:[^=&;]*)(?:password|passwd|pwd|secret|token|key)[^=&;]*)=[^&;]*")
+_SECRET = re.compile(r"(?i)([?&;])[^?&;=]*(?:password|passwd|pwd|secret|token|key)[^?&;=]*=[^&;]*")
 
 
 def without_credentials(url: str) -> str:
     """`url` without passwords; the user's name stays."""
-    return _SECRET.sub("", _USERINFO.sub(r"\1@", url)).rstrip("?&;")
+    shown = _SECRET.sub(r"\1", _USERINFO.sub(r"\1@", url))
+    return re.sub(r"([?&;])[&;]+", r"\1", shown).rstrip("?&;")
 
 
 def _python_database(url: str) -> Any:

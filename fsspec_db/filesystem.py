@@ -81,7 +81,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         super().__init__(lambda: DatabaseFs.wrap(db, access=access), formats, **storage_options)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} over {type(self.db).__name__}, access {self._tree.access}>"
+        return f"<{type(self).__name__} over {type(self.db).__name__}, access {self._bridge.access}>"
 
     @overload
     def open(self, path: str, mode: Literal["rb"] = "rb", **kwargs: Any) -> ReadFile: ...
@@ -164,9 +164,9 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         Returns:
             The rows written, and whether the relation was created.
         """
-        tree = self.tree
-        create = tree.access == "manage" if create is None else create
-        return tree.write(path, body, mode, create=create, extension=extension, timeout=timeout)
+        bridge = self.bridge
+        create = bridge.access == "manage" if create is None else create
+        return bridge.write(path, body, mode, create=create, extension=extension, timeout=timeout)
 
     def _write_file(
         self, path: str, mode: WriteMode, *, autocommit: bool = True, timeout: float | None = None
@@ -253,7 +253,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
             raise AlreadyExistsError("it is there already", path=plain)
         if target.kind != "schema" or target.schema is None:
             raise ForbiddenError("a relation is created by writing one of its files", path=plain)
-        self.tree.create_schema(target.schema)
+        self.bridge.create_schema(target.schema)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002
         """As `mkdir`; a directory that is there is fine if `exist_ok`."""
@@ -264,7 +264,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         """Drops a schema without relations."""
         target, plain = self._parse(path), self._unshaped(path)
         if target.kind == "schema" and target.schema is not None:
-            self.tree.drop_schema(target.schema)
+            self.bridge.drop_schema(target.schema)
         elif target.kind == "relation":
             raise NotEmptyError("a relation is dropped by rm(path, recursive=True)", path=plain)
         elif target.kind in ("root", "facet"):
@@ -294,7 +294,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
                 raise DirectoryAsFileError("a relation is dropped by rm(path, recursive=True)", path=one)
         for one, target in reversed(targets):
             if target.relation is not None and target.schema is not None:
-                self.tree.drop_relation(target.schema, target.relation)
+                self.bridge.drop_relation(target.schema, target.relation)
             else:
                 self.rmdir(one)
 
@@ -318,7 +318,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         if new is None or new[0] is None:
             raise ForbiddenError("a relation's directory is its only new name", path=self._unshaped(path2))
         if new != source:
-            self.tree.rename_relation(source, (new[0], new[1]))
+            self.bridge.rename_relation(source, (new[0], new[1]))
 
     def cp_file(self, path1: str, path2: str, timeout: float | None = None, **_: Any) -> None:
         """Writes the rows of one relation to another, in one transaction; formats do not matter.

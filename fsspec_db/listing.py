@@ -38,27 +38,27 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
         self._connect()
 
     def _connect(self) -> None:
-        self._tree = self._connector()
-        self._tree.formats = self._formats
+        self._bridge = self._connector()
+        self._bridge.formats = self._formats
         self._pid = os.getpid()
 
     @property
-    def tree(self) -> DatabaseFs:
+    def bridge(self) -> DatabaseFs:
         """The bridge's side of this filesystem; opened anew in a forked process."""
         if self._pid != os.getpid():
-            _inherited.append(self._tree)
+            _inherited.append(self._bridge)
             self._connect()
-        return self._tree
+        return self._bridge
 
     @property
     def dialect(self) -> str:
         """The name of the SQL that `query` understands."""
-        return self.tree.dialect
+        return self.bridge.dialect
 
     @property
     def access(self) -> Access:
         """What may be done: `read`, `write` or `manage`."""
-        return self.tree.access
+        return self.bridge.access
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     def ping(self) -> None:
         """Proves that the database answers, or raises."""
-        self.tree.ping()
+        self.bridge.ping()
 
     def close(self) -> None:
         """Gives the connections back; every later call fails."""
@@ -75,7 +75,7 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
         if cache.get(self._fs_token) is self:
             del cache[self._fs_token]
         if self._pid == os.getpid():
-            self._tree.close()
+            self._bridge.close()
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -106,13 +106,13 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
             Dictionaries with `name`, `size` (bytes, or `None`), `type` and `kind`, or names.
         """
         tree, shape = self._split(path)
-        entries = [self.info(path)] if shape else self.tree.ls(tree)
+        entries = [self.info(path)] if shape else self.bridge.ls(tree)
         return entries if detail else [entry["name"] for entry in entries]
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """What `ls` of the parent says about this path; a shape makes it a file of unknown size."""
         tree, shape = self._split(path)
-        entry = self.tree.info(tree)
+        entry = self.bridge.info(tree)
         if not shape:
             return entry
         if entry["type"] == "directory":
@@ -174,7 +174,7 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def ukey(self, path: str) -> str:
         """A text that changes whenever the file may have; always new where that cannot be told."""
         tree, shape = self._split(path)
-        version = self.tree.data_version(tree)
+        version = self.bridge.data_version(tree)
         return sha256("\0".join((tree, shape, version or uuid4().hex)).encode()).hexdigest()
 
     def checksum(self, path: str) -> int:

@@ -44,11 +44,11 @@ class ReadableFileSystem(ListedFileSystem):
             codec: Compression of Arrow buffers.
             timeout: Seconds until the read is stopped.
         """
-        return self.tree.read(path, shape, extension=extension, codec=codec, timeout=timeout)
+        return self.bridge.read(path, shape, extension=extension, codec=codec, timeout=timeout)
 
     def read_batches(self, path: str, *, timeout: float | None = None) -> pa.RecordBatchReader:
         """The rows of a data path, batch by batch, whatever its extension; dropping it stops the read."""
-        return record_batches(self.tree.read_batches(*self._split(path), timeout=timeout))
+        return record_batches(self.bridge.read_batches(*self._split(path), timeout=timeout))
 
     def _read_file(self, path: str, *, seekable: bool = True, timeout: float | None = None) -> ReadFile:
         tree, shape = self._split(path)
@@ -156,7 +156,7 @@ class ReadableFileSystem(ListedFileSystem):
         timeout: float | None = None,
     ) -> pa.RecordBatchReader:
         """As `query`, batch by batch; dropping the reader stops the query."""
-        return record_batches(self.tree.query_batches(sql, params, limit=limit, timeout=timeout))
+        return record_batches(self.bridge.query_batches(sql, params, limit=limit, timeout=timeout))
 
     def open_query(
         self,
@@ -188,4 +188,4 @@ class ReadableFileSystem(ListedFileSystem):
         timeout: float | None = None,
     ) -> ChunkStream:
         """As `open_stream`, for the result of a statement."""
-        return self.tree.query(sql, params, extension=extension, codec=codec, limit=limit, timeout=timeout)
+        return self.bridge.query(sql, params, extension=extension, codec=codec, limit=limit, timeout=timeout)

@@ -88,7 +88,10 @@ class Gateway:
             await (self._queries if path == "/-/query" else self.service)(exchange)
             return
         if method in METHODS:
-            await self.dav(exchange.scope, exchange.receive, exchange.watched_send)
+            scope = exchange.scope
+            if path == "*" and method == "OPTIONS":  # RFC 9110, 9.3.7: about the server, so about the root
+                scope = {**scope, "path": "/", "raw_path": b"/"}
+            await self.dav(scope, exchange.receive, exchange.watched_send)
             return
         target = self.tree.resolve(path)
         if method in ("GET", "HEAD"):

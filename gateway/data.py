@@ -153,7 +153,8 @@ class Data:
             write = partial(
                 fs.write, create=fs.access == "manage", timeout=self.settings.write_timeout or None
             )
-            rows, created = await pool.write(write, target.path, body, mode)
+            with self.dav.locks.writing(target.place, exchange.scope["headers"]):
+                rows, created = await pool.write(write, target.path, body, mode)
         self.dav.dates.written(target.place)
         await exchange.answer(201 if created else 204, [(b"rows-written", b"%d" % rows)])
 
@@ -166,7 +167,8 @@ class Data:
             raise Problem("not-found", "There is no such relation.", members={"path": exchange.path})
         async with received(exchange, expected, self.spools, self.settings) as body:
             write = partial(fs.write, create=False, timeout=self.settings.write_timeout or None)
-            rows, _ = await pool.write(write, target.path, body, mode)
+            with self.dav.locks.writing(target.place, exchange.scope["headers"]):
+                rows, _ = await pool.write(write, target.path, body, mode)
         self.dav.dates.written(target.place)
         headers = [(b"content-type", b"application/json"), (b"rows-written", b"%d" % rows)]
         await exchange.answer(200, headers, b'{"rows": %d}' % rows)

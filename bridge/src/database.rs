@@ -199,6 +199,8 @@ pub trait Database: Send + Sync {
     /// # Errors
     /// [`Code::NotFound`], also where the engine would answer with a relation of another name.
     fn relation(&self, schema: &str, relation: &str) -> Result<RelationInfo>;
+    /// # Errors
+    /// [`Code::NotFound`] as for [`Database::relation`].
     fn columns(&self, schema: &str, relation: &str) -> Result<Vec<ColumnInfo>>;
     fn indexes(&self, schema: &str, relation: &str) -> Result<Vec<IndexInfo>>;
     fn constraints(&self, schema: &str, relation: &str) -> Result<Vec<ConstraintInfo>>;
@@ -216,6 +218,9 @@ pub trait Database: Send + Sync {
     fn arrow_schema(&self, schema: &str, relation: &str) -> Result<SchemaRef>;
 
     /// Streams a relation into `sink`, from one snapshot; returns when all is handed on.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] as for [`Database::relation`]: nobody has looked before.
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()>;
     /// Streams a query into `sink`, in a read-only transaction.
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()>;

@@ -219,7 +219,7 @@ impl Dialect {
         if let CastType::Decimal(Some((precision, scale))) = to
             && casts.decimal_digits
         {
-            out.push_str(&format!("({precision}, {scale})"));
+            out.extend(["(", &precision.to_string(), ", ", &scale.to_string(), ")"]);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The bridge: paths, shaping, formats and native engines of `fsspec-db-gateway`.
 //!
 //! Floors, bottom up; a module imports only from the floors below it:
-//! [`error`], [`metadata`], [`value`], [`path`] → [`dialect`], [`shape`], [`formats`] →
-//! [`database`] (the trait) → [`engines`] → [`stream`], [`fs`] → `python` (the bindings).
+//! [`error`], [`metadata`], [`value`], [`path`], [`widen`] → [`dialect`], [`shape`], [`formats`] →
+//! [`database`] (the trait) → [`engines`] (opened by [`url`]) → [`stream`], [`fs`] → `python` (the
+//! bindings, and the way back to databases written in Python).
 #![deny(unsafe_code)]
 
 pub mod database;
@@ -17,4 +18,6 @@ pub mod path;
 mod python;
 pub mod shape;
 pub mod stream;
+pub mod url;
 pub mod value;
+pub mod widen;

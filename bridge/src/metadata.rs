@@ -1,7 +1,11 @@
-//! What a database says about itself: five plain records.
+//! What a database says about itself: five plain records, which Python sees as they are.
+
+#[cfg(feature = "python")]
+use pyo3::pyclass;
 
 /// A schema, or what the engine calls by another name at that level.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "python", pyclass(module = "fsspec_db", frozen, eq, hash, get_all))]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SchemaInfo {
     pub name: String,
     pub catalog: Option<String>,
@@ -9,7 +13,8 @@ pub struct SchemaInfo {
 }
 
 /// A table, a view, or anything else with rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "python", pyclass(module = "fsspec_db", frozen, eq, hash, get_all))]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RelationInfo {
     pub name: String,
     /// `table`, `view`, or the engine's own word (`materialized view`, `foreign table` …).
@@ -20,7 +25,8 @@ pub struct RelationInfo {
     pub comment: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "python", pyclass(module = "fsspec_db", frozen, eq, hash, get_all))]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ColumnInfo {
     pub name: String,
     /// The declared type, as the database spells it.
@@ -34,7 +40,8 @@ pub struct ColumnInfo {
     pub comment: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "python", pyclass(module = "fsspec_db", frozen, eq, hash, get_all))]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IndexInfo {
     pub name: String,
     pub columns: Vec<String>,
@@ -42,7 +49,8 @@ pub struct IndexInfo {
     pub method: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "python", pyclass(module = "fsspec_db", frozen, eq, hash, get_all))]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConstraintInfo {
     pub name: String,
     /// `pk`, `fk`, `unique` or `check`.

@@ -12,6 +12,7 @@ from gateway.dav.multistatus import Multistatus
 from gateway.dav.options import allow, options
 from gateway.dav.properties import DeadProperties
 from gateway.problems import Problem, from_backend
+from gateway.tree import DIRECTORIES
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -69,8 +70,6 @@ class DavApp:
         headers = dict(scope["headers"])
         try:
             path = self._tree.path_of(scope)
-            if path == "*" and scope["method"] == "OPTIONS":
-                path = "/"
             request = Request(
                 scope["method"],
                 path,
@@ -107,7 +106,7 @@ class DavApp:
         raise await self._refusal(request)
 
     async def _propfind(self, request: Request) -> Answer:
-        depth = propfind.depth(request.headers)
+        depth = propfind.depth(request.headers, directory=request.kind in DIRECTORIES)
         asked = propfind.asked(await request.body())
         entry = await self._tree.info(request.path)
         entries = [entry]
@@ -125,11 +124,12 @@ class DavApp:
         return document(207, multistatus.render(entries))
 
     async def _proppatch(self, request: Request) -> Answer:
-        conflict = self.locks.conflict(request.path, request.fields)
-        if conflict is not None:
-            raise conflict
         changes = proppatch.changes(await request.body())
         path = _canonical(await self._tree.info(request.path))
+        # Asked last: nothing is awaited between the answer and the change.
+        conflict = self.locks.conflict(path, request.fields)
+        if conflict is not None:
+            raise conflict
         return document(207, iter((proppatch.apply(self._dead, path, changes),)))
 
     async def _lock(self, request: Request) -> Answer:

@@ -12,6 +12,9 @@ from gateway.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+MAX_LENGTH: Final = 8192
+"""Characters of the header. Each resource in it is looked up, so their number is bounded."""
+
 _TOKEN: Final = re.compile(
     r"[ \t]*(?:(?P<open>\()|(?P<close>\))|(?P<negation>not)\b"
     r'|<(?P<uri>[^<>\s]+)>|\[(?P<etag>(?:W/)?"[^"]*")\])',
@@ -68,8 +71,10 @@ def parse(value: str) -> IfHeader:
     """Parses the header's value.
 
     Raises:
-        Problem: `invalid-request` with the place where the grammar is left.
+        Problem: `invalid-request` with the place where the grammar is left, or for the length.
     """
+    if len(value) > MAX_LENGTH:
+        raise Problem("invalid-request", f"The If header may have {MAX_LENGTH} characters.")
     lists: list[StateList] = []
     resource: str | None = None
     inside: list[Condition] | None = None

@@ -8,6 +8,8 @@ A relation and its data files are one thing to lock. They are views of the same 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from wsgidav.dav_error import DAVError
@@ -20,12 +22,14 @@ from gateway.dav.errors import Precondition
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.dav.conditions import IfHeader
 
 MAX_LOCKS: Final = 10_000
 """Locks alive at one time; the next one is refused."""
+MAX_SHARED: Final = 32
+"""Locks alive at one place: each is shown by every listing."""
 DEFAULT_TIMEOUT: Final = 3600
 """Seconds of a lock whose client asks for no time."""
 MAX_TIMEOUT: Final = 24 * 3600
@@ -64,6 +68,11 @@ class _Storage(LockStorageDict):  # type: ignore[misc]  # wsgidav has no types
             self.delete(token)
         if sum(isinstance(value, dict) for value in self._dict.values()) >= MAX_LOCKS:
             raise Problem("lock-store-full", f"There are {MAX_LOCKS} locks already.")
+        if (
+            len(self.get_lock_list(path, include_root=True, include_children=False, token_only=True))
+            >= MAX_SHARED
+        ):
+            raise Problem("lock-store-full", f"{MAX_SHARED} clients share this resource already.")
         lock["href"] = path
         return cast(dict[str, Any], super().create(place(path), lock))
 
@@ -85,6 +94,7 @@ class Locks:
 
     def __init__(self) -> None:
         self._manager = LockManager(_Storage())
+        self._writing: Counter[str] = Counter()
 
     def covering(self, path: str) -> list[Lock]:
         """The locks that protect a path: its own, and those of infinite depth above it."""
@@ -115,6 +125,9 @@ class Locks:
             Precondition: `no-conflicting-lock`, with the paths of the locks in the way.
             Problem: `lock-store-full`.
         """
+        written = [busy for busy in self._writing if _covers(place(path), depth, busy)]
+        if written:
+            raise Precondition("locked", "Rows are being written.", "no-conflicting-lock", written)
         try:
             lock = self._manager.acquire(
                 url=path,
@@ -165,10 +178,34 @@ class Locks:
             header = self.condition(path, values)
         except Problem as problem:
             return problem
+        return self._missing(path, header.tokens if header is not None else frozenset())
+
+    @contextmanager
+    def writing(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
+        """The time of a transaction: nobody gets a lock on what is being written.
+
+        Locks were asked before the body came (`conflict`). One that somebody else took meanwhile is
+        respected; one of the client's own that has ended is not held against it.
+
+        Raises:
+            Precondition: `lock-token-submitted`.
+        """
+        values = [value for name, value in headers if name == b"if"]
+        problem = self._missing(path, _parse(values).tokens if values else frozenset())
+        if problem is not None:
+            raise problem
+        key = place(path)
+        self._writing[key] += 1
+        try:
+            yield
+        finally:
+            self._writing[key] -= 1
+            if not self._writing[key]:
+                del self._writing[key]
+
+    def _missing(self, path: str, submitted: frozenset[str]) -> Problem | None:
+        """The locks on a path whose tokens were not submitted."""
         covering = self.covering(path)
-        if not covering:
-            return None
-        submitted = header.tokens if header is not None else frozenset()
         missing = [lock for lock in covering if lock["token"] not in submitted]
         if len(missing) < len(covering):
             missing = [lock for lock in missing if lock["scope"] == "exclusive"]
@@ -185,10 +222,19 @@ class Locks:
         """
         if not values:
             return None
-        header = conditions.parse(b" ".join(values).decode("latin-1"))
+        header = _parse(values)
         if not header.holds(path, lambda resource: [lock["token"] for lock in self.covering(resource)]):
             raise Problem("precondition-failed", "The If header does not hold.")
         return header
+
+
+def _parse(values: list[bytes]) -> IfHeader:
+    return conditions.parse(b" ".join(values).decode("latin-1"))
+
+
+def _covers(root: str, depth: str, busy: str) -> bool:
+    """Whether a lock would cover a place."""
+    return busy == root or (depth == "infinity" and busy.startswith(f"{root.rstrip('/')}/"))
 
 
 def timeout_of(headers: Mapping[bytes, bytes]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from gateway.dav import activelock, xml
@@ -29,25 +29,11 @@ BATCH: Final = 256
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
-_HREF, _NAME, _SIZE = "\0href\0", "\0name\0", "\0size\0"
-_HOLE: Final = re.compile("\0(?:href|name|size)\0")
+_NAME, _SIZE = "\0name\0", "\0size\0"
 
 
-class Traits(NamedTuple):
-    """What entries have in common that look alike but for address, name and size."""
-
-    directory: bool
-    media_type: str | None
-    sized: bool
-    modified: float
-
-
-class Template(NamedTuple):
-    """A response element as a format, and which of name and size it has after the address."""
-
-    format: str
-    name: bool
-    size: bool
+Traits = tuple[bool, str | None, bool, float]
+"""What entries share that look alike otherwise: directory, media type, has a size, modified."""
 
 
 class Multistatus:
@@ -78,7 +64,8 @@ class Multistatus:
         self._above = above
         self._locks = locks
         self._dead = dead
-        self._templates: dict[Traits, Template] = {}
+        self._plain = not locks and not dead
+        self._formats: dict[Traits, str] = {}
         self._inherited = activelock.discovery(above)
 
     def render(self, entries: Sequence[dict[str, Any]]) -> Iterator[bytes]:
@@ -91,37 +78,30 @@ class Multistatus:
 
     def _response(self, entry: dict[str, Any]) -> str:
         path: str = entry["name"]
+        size = entry.get("size")
         directory = entry["type"] == "directory"
-        size = None if directory else entry.get("size")
-        traits = Traits(directory, entry.get("media_type"), size is not None, self._dates.modified(path))
-        template = self._template(path, traits)
+        traits = directory, entry.get("media_type"), size is not None, self._dates.modified(path)
+        form = (self._plain and self._formats.get(traits)) or self._form(path, traits)
         if _PLAIN(path):
-            href, name = path, path.rpartition("/")[2]
+            href, name = path, path[path.rindex("/") + 1 :] or "/"
         else:
-            href = quote(path)
-            name = display_name(path)
+            href, name = quote(path), display_name(path)
         if directory and path != "/":
             href += "/"
-        values: list[object] = [href]
-        if template.name:
-            values.append(name or "/")
-        if template.size:
-            values.append(size)
-        return template.format % tuple(values)
+        return form % (href, name, size)
 
-    def _template(self, path: str, traits: Traits) -> Template:
-        if self._locks or self._dead:
-            own = self._locks.get(place(path), ())
-            dead = self._dead.of(path)
-            if own or dead:
-                mine = activelock.discovery(lock for lock in own if lock not in self._above)
-                return self._compile(traits, self._inherited + mine, dead)
-        template = self._templates.get(traits)
-        if template is None:
-            template = self._templates[traits] = self._compile(traits, self._inherited, {})
-        return template
+    def _form(self, path: str, traits: Traits) -> str:
+        """The format of an entry: its own if it has locks or dead properties, else the shared one."""
+        own = [lock for lock in self._locks.get(place(path), ()) if lock not in self._above]
+        dead = self._dead.of(path)
+        if own or dead:
+            return self._compile(traits, self._inherited + activelock.discovery(own), dead)
+        if traits not in self._formats:
+            self._formats[traits] = self._compile(traits, self._inherited, {})
+        return self._formats[traits]
 
-    def _compile(self, traits: Traits, discovery: str, dead: Mapping[str, str]) -> Template:
+    def _compile(self, traits: Traits, discovery: str, dead: Mapping[str, str]) -> str:
+        """A response element as a `%` format of address, name and size, in this order."""
         live = self._live(traits, discovery)
         have = {name: f"<D:{name[6:]}>{value}</D:{name[6:]}>" for name, value in live.items()}
         have.update(dead)
@@ -132,30 +112,31 @@ class Multistatus:
             # In the order of `have`, which is the order in which the holes are filled.
             found = "".join(value for name, value in have.items() if everything or name in self._asked.names)
             missing = "".join(xml.tag(name) for name in self._asked.names if name not in have)
-        content = f"<D:response><D:href>{_HREF}</D:href>"
-        if found or not missing:
-            content += propstat(found, "200 OK")
-        if missing:
-            content += propstat(missing, "404 Not Found")
-        content += "</D:response>\n"
-        return Template(
-            _HOLE.sub("%s", content.replace("%", "%%")), name=_NAME in content, size=_SIZE in content
+        content = (propstat(found, "200 OK") if found or not missing else "") + (
+            propstat(missing, "404 Not Found") if missing else ""
         )
+        content = content.replace("%", "%%")
+        # "%.0s" takes a value and shows nothing of it.
+        name = "" if _NAME in content else "%.0s"
+        size = "" if _SIZE in content else "%.0s"
+        content = content.replace(_NAME, "%s").replace(_SIZE, "%s")
+        return f"<D:response><D:href>%s</D:href>{name}{content}{size}</D:response>\n"
 
     def _live(self, traits: Traits, discovery: str) -> dict[str, str]:
-        """Clark name → content of the live properties, in the order of the holes' values."""
+        """Clark name → content of the live properties; the name comes before the size."""
+        directory, media_type, sized, modified = traits
         live = {
-            "resourcetype": "<D:collection/>" if traits.directory else "",
+            "resourcetype": "<D:collection/>" if directory else "",
             "displayname": _NAME,
             "creationdate": f"{datetime.fromtimestamp(int(self._dates.created), UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "getlastmodified": formatdate(traits.modified, usegmt=True),
+            "getlastmodified": formatdate(modified, usegmt=True),
             "supportedlock": self._supported,
             "lockdiscovery": discovery,
         }
-        if traits.sized:
+        if sized and not directory:
             live["getcontentlength"] = _SIZE
-        if not traits.directory and traits.media_type is not None:
-            live["getcontenttype"] = xml.text(traits.media_type)
+        if not directory and media_type is not None:
+            live["getcontenttype"] = xml.text(media_type)
         return {xml.dav(name): content for name, content in live.items()}
 
 
@@ -168,4 +149,4 @@ def display_name(path: str) -> str:
     """The last segment for people, escaped for XML: identifiers as they are in the database."""
     segment = path.rpartition("/")[2]
     name = unquote(segment)
-    return quote(segment) if _NOT_XML(name) else xml.text(name)
+    return quote(segment, safe="%") if _NOT_XML(name) else xml.text(name)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of all names and values together."""
+MAX_RESOURCE_BYTES: Final = 64 * 1024
+"""Of the names and values of one resource."""
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -49,9 +51,13 @@ class DeadProperties:
                 after.pop(name, None)
             else:
                 after[name] = value
-        total = self._bytes + _weight(key, after) - _weight(key, before)
-        if total > self._max_bytes and total > self._bytes:
-            raise Problem("property-store-full", f"Properties have {self._max_bytes} bytes in all.")
+        more = _weight(key, after) - _weight(key, before)
+        total = self._bytes + more
+        if more > 0 and (total > self._max_bytes or _weight(key, after) > MAX_RESOURCE_BYTES):
+            raise Problem(
+                "property-store-full",
+                f"Properties have {MAX_RESOURCE_BYTES} bytes a resource, and {self._max_bytes} in all.",
+            )
         self._bytes = total
         if after:
             self._properties[key] = after

@@ -48,8 +48,8 @@ def asked(body: bytes) -> Asked:
     return Asked("propname") if forms == [xml.dav("propname")] else Asked("allprop", names)
 
 
-def depth(headers: Mapping[bytes, bytes]) -> int:
-    """0 or 1.
+def depth(headers: Mapping[bytes, bytes], *, directory: bool) -> int:
+    """0 or 1; a file has nothing below it, so any depth is 0 there.
 
     Raises:
         Precondition: `propfind-finite-depth` for `infinity`, which is also what no header means.
@@ -57,6 +57,8 @@ def depth(headers: Mapping[bytes, bytes]) -> int:
     """
     value = headers.get(b"depth", b"infinity").strip().lower()
     if value == b"infinity":
+        if not directory:
+            return 0
         raise Precondition(
             "propfind-finite-depth", "Send the header Depth: 0 or Depth: 1.", "propfind-finite-depth"
         )

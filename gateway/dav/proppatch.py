@@ -11,8 +11,12 @@ from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from xml.etree.ElementTree import Element
 
     from gateway.dav.properties import DeadProperties
+
+MAX_CHANGES: Final = 256
+"""Properties that one request may set and remove."""
 
 FREE: Final = frozenset(map(xml.dav, ("displayname", "getcontentlanguage")))
 """The properties in the namespace `DAV:` that clients may set; the rest is protected."""
@@ -25,19 +29,20 @@ def changes(body: bytes) -> list[tuple[str, str | None]]:
         Problem: `malformed-body` for what is no `DAV:propertyupdate` with something to do.
     """
     root = xml.parse(body)
-    found: list[tuple[str, str | None]] = []
+    found: list[tuple[Element, bool, str | None]] = []
     if root.tag == xml.dav("propertyupdate"):
         lang = xml.lang_of(root, None)
         for action in root:
-            if action.tag not in {xml.dav("set"), xml.dav("remove")}:
-                continue
-            removes = action.tag == xml.dav("remove")
-            for prop in action.findall(xml.dav("prop")):
-                inside = xml.lang_of(prop, xml.lang_of(action, lang))
-                found += [(child.tag, None if removes else xml.serialise(child, inside)) for child in prop]
+            if action.tag in {xml.dav("set"), xml.dav("remove")}:
+                sets = action.tag == xml.dav("set")
+                for prop in action.findall(xml.dav("prop")):
+                    inside = xml.lang_of(prop, xml.lang_of(action, lang))
+                    found += [(child, sets, inside) for child in prop]
     if not found:
         raise Problem("malformed-body", "The body of PROPPATCH is a DAV:propertyupdate with properties.")
-    return found
+    if len(found) > MAX_CHANGES:
+        raise Problem("malformed-body", f"More than {MAX_CHANGES} properties are set or removed.")
+    return [(child.tag, xml.serialise(child, lang) if sets else None) for child, sets, lang in found]
 
 
 def apply(properties: DeadProperties, path: str, changes: list[tuple[str, str | None]]) -> bytes:

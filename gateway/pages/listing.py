@@ -34,7 +34,7 @@ def html(
         root_path: Where the tree is mounted, as in the ASGI scope.
     """
     segments = [segment for segment in path.split("/") if segment]
-    labels = [title, *map(unquote, segments)]
+    labels = [title, *map(_shown, segments)]
     # Without the slash at its end the document's own URL is not the directory's.
     base = None if path.endswith("/") else f"{quote(segments[-1])}/"
     up = ["../" * above or "./" for above in range(len(segments), -1, -1)]
@@ -92,12 +92,18 @@ def _row(entry: dict[str, Any], files: Sequence[dict[str, Any]], link: _Links) -
         f'<a href="{link(file["name"])}">{file["name"].rpartition(".")[2]}</a>' for file in files
     )
     return (
-        f'<tr><td><a href="{link(entry["name"])}{slash}">{escape(unquote(name))}</a>'
+        f'<tr><td><a href="{link(entry["name"])}{slash}">{escape(_shown(name))}</a>'
         + (f"<small>{_text(comment)}</small>" if comment else "")
         + f'<td class="k">{escape(entry.get("kind") or "")}'
         + f'<td class="n">{"" if rows is None else f"{rows:,}"}'
         + f'<td class="f">{formats}</tr>\n'
     )
+
+
+def _shown(segment: str) -> str:
+    """The identifier as it is in the database, unless some of it cannot be seen."""
+    name = unquote(segment)
+    return name if name.isprintable() else segment
 
 
 def _text(value: str) -> str:

@@ -1,3 +1,27 @@
 //! Native engines, each behind the [`Database`](crate::database::Database) trait.
 
 pub mod sqlite;
+
+use std::sync::Arc;
+
+use crate::database::{Access, Database};
+use crate::error::{Code, Error, Result};
+use crate::url::Url;
+
+/// Opens the engine of an address's scheme. `threads` bounds the parallelism of a scan.
+///
+/// # Errors
+/// `invalid-parameter` for a scheme without an engine, and whatever the engine says.
+pub fn open(url: Url, access: Access, threads: Option<usize>) -> Result<Arc<dyn Database>> {
+    match url.scheme.as_str() {
+        "sqlite" if !url.authority.is_empty() => Err(Error::new(
+            Code::InvalidParameter,
+            "the file stands after three slashes: sqlite:///file.db, or sqlite:////absolute/file.db",
+        )),
+        "sqlite" => {
+            let Url { path, query, .. } = url;
+            sqlite::Sqlite::open(&sqlite::Options { path, access, threads, query })
+        }
+        other => Err(Error::new(Code::InvalidParameter, format!("there is no native engine for {other}://"))),
+    }
+}

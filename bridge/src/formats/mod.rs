@@ -134,16 +134,17 @@ impl<T: Read + Seek + Send> Body for T {}
 ///
 /// # Errors
 /// `malformed-body`, `incomplete-body`, `schema-mismatch`, `value-out-of-range`.
-pub fn decode(format: Format, mut body: Box<dyn Body>, _target: Option<&SchemaRef>) -> Result<Box<dyn Rows>> {
+pub fn decode(format: Format, mut body: Box<dyn Body>, target: Option<&SchemaRef>) -> Result<Box<dyn Rows>> {
     if body.seek(SeekFrom::End(0)).map_err(body_error)? == 0 {
         return Err(Error::new(Code::MalformedBody, "the body is empty"));
     }
     body.rewind().map_err(body_error)?;
     let rows = guard::guarded(|| match format {
         Format::ArrowStream | Format::ArrowFile => ipc::open(body),
-        Format::Parquet | Format::Csv | Format::Jsonl | Format::Json => {
-            Err(Error::new(Code::Unsupported, "this format is not read yet"))
-        }
+        Format::Parquet => parquet::open(body),
+        Format::Csv => csv::open(body, target),
+        Format::Jsonl => json::open(body, false, target),
+        Format::Json => json::open(body, true, target),
     })?;
     Ok(Box::new(guard::Guarded::new(rows)))
 }

@@ -3,11 +3,14 @@
 //! A shape is parsed from a query string, bound to the columns of a relation, and only then
 //! rendered: identifiers as the catalogue spells them, everything else as bound values.
 
+mod cast;
 mod catalogue;
 mod literal;
 mod parser;
 mod predicate;
 mod query_string;
+mod render;
+mod tokens;
 
 use crate::dialect::Dialect;
 use crate::error::{Code, Error, Result};

@@ -78,6 +78,7 @@ def test_every_token_counts_as_submitted_wherever_it_stands() -> None:
         '("tag")',
         "([tag])",
         "(<urn:a> oops)",
+        "(<urn:a>)" * 1000,
     ],
 )
 def test_what_is_not_in_the_grammar_is_refused(value: str) -> None:

@@ -148,6 +148,41 @@ def test_the_number_of_locks_is_bounded_by_those_alive(locks: Locks, monkeypatch
     take(locks, "/main/and-another.arrow")
 
 
+def test_the_number_of_those_who_share_is_bounded(locks: Locks) -> None:
+    for _ in range(module.MAX_SHARED):
+        take(locks, "/main/users.arrow", scope="shared")
+    with pytest.raises(Problem, match="lock-store-full"):
+        take(locks, "/main/users.csv", scope="shared")
+    take(locks, "/main/other.csv", scope="shared")
+
+
+@pytest.mark.parametrize(
+    ("path", "depth"),
+    [("/main/users.csv", "0"), ("/main/users/", "0"), ("/main/", "infinity"), ("/", "infinity")],
+)
+def test_nobody_gets_a_lock_on_rows_that_are_being_written(locks: Locks, path: str, depth: str) -> None:
+    with locks.writing("/main/users.arrow", []):
+        with locks.writing("/main/users.arrow", []), pytest.raises(Problem, match="locked"):
+            take(locks, path, depth=depth)
+        with pytest.raises(Problem, match="locked"):
+            take(locks, path, depth=depth)
+        locks.release(take(locks, "/main/", depth="0"))
+        locks.release(take(locks, "/main/user.csv"))
+    take(locks, path, depth=depth)
+
+
+def test_a_lock_taken_while_a_body_came_is_respected_and_one_that_ended_forgiven(locks: Locks) -> None:
+    mine = take(locks, "/main/users.arrow")
+    headers = [(b"if", b"(<%s>)" % mine["token"].encode())]
+    assert locks.conflict("/main/users.arrow", headers) is None
+    locks.release(mine)
+    with locks.writing("/main/users.arrow", headers):
+        pass
+    take(locks, "/main/users.arrow")
+    with pytest.raises(Problem, match="locked"), locks.writing("/main/users.arrow", headers):
+        pass
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

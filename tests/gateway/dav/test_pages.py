@@ -81,6 +81,7 @@ def test_a_comment_is_text_and_no_link() -> None:
 def test_identifiers_are_shown_as_they_are_in_the_database() -> None:
     assert ">a/b</a>" in page("/main/", relation("a%2Fb"))
     assert ">&lt;x&gt;</a>" in page("/main/", relation("%3Cx%3E"))
+    assert ">%01</a>" in page("/main/", relation("%01"))
 
 
 def test_an_empty_directory_says_so() -> None:

@@ -16,6 +16,15 @@ def test_changes_are_made_in_order() -> None:
     assert not dead.of("/b")
 
 
+def test_one_resource_cannot_take_all_the_room() -> None:
+    dead = DeadProperties()
+    dead.update("/a", [("x", "1" * 60_000)])
+    with pytest.raises(Problem, match="property-store-full"):
+        dead.update("/a", [("y", "1" * 60_000)])
+    dead.update("/b", [("y", "1" * 60_000)])
+    assert set(dead.of("/a")) == {"x"}
+
+
 def test_a_resource_without_properties_leaves_nothing_behind() -> None:
     dead = DeadProperties()
     dead.update("/a", [("x", "1")])

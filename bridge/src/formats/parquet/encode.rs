@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::{RecordBatch, new_null_array};
+use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -9,6 +9,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::database::Part;
 use crate::error::{Code, Error, Result};
+use crate::formats::guard::guarded;
 use crate::formats::{Encoder, Out, PartEncoder};
 
 /// A row group ends at whichever comes first; it is what the encoder holds in memory.
@@ -38,8 +39,8 @@ impl ParquetEncoder {
             .set_max_row_group_bytes(Some(GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();
-        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties))
-            .map_err(|error| Error::new(Code::Unsupported, format!("Parquet: {error}")).with_source(error))?;
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties)).map_err(unsupported)?;
+        probe(schema)?;
         Ok(Self { writer })
     }
 
@@ -47,6 +48,25 @@ impl ParquetEncoder {
         let bytes = std::mem::take(self.writer.inner_mut());
         if bytes.is_empty() { Ok(()) } else { out(bytes) }
     }
+}
+
+/// Some types are only refused once a row comes; by then the response has begun.
+fn probe(schema: &SchemaRef) -> Result<()> {
+    for field in schema.fields().iter().filter(|field| field.data_type().is_nested() || field.data_type().is_temporal()) {
+        let nullable = Arc::new(Schema::new(vec![field.as_ref().clone().with_nullable(true)]));
+        let row = new_null_array(field.data_type(), 1);
+        let written = guarded(|| {
+            let batch = RecordBatch::try_new(Arc::clone(&nullable), vec![row])?;
+            let mut writer = ArrowWriter::try_new(Vec::new(), nullable, None).map_err(unsupported)?;
+            writer.write(&batch).map_err(unsupported)
+        });
+        written.map_err(|error| Error::new(Code::Unsupported, error.to_string()).with_column(field.name()))?;
+    }
+    Ok(())
+}
+
+fn unsupported(error: ParquetError) -> Error {
+    Error::new(Code::Unsupported, format!("Parquet: {error}")).with_source(error)
 }
 
 fn failed(error: ParquetError) -> Error {

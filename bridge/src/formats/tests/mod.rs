@@ -8,8 +8,10 @@ use super::{EncodeOptions, Format, decode, encoder};
 use crate::error::Result;
 
 mod ipc;
+mod parquet;
 mod samples;
 mod text;
+mod text_in;
 
 /// The whole body of some batches.
 fn body(format: Format, schema: &SchemaRef, batches: &[RecordBatch], options: EncodeOptions) -> Vec<u8> {

@@ -13,10 +13,17 @@
 //! In JSON, integers and finite floats are numbers, booleans literals, and all else strings:
 //! also `"NaN"`, `"Infinity"` and `"-Infinity"`, which JSON numbers cannot say.
 
+mod builder;
 mod cell;
+mod infer;
 pub(super) mod iso;
 mod json;
+mod nested;
 pub(super) mod number;
+mod table;
 
+pub(super) use builder::Token;
 pub(super) use cell::{Cell, Column, nanos_of};
+pub(super) use infer::Guess;
 pub(super) use json::{push_json, push_json_string};
+pub(super) use table::Table;

@@ -248,6 +248,66 @@ fn is_integer<T: Float>(value: T, text: &[u8]) -> bool {
     }
 }
 
+/// A number in JSON's own notation: no leading zeros, no `+`, digits on both sides of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::formats) struct Numeral {
+    /// Digits before the point, and after it.
+    pub whole: usize,
+    pub fraction: usize,
+    pub exponent: bool,
+    /// `-0` in any spelling, which only floats can say.
+    pub negative_zero: bool,
+}
+
+impl Numeral {
+    pub(in crate::formats) fn parse(text: &[u8]) -> Option<Self> {
+        let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+        let whole = digits(unsigned);
+        if whole == 0 || (whole > 1 && unsigned[0] == b'0') {
+            return None;
+        }
+        let mut rest = &unsigned[whole..];
+        let mut fraction = 0;
+        if let Some(after) = rest.strip_prefix(b".") {
+            fraction = digits(after);
+            if fraction == 0 {
+                return None;
+            }
+            rest = &after[fraction..];
+        }
+        let exponent = matches!(rest.first(), Some(b'e' | b'E'));
+        if exponent {
+            let after = &rest[1..];
+            let after = after.strip_prefix(b"+").or_else(|| after.strip_prefix(b"-")).unwrap_or(after);
+            if after.is_empty() || digits(after) != after.len() {
+                return None;
+            }
+        } else if !rest.is_empty() {
+            return None;
+        }
+        let mantissa = &unsigned[..unsigned.len() - rest.len()];
+        let negative_zero = unsigned.len() < text.len() && mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
+        Some(Self { whole, fraction, exponent, negative_zero })
+    }
+
+    /// True if the nearest 64-bit float, written out again, is the same number.
+    pub(in crate::formats) fn is_float(self, text: &[u8]) -> bool {
+        if !self.exponent && self.whole + self.fraction <= 15 {
+            return true;
+        }
+        let Some(value) = <f64 as Float>::read(text).filter(|value| value.is_finite()) else {
+            return false;
+        };
+        let mut shortest = Vec::new();
+        push_float(value, &mut shortest);
+        match (Digits::parse(text), Digits::parse(&shortest)) {
+            (Some(a), Some(b)) => a.digits == b.digits && (a.exponent == b.exponent || a.digits.is_empty()),
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

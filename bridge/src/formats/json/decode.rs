@@ -1,0 +1,165 @@
+use std::collections::HashMap;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Field, SchemaRef};
+
+use super::object::Members;
+use super::split::Split;
+use crate::database::Rows;
+use crate::error::{Code, Error, Result};
+use crate::formats::Body;
+use crate::formats::text::{Guess, Table, Token};
+
+/// Distinct names that a body without a target may use.
+const MAX_COLUMNS: usize = 1 << 14;
+
+/// Opens a body: one array, or one object a line. It is read once to see which columns it has,
+/// with a target only as far as needed, and once for the rows.
+pub(in crate::formats) fn open(
+    body: Box<dyn Body>,
+    array: bool,
+    target: Option<&SchemaRef>,
+) -> Result<Box<dyn Rows>> {
+    let mut split = Split::new(body, array)?;
+    let table = match target {
+        Some(target) => Table::of(present(&mut split, target)?.into_iter())?,
+        None => Table::new(guess(&mut split)?)?,
+    };
+    split.rewind()?;
+    let names = table.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let names = Names::new(names);
+    let last = vec![0; names.names.len()];
+    Ok(Box::new(JsonRows { split, names, table, last }))
+}
+
+/// Columns by name. Members mostly come in the order of the columns.
+struct Names {
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Names {
+    fn new(names: Vec<String>) -> Self {
+        let places = names.iter().enumerate().map(|(place, name)| (name.clone(), place)).collect();
+        Self { names, places }
+    }
+
+    fn place(&self, name: &str, expected: usize) -> Option<usize> {
+        match self.names.get(expected) {
+            Some(known) if known == name => Some(expected),
+            _ => self.places.get(name).copied(),
+        }
+    }
+}
+
+fn malformed(fault: &str, row: u64) -> Error {
+    Error::new(Code::MalformedBody, format!("not a JSON body: {fault}")).with_row(row)
+}
+
+fn unknown(name: &str, row: u64) -> Error {
+    Error::new(Code::SchemaMismatch, format!("there is no column {name:?}")).with_column(name).with_row(row)
+}
+
+/// The target's fields that some row has; all of them if no row has any.
+fn present(split: &mut Split, target: &SchemaRef) -> Result<Vec<Field>> {
+    let fields = target.fields();
+    let names = Names::new(fields.iter().map(|field| field.name().clone()).collect());
+    let mut seen = vec![false; fields.len()];
+    let mut row = 0;
+    while seen.iter().any(|seen| !seen)
+        && let Some(object) = split.next()?
+    {
+        row += 1;
+        let mut members = Members::new(object);
+        let mut expected = 0;
+        while let Some((name, _)) = members.next().map_err(|fault| malformed(fault, row))? {
+            let place = names.place(&name, expected).ok_or_else(|| unknown(&name, row))?;
+            seen[place] = true;
+            expected = place + 1;
+        }
+    }
+    let none = seen.iter().all(|seen| !seen);
+    let kept = fields.iter().zip(&seen).filter(|(_, seen)| none || **seen);
+    Ok(kept.map(|(field, _)| field.as_ref().clone()).collect())
+}
+
+fn guess(split: &mut Split) -> Result<Vec<(Field, bool)>> {
+    let mut names = Names::new(Vec::new());
+    let mut guesses: Vec<Guess> = Vec::new();
+    let mut row = 0;
+    while let Some(object) = split.next()? {
+        row += 1;
+        let mut members = Members::new(object);
+        let mut expected = 0;
+        while let Some((name, value)) = members.next().map_err(|fault| malformed(fault, row))? {
+            let place = match names.place(&name, expected) {
+                Some(place) => place,
+                None if guesses.len() == MAX_COLUMNS => {
+                    return Err(malformed("more columns than a table can have", row));
+                }
+                None => {
+                    names.places.insert(name.clone().into_owned(), guesses.len());
+                    names.names.push(name.into_owned());
+                    guesses.push(Guess::default());
+                    guesses.len() - 1
+                }
+            };
+            guesses[place].see(value.token());
+            expected = place + 1;
+        }
+    }
+    if guesses.is_empty() {
+        return Err(Error::new(Code::MalformedBody, "a JSON body without members does not say its columns"));
+    }
+    Ok(names.names.iter().zip(&guesses).map(|(name, guess)| guess.field(name, true)).collect())
+}
+
+struct JsonRows {
+    split: Split,
+    names: Names,
+    table: Table,
+    /// The last row that had each column, counted from 1.
+    last: Vec<u64>,
+}
+
+impl JsonRows {
+    fn advance(&mut self) -> Result<Option<RecordBatch>> {
+        while let Some(object) = self.split.next()? {
+            let row = self.table.row();
+            let mut members = Members::new(object);
+            let mut expected = 0;
+            while let Some((name, value)) = members.next().map_err(|fault| malformed(fault, row))? {
+                let place = self.names.place(&name, expected).ok_or_else(|| unknown(&name, row))?;
+                if self.last[place] == row {
+                    return Err(malformed("two members of one name", row).with_column(name));
+                }
+                self.last[place] = row;
+                self.table.push(place, value.token())?;
+                expected = place + 1;
+            }
+            for (place, last) in self.last.iter().enumerate() {
+                if *last != row {
+                    self.table.push(place, Token::Null)?;
+                }
+            }
+            if self.table.end_row() {
+                break;
+            }
+        }
+        self.table.take()
+    }
+}
+
+impl Iterator for JsonRows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
+
+impl Rows for JsonRows {
+    fn schema(&self) -> SchemaRef {
+        self.table.schema()
+    }
+}

@@ -1,1 +1,0 @@
-//! `DatabaseFs`: the tree over a database.

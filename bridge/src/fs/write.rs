@@ -1,0 +1,89 @@
+//! Writing: a whole body becomes rows, in one transaction.
+
+use std::time::Duration;
+
+use super::{DatabaseFs, at, format_of};
+use crate::database::{Access, Cancel, Write, WriteMode};
+use crate::error::{Code, Error, Result};
+use crate::formats::{self, Body, Format};
+use crate::path::Path;
+
+/// How to write.
+#[derive(Clone, Debug)]
+pub struct Writing {
+    pub mode: WriteMode,
+    /// Create the relation if it is missing.
+    pub create: bool,
+    /// Instead of the path's own format.
+    pub extension: Option<String>,
+    pub timeout: Option<Duration>,
+}
+
+impl DatabaseFs {
+    /// Writes a whole body: all its rows, or none. Blocks.
+    ///
+    /// Returns the rows written, and whether the relation was created.
+    ///
+    /// # Errors
+    /// In this order: `invalid-path`; `read-only`; `is-a-directory` and `forbidden` for what is no
+    /// data file; `not-found`, `already-exists` or `forbidden` by the relation; `malformed-body`
+    /// and its kin; whatever the database says.
+    pub fn write(&self, path: &str, body: Box<dyn Body>, writing: &Writing) -> Result<(u64, bool)> {
+        let path = Path::parse(path)?;
+        at(&path, self.write_at(&path, body, writing))
+    }
+
+    fn write_at(&self, path: &Path, mut body: Box<dyn Body>, writing: &Writing) -> Result<(u64, bool)> {
+        self.allow(Access::Write, path)?;
+        let Path::Data { schema, relation, format, .. } = path else {
+            return Err(match path {
+                Path::Root | Path::Schema(_) | Path::Relation { .. } | Path::Facet { .. } => {
+                    Error::new(Code::IsADirectory, "a directory cannot be written")
+                }
+                _ => Error::new(Code::Forbidden, "metadata cannot be written"),
+            });
+        };
+        let format = writing.extension.as_deref().map(format_of).transpose()?.unwrap_or(*format);
+        let (mode, target) = match self.relation(schema, relation) {
+            Ok(_) if writing.mode == WriteMode::Create => {
+                return Err(Error::new(Code::AlreadyExists, "the relation is there already"));
+            }
+            Ok(_) if needs_target(format) => {
+                (writing.mode, Some(self.database.arrow_schema(schema, relation)?))
+            }
+            Ok(_) => (writing.mode, None),
+            Err(error) if error.code() == Code::NotFound && (writing.create || writing.mode == WriteMode::Create) => {
+                self.allow(Access::Manage, path)?;
+                (WriteMode::Create, None)
+            }
+            Err(error) => return Err(error),
+        };
+        refuse_empty(&mut body)?;
+        let rows = formats::decode(format, body, target.as_ref())?;
+        let write = Write { schema: schema.clone(), relation: relation.clone(), mode };
+        let written = self.database.write(&write, rows, &Cancel::new(writing.timeout))?;
+        Ok((written, mode == WriteMode::Create))
+    }
+}
+
+/// Text says no types: it is read to those of the relation.
+fn needs_target(format: Format) -> bool {
+    match format {
+        Format::Csv | Format::Jsonl | Format::Json => true,
+        Format::ArrowStream | Format::ArrowFile | Format::Parquet => false,
+    }
+}
+
+/// No format has a file of zero bytes, and none may empty a table.
+fn refuse_empty(body: &mut Box<dyn Body>) -> Result<()> {
+    let unreadable = |error: std::io::Error| {
+        Error::new(Code::Internal, "the body cannot be read back").with_source(error)
+    };
+    let mut first = [0];
+    let length = body.read(&mut first).map_err(unreadable)?;
+    body.rewind().map_err(unreadable)?;
+    if length == 0 {
+        return Err(Error::new(Code::MalformedBody, "the body is empty"));
+    }
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! The way back: a database written in Python, behind the [`Database`] trait.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, SchemaRef};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::PyClass;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::arrow::{Batches, reader_of};
+use super::errors::attached;
+use super::stream::said;
+use super::turn::Turn;
+use super::values::params_to;
+use crate::database::{Cancel, Database, Query, Rows, Scan, Sink, Write, WriteMode};
+use crate::dialect::Dialect;
+use crate::error::{Code, Error, Result};
+use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
+use crate::shape::Shape;
+use crate::value::Params;
+
+/// Batches go on in pieces of about this many bytes, however long the backend made them.
+const PIECE: usize = 1 << 20;
+/// Nor are pieces shorter than this many rows, lest wide rows be cut to crumbs.
+const FEW: usize = 64;
+
+/// A Python object with the methods of `AbstractDatabase`.
+pub struct PyDatabase {
+    object: Py<PyAny>,
+    dialect: &'static Dialect,
+    /// `None` for a backend that says it is concurrent.
+    turn: Option<Turn>,
+    /// Schemas that were listed once: a backend may answer for schemas that it does not have.
+    schemas: Mutex<HashSet<String>>,
+}
+
+impl PyDatabase {
+    pub fn new(object: Bound<'_, PyAny>) -> PyResult<Self> {
+        let dialect: String = object.call_method0("dialect")?.extract()?;
+        let concurrent = object.getattr_opt("concurrent")?.is_some_and(|flag| flag.is_truthy().unwrap_or(false));
+        Ok(Self {
+            dialect: Dialect::by_name(&dialect),
+            turn: (!concurrent).then(Turn::default),
+            schemas: Mutex::default(),
+            object: object.unbind(),
+        })
+    }
+
+    /// Runs `work` on the object, in turn. `value` is what a `ValueError` means here.
+    fn with<T>(&self, value: Code, work: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>) -> Result<T> {
+        let _turn = self.turn.as_ref().map(Turn::take);
+        attached(value, |py| work(self.object.bind(py)))
+    }
+
+    fn list<T>(&self, method: &str, names: &[&str]) -> Result<Vec<T>>
+    where
+        T: PyClass + Clone + Sync,
+    {
+        self.with(Code::InvalidParameter, |object| {
+            let answer = object.call_method1(method, PyTuple::new(object.py(), names)?)?;
+            answer.try_iter()?.map(|info| record(method, &info?)).collect()
+        })
+    }
+
+    /// Calls an optional method; `None` where the object has none.
+    fn optional<T>(
+        &self,
+        method: &str,
+        work: impl FnOnce(Bound<'_, PyAny>) -> PyResult<T>,
+    ) -> Result<Option<T>> {
+        self.with(Code::InvalidParameter, |object| object.getattr_opt(method)?.map(work).transpose())
+    }
+
+    /// Calls a method that a backend may lack.
+    fn command(&self, method: &str, work: impl FnOnce(Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>>) -> Result<()> {
+        self.optional(method, |method| work(method).map(drop))?
+            .ok_or_else(|| Error::new(Code::Unsupported, format!("this database has no {method}()")))
+    }
+
+    fn has_schema(&self, schema: &str) -> Result<()> {
+        let known = |set: &HashSet<String>| set.contains(schema);
+        if known(&self.schemas.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        let listed: HashSet<String> = self.schemas()?.into_iter().map(|info| info.name).collect();
+        let found = known(&listed);
+        *self.schemas.lock().unwrap_or_else(PoisonError::into_inner) = listed;
+        if found { Ok(()) } else { Err(Error::new(Code::NotFound, format!("there is no schema {schema:?}"))) }
+    }
+
+    fn forget_schemas(&self) {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn ask(&self, sql: &str, params: &Params) -> Result<Batches> {
+        self.with(Code::InvalidQuery, |object| {
+            let params = params_to(object.py(), params)?;
+            Batches::of(object.call_method1("query", (sql, params))?)
+        })
+    }
+
+    fn select(&self, schema: &str, relation: &str, shape: &Shape) -> Result<Batches> {
+        let columns = self.columns(schema, relation)?;
+        let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
+        let (sql, values) = shape.select(self.dialect, schema, relation, &names);
+        self.ask(&sql, &Params::Positional(values))
+    }
+
+    /// Hands batches on until they end, or `limit` cuts them.
+    fn pump(&self, mut batches: Batches, limit: Option<u64>, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
+        sink.start(batches.schema())?;
+        let mut left = limit.unwrap_or(u64::MAX);
+        loop {
+            cancel.check()?;
+            let next = {
+                let _turn = self.turn.as_ref().map(Turn::take);
+                batches.next()?
+            };
+            let Some(mut batch) = next else { return Ok(()) };
+            let rows = batch.num_rows();
+            let cut = rows as u64 > left;
+            if cut {
+                batch = batch.slice(0, usize::try_from(left).unwrap_or(rows));
+                sink.truncated();
+            }
+            left -= batch.num_rows() as u64;
+            for piece in pieces(&batch) {
+                sink.push(piece)?;
+            }
+            if cut {
+                return Ok(());
+            }
+        }
+    }
+
+    fn insert(&self, write: &Write, mode: &str, rows: Box<dyn Rows>) -> Result<u64> {
+        let failure = Arc::new(Mutex::new(None));
+        let reader = Box::new(Incoming { schema: rows.schema(), rows, failure: Arc::clone(&failure) });
+        let outcome = self.with(Code::InvalidParameter, |object| {
+            let py = object.py();
+            let reader = reader_of(py, reader)?;
+            let names = (write.schema.as_str(), write.relation.as_str());
+            let answer = match object.getattr_opt("insert_stream")? {
+                Some(method) => method.call1((names.0, names.1, reader, mode))?,
+                None => {
+                    let table = reader.call_method0("read_all")?;
+                    object.call_method1("insert", (names.0, names.1, table, mode))?
+                }
+            };
+            count(&answer)
+        });
+        // What broke the body is said by the decoder; Python saw only the text of it.
+        match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => outcome,
+        }
+    }
+}
+
+impl Database for PyDatabase {
+    fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
+    fn schemas(&self) -> Result<Vec<SchemaInfo>> {
+        self.list("list_schemas", &[])
+    }
+
+    fn relations(&self, schema: &str) -> Result<Vec<RelationInfo>> {
+        self.has_schema(schema)?;
+        self.list("list_relations", &[schema])
+    }
+
+    fn relation(&self, schema: &str, relation: &str) -> Result<RelationInfo> {
+        self.has_schema(schema)?;
+        let info: RelationInfo = self.with(Code::InvalidParameter, |object| {
+            record("relation_info", &object.call_method1("relation_info", (schema, relation))?)
+        })?;
+        if info.name == relation {
+            Ok(info)
+        } else {
+            Err(Error::new(Code::NotFound, format!("there is no relation {relation:?}")))
+        }
+    }
+
+    fn columns(&self, schema: &str, relation: &str) -> Result<Vec<ColumnInfo>> {
+        self.list("list_columns", &[schema, relation])
+    }
+
+    fn indexes(&self, schema: &str, relation: &str) -> Result<Vec<IndexInfo>> {
+        self.list("list_indexes", &[schema, relation])
+    }
+
+    fn constraints(&self, schema: &str, relation: &str) -> Result<Vec<ConstraintInfo>> {
+        self.list("list_constraints", &[schema, relation])
+    }
+
+    fn view_definition(&self, schema: &str, view: &str) -> Result<String> {
+        self.with(Code::InvalidParameter, |object| {
+            object.call_method1("view_definition", (schema, view))?.extract()
+        })
+    }
+
+    fn definition(&self, schema: &str, relation: &str) -> Result<Option<String>> {
+        self.optional("definition", |method| method.call1((schema, relation))?.extract()).map(Option::flatten)
+    }
+
+    fn depends_on(&self, schema: &str, view: &str) -> Result<Vec<(String, String)>> {
+        let pairs = self.optional("depends_on", |method| {
+            method.call1((schema, view))?.try_iter()?.map(|pair| pair?.extract()).collect()
+        })?;
+        Ok(pairs.unwrap_or_default())
+    }
+
+    fn arrow_schema(&self, schema: &str, relation: &str) -> Result<SchemaRef> {
+        let none = Shape { limit: Some(0), ..Shape::default() };
+        Ok(self.select(schema, relation, &none)?.schema())
+    }
+
+    fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
+        cancel.check()?;
+        self.relation(&scan.schema, &scan.relation)?;
+        let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
+        self.pump(batches, scan.shape.limit, sink, cancel)
+    }
+
+    fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
+        cancel.check()?;
+        let batches = self.ask(&query.sql, &query.params)?;
+        self.pump(batches, query.limit, sink, cancel)
+    }
+
+    fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
+        cancel.check()?;
+        let mode = match write.mode {
+            WriteMode::Replace => "truncate",
+            WriteMode::Append | WriteMode::Create => "append",
+            WriteMode::Upsert => "upsert",
+        };
+        if write.mode != WriteMode::Create {
+            return self.insert(write, mode, rows);
+        }
+        self.has_schema(&write.schema)?;
+        let schema = rows.schema();
+        self.command("create_relation", |method| {
+            let empty = Box::new(arrow_array::RecordBatchIterator::new([], schema));
+            let schema = reader_of(method.py(), empty)?.getattr("schema")?;
+            method.call1((&write.schema, &write.relation, schema))
+        })?;
+        self.insert(write, mode, rows).inspect_err(|_| {
+            // A relation that could not be filled is not left behind.
+            let _ = self.drop_relation(&write.schema, &write.relation);
+        })
+    }
+
+    fn create_schema(&self, schema: &str) -> Result<()> {
+        self.command("create_schema", |method| method.call1((schema,)))
+    }
+
+    fn drop_schema(&self, schema: &str) -> Result<()> {
+        self.forget_schemas();
+        self.has_schema(schema)?;
+        let outcome = self.command("drop_schema", |method| method.call1((schema,)));
+        self.forget_schemas();
+        outcome
+    }
+
+    fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
+        self.command("drop_relation", |method| method.call1((schema, relation)))
+    }
+
+    fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
+        self.command("rename_relation", |method| method.call1((from, to)))
+    }
+
+    fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
+        self.optional("data_version", |method| method.call1((schema, relation))?.extract()).map(Option::flatten)
+    }
+
+    fn ping(&self) -> Result<()> {
+        match self.optional("ping", |method| method.call0().map(drop))? {
+            Some(()) => Ok(()),
+            None => self.schemas().map(drop),
+        }
+    }
+
+    fn close(&self) {
+        // Nobody is left to hear that closing failed.
+        let _ = self.optional("close", |method| method.call0().map(drop));
+    }
+}
+
+/// A record of metadata, as a backend makes it.
+fn record<T>(method: &str, info: &Bound<'_, PyAny>) -> PyResult<T>
+where
+    T: PyClass + Clone + Sync,
+{
+    match info.cast::<T>() {
+        Ok(info) => Ok(info.borrow().clone()),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "{method}() must give {}, not {}",
+            T::type_object(info.py()).name()?,
+            info.get_type().fully_qualified_name()?
+        ))),
+    }
+}
+
+/// How many rows a backend says it wrote.
+fn count(answer: &Bound<'_, PyAny>) -> PyResult<u64> {
+    answer.extract::<u64>().map_err(|_| {
+        let answer = answer.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
+        PyValueError::new_err(format!("insert() must return how many rows it wrote, not {answer}"))
+    })
+}
+
+/// Cuts a long batch, without copying.
+fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
+    let rows = batch.num_rows();
+    let bytes: usize = batch
+        .columns()
+        .iter()
+        .map(|column| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()))
+        .sum();
+    let step = (rows * PIECE).checked_div(bytes).unwrap_or(rows).max(FEW);
+    (0..rows).step_by(step).map(move |start| batch.slice(start, step.min(rows - start)))
+}
+
+/// Decoded rows, as Python reads them.
+struct Incoming {
+    schema: SchemaRef,
+    rows: Box<dyn Rows>,
+    failure: Arc<Mutex<Option<Error>>>,
+}
+
+impl Iterator for Incoming {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.rows.next()?;
+        Some(next.map_err(|error| {
+            let text = said(&error);
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            text
+        }))
+    }
+}
+
+impl RecordBatchReader for Incoming {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}

@@ -1,0 +1,208 @@
+//! The tree, as Python walks it.
+
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::sync::Arc;
+
+use super::body::body_of;
+use super::database::PyDatabase;
+use super::stream::{PyBatchStream, PyChunkStream};
+use super::values::params_from;
+use crate::database::{Access, Query, WriteMode};
+use crate::formats::{EncodeOptions, IpcCodec};
+use crate::fs::{DatabaseFs, Entry, Node, Reading, Writing};
+
+/// The tree over one database. Every method may be called from any thread.
+#[pyclass(module = "fsspec_db._bridge", name = "DatabaseFs", frozen)]
+pub struct PyDatabaseFs(DatabaseFs);
+
+#[pymethods]
+impl PyDatabaseFs {
+    #[staticmethod]
+    #[pyo3(signature = (url, *, access="read", threads=None))]
+    fn open(py: Python<'_>, url: &str, access: &str, threads: Option<usize>) -> PyResult<Self> {
+        let access = Access::by_name(access)?;
+        Ok(Self(py.detach(|| DatabaseFs::open(url, access, threads))?))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (database, *, access="write"))]
+    fn wrap(database: Bound<'_, PyAny>, access: &str) -> PyResult<Self> {
+        let access = Access::by_name(access)?;
+        Ok(Self(DatabaseFs::new(Arc::new(PyDatabase::new(database)?), access)))
+    }
+
+    #[getter]
+    fn dialect(&self) -> &'static str {
+        self.0.dialect().name
+    }
+
+    #[getter]
+    fn access(&self) -> &'static str {
+        self.0.access().as_str()
+    }
+
+    #[getter]
+    fn formats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
+        pyo3::types::PyTuple::new(py, self.0.formats().iter())
+    }
+
+    #[setter]
+    fn set_formats(&self, formats: Vec<String>) -> PyResult<()> {
+        Ok(self.0.set_formats(formats)?)
+    }
+
+    fn ls<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyList>> {
+        let entries = py.detach(|| self.0.ls(path))?;
+        let entries: Vec<_> = entries.iter().map(|entry| shown(py, entry)).collect::<PyResult<_>>()?;
+        PyList::new(py, entries)
+    }
+
+    fn info<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyDict>> {
+        shown(py, &py.detach(|| self.0.info(path))?)
+    }
+
+    #[pyo3(signature = (path, shape="", *, extension=None, codec=None, timeout=None))]
+    fn read(
+        &self,
+        path: &str,
+        shape: &str,
+        extension: Option<String>,
+        codec: Option<&str>,
+        timeout: Option<f64>,
+    ) -> PyResult<PyChunkStream> {
+        Ok(PyChunkStream(self.0.read(path, shape, &reading(extension, codec, timeout)?)?))
+    }
+
+    #[pyo3(signature = (path, shape="", *, timeout=None))]
+    fn read_batches(&self, path: &str, shape: &str, timeout: Option<f64>) -> PyResult<PyBatchStream> {
+        Ok(PyBatchStream::new(self.0.read_batches(path, shape, seconds(timeout)?)?))
+    }
+
+    #[pyo3(signature = (sql, params=None, *, extension="arrow", codec=None, limit=None, timeout=None))]
+    fn query(
+        &self,
+        sql: String,
+        params: Option<&Bound<'_, PyAny>>,
+        extension: &str,
+        codec: Option<&str>,
+        limit: Option<u64>,
+        timeout: Option<f64>,
+    ) -> PyResult<PyChunkStream> {
+        let query = Query { sql, params: params_from(params)?, limit };
+        Ok(PyChunkStream(self.0.query(query, &reading(Some(extension.to_owned()), codec, timeout)?)?))
+    }
+
+    #[pyo3(signature = (sql, params=None, *, limit=None, timeout=None))]
+    fn query_batches(
+        &self,
+        sql: String,
+        params: Option<&Bound<'_, PyAny>>,
+        limit: Option<u64>,
+        timeout: Option<f64>,
+    ) -> PyResult<PyBatchStream> {
+        let query = Query { sql, params: params_from(params)?, limit };
+        Ok(PyBatchStream::new(self.0.query_batches(query, seconds(timeout)?)?))
+    }
+
+    #[pyo3(signature = (path, body, mode="replace", *, create=false, extension=None, timeout=None))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        body: &Bound<'_, PyAny>,
+        mode: &str,
+        create: bool,
+        extension: Option<String>,
+        timeout: Option<f64>,
+    ) -> PyResult<(u64, bool)> {
+        let body = body_of(body)?;
+        let writing = Writing { mode: write_mode(mode)?, create, extension, timeout: seconds(timeout)? };
+        Ok(py.detach(|| self.0.write(path, body, &writing))?)
+    }
+
+    fn create_schema(&self, py: Python<'_>, schema: &str) -> PyResult<()> {
+        Ok(py.detach(|| self.0.create_schema(schema))?)
+    }
+
+    fn drop_schema(&self, py: Python<'_>, schema: &str) -> PyResult<()> {
+        Ok(py.detach(|| self.0.drop_schema(schema))?)
+    }
+
+    fn drop_relation(&self, py: Python<'_>, schema: &str, relation: &str) -> PyResult<()> {
+        Ok(py.detach(|| self.0.drop_relation(schema, relation))?)
+    }
+
+    fn rename_relation(&self, py: Python<'_>, source: (String, String), target: (String, String)) -> PyResult<()> {
+        Ok(py.detach(|| self.0.rename_relation((&source.0, &source.1), (&target.0, &target.1)))?)
+    }
+
+    fn data_version(&self, py: Python<'_>, path: &str) -> PyResult<Option<String>> {
+        Ok(py.detach(|| self.0.data_version(path))?)
+    }
+
+    fn ping(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(py.detach(|| self.0.ping())?)
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
+
+fn shown<'py>(py: Python<'py>, entry: &Entry) -> PyResult<Bound<'py, PyDict>> {
+    let shown = PyDict::new(py);
+    shown.set_item(intern!(py, "name"), &entry.path)?;
+    match entry.node {
+        Node::Directory => {
+            shown.set_item(intern!(py, "size"), 0)?;
+            shown.set_item(intern!(py, "type"), intern!(py, "directory"))?;
+            shown.set_item(intern!(py, "media_type"), py.None())?;
+        }
+        Node::File { size, media_type } => {
+            shown.set_item(intern!(py, "size"), size)?;
+            shown.set_item(intern!(py, "type"), intern!(py, "file"))?;
+            shown.set_item(intern!(py, "media_type"), media_type)?;
+        }
+    }
+    shown.set_item(intern!(py, "kind"), &entry.kind)?;
+    shown.set_item(intern!(py, "comment"), entry.comment.as_deref())?;
+    shown.set_item(intern!(py, "row_count"), entry.row_count)?;
+    Ok(shown)
+}
+
+fn reading(extension: Option<String>, codec: Option<&str>, timeout: Option<f64>) -> PyResult<Reading> {
+    let ipc_codec = match codec {
+        None => None,
+        Some("zstd") => Some(IpcCodec::Zstd),
+        Some("lz4") => Some(IpcCodec::Lz4),
+        Some(other) => return Err(PyValueError::new_err(format!("codec is 'zstd' or 'lz4', not {other:?}"))),
+    };
+    Ok(Reading { extension, options: EncodeOptions { ipc_codec }, timeout: seconds(timeout)? })
+}
+
+fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    timeout
+        .map(|seconds| {
+            Duration::try_from_secs_f64(seconds)
+                .map_err(|_| PyValueError::new_err("timeout is a number of seconds, zero or more"))
+        })
+        .transpose()
+}
+
+fn write_mode(mode: &str) -> PyResult<WriteMode> {
+    match mode {
+        "replace" => Ok(WriteMode::Replace),
+        "append" => Ok(WriteMode::Append),
+        "upsert" => Ok(WriteMode::Upsert),
+        "create" => Ok(WriteMode::Create),
+        other => Err(PyValueError::new_err(format!(
+            "mode is 'replace', 'append', 'upsert' or 'create', not {other:?}"
+        ))),
+    }
+}
+

@@ -1,1 +1,0 @@
-//! Rows on their way out: from a sink to bounded chunks.

@@ -1,0 +1,235 @@
+//! Encoded bytes of one read, in chunks of about 1 MiB.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use super::channel::{Channel, Wake};
+use super::{guard, threads};
+use crate::database::{Cancel, Part, Sink};
+use crate::error::{Code, Error, Result};
+use crate::formats::{self, EncodeOptions, Encoder, Format, PartEncoder};
+
+/// A chunk is sent once it is this long, and pieces are not merged beyond it.
+const CHUNK: usize = 1 << 20;
+/// The first chunk leaves earlier, for the sake of the time to the first byte.
+const FIRST: usize = 256 << 10;
+/// The producer runs at most this far ahead, and one chunk more.
+const AHEAD: usize = 2 << 20;
+
+/// Encoded bytes of one read, produced ahead on a thread of its own.
+///
+/// Dropping it stops the producer. A result shorter than the first chunk arrives as one chunk
+/// after which [`ChunkStream::complete`] is true.
+pub struct ChunkStream {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    channel: Channel<Vec<u8>>,
+    cancel: Cancel,
+    rows: AtomicU64,
+    truncated: AtomicBool,
+}
+
+impl ChunkStream {
+    fn new(timeout: Option<Duration>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                channel: Channel::new(AHEAD, Vec::len),
+                cancel: Cancel::new(timeout),
+                rows: AtomicU64::new(0),
+                truncated: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Starts `job`, which pushes rows into the sink it is given.
+    ///
+    /// # Errors
+    /// `database-unavailable` if the system gives no thread; all others come from the stream.
+    pub fn rows_of(
+        format: Format,
+        options: EncodeOptions,
+        timeout: Option<Duration>,
+        job: impl FnOnce(&dyn Sink, &Cancel) -> Result<()> + Send + 'static,
+    ) -> Result<Self> {
+        let stream = Self::new(timeout);
+        let shared = Arc::clone(&stream.shared);
+        threads::spawn(move || {
+            let outcome = guard(&shared.cancel, || {
+                let sink = EncodingSink {
+                    shared: &shared,
+                    format,
+                    options,
+                    parts: OnceLock::new(),
+                    ordered: Mutex::new(None),
+                };
+                job(&sink, &shared.cancel)?;
+                sink.finish()
+            });
+            shared.channel.finish(outcome);
+        })?;
+        Ok(stream)
+    }
+
+    /// Starts `job`, which makes a small document in one piece.
+    ///
+    /// # Errors
+    /// As [`ChunkStream::rows_of`].
+    pub fn document(job: impl FnOnce() -> Result<Vec<u8>> + Send + 'static) -> Result<Self> {
+        let stream = Self::new(None);
+        let shared = Arc::clone(&stream.shared);
+        threads::spawn(move || {
+            let outcome = guard(&shared.cancel, || job().map(Some));
+            shared.channel.finish(outcome);
+        })?;
+        Ok(stream)
+    }
+
+    /// The next chunk, or `None` at the proven end; or leaves what `wake` makes behind, which is
+    /// then called once. Never blocks.
+    pub fn poll(&self, wake: impl FnOnce() -> Wake) -> Poll<Result<Option<Vec<u8>>>> {
+        self.shared.channel.poll(wake)
+    }
+
+    /// The next chunk, waiting up to `patience` for it; `None` at the proven end.
+    #[must_use]
+    pub fn wait(&self, patience: Option<Duration>) -> Poll<Result<Option<Vec<u8>>>> {
+        self.shared.channel.wait(patience)
+    }
+
+    /// Stops the producer; what is queued is dropped.
+    pub fn close(&self) {
+        if self.shared.channel.close() {
+            self.shared.cancel.cancel();
+        }
+    }
+
+    /// True once the last chunk has been taken.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.shared.channel.complete()
+    }
+
+    /// True if the row limit is known to have cut the result.
+    #[must_use]
+    pub fn truncated(&self) -> bool {
+        self.shared.truncated.load(Ordering::Acquire)
+    }
+
+    /// Rows encoded so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.shared.rows.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for ChunkStream {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct EncodingSink<'a> {
+    shared: &'a Shared,
+    format: Format,
+    options: EncodeOptions,
+    parts: OnceLock<Arc<dyn PartEncoder>>,
+    ordered: Mutex<Option<Ordered>>,
+}
+
+struct Ordered {
+    encoder: Box<dyn Encoder>,
+    chunker: Chunker,
+}
+
+impl EncodingSink<'_> {
+    fn ordered(&self) -> MutexGuard<'_, Option<Ordered>> {
+        self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last chunk, with the encoder's proof of the end in it.
+    fn finish(&self) -> Result<Option<Vec<u8>>> {
+        let mut ordered = self.ordered();
+        let Ordered { encoder, chunker } = ordered.as_mut().ok_or_else(unstarted)?;
+        encoder.finish(&mut |bytes| chunker.push(self.shared, bytes))?;
+        let last = std::mem::take(&mut chunker.buffer);
+        Ok((!last.is_empty()).then_some(last))
+    }
+}
+
+impl Sink for EncodingSink<'_> {
+    fn start(&self, schema: SchemaRef) -> Result<()> {
+        self.shared.cancel.check()?;
+        let mut ordered = self.ordered();
+        if ordered.is_some() {
+            return Err(Error::new(Code::Internal, "the engine started its rows twice"));
+        }
+        let mut encoder = formats::encoder(self.format, &schema, self.options)?;
+        let mut chunker = Chunker::default();
+        encoder.start(&mut |bytes| chunker.push(self.shared, bytes))?;
+        self.parts.get_or_init(|| encoder.parts());
+        *ordered = Some(Ordered { encoder, chunker });
+        Ok(())
+    }
+
+    fn prepare(&self, batch: RecordBatch) -> Result<Part> {
+        self.shared.cancel.check()?;
+        self.parts.get().ok_or_else(unstarted)?.encode(batch)
+    }
+
+    fn put(&self, part: Part) -> Result<()> {
+        let rows = match &part {
+            Part::Bytes(rows, _) => *rows,
+            Part::Batch(batch) => batch.num_rows() as u64,
+        };
+        let mut ordered = self.ordered();
+        let Ordered { encoder, chunker } = ordered.as_mut().ok_or_else(unstarted)?;
+        encoder.write(part, &mut |bytes| chunker.push(self.shared, bytes))?;
+        self.shared.rows.fetch_add(rows, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn truncated(&self) {
+        self.shared.truncated.store(true, Ordering::Release);
+    }
+}
+
+fn unstarted() -> Error {
+    Error::new(Code::Internal, "the engine gave no schema")
+}
+
+/// Merges what an encoder writes to chunks; a long piece goes through uncopied.
+#[derive(Default)]
+struct Chunker {
+    buffer: Vec<u8>,
+    started: bool,
+}
+
+impl Chunker {
+    fn push(&mut self, shared: &Shared, bytes: Vec<u8>) -> Result<()> {
+        if self.buffer.is_empty() {
+            self.buffer = bytes;
+        } else if self.buffer.len() + bytes.len() <= CHUNK {
+            self.buffer.extend_from_slice(&bytes);
+        } else {
+            let full = std::mem::replace(&mut self.buffer, bytes);
+            self.send(shared, full)?;
+        }
+        if self.buffer.len() >= if self.started { CHUNK } else { FIRST } {
+            let full = std::mem::take(&mut self.buffer);
+            self.send(shared, full)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, shared: &Shared, chunk: Vec<u8>) -> Result<()> {
+        self.started = true;
+        shared.channel.send(chunk, &shared.cancel)
+    }
+}

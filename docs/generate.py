@@ -1,0 +1,86 @@
+"""Writes the tables of the documentation that are declared in the code.
+
+python -m docs.generate [--check]
+
+With `--check` nothing is written, and a table that is not what the code says makes it fail.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fsspec_db import FORMATS
+from gateway import settings
+from gateway.codes import TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DOCS = Path(__file__).parent
+
+
+def formats() -> str:
+    """The extensions, by media type."""
+    extensions = defaultdict(list)
+    for extension, media_type in FORMATS.items():
+        extensions[media_type].append(f"`.{extension}`")
+    rows = ((", ".join(names), f"`{media_type}`") for media_type, names in extensions.items())
+    return _table(("extension", "media type"), rows)
+
+
+def problems() -> str:
+    """The codes, by status."""
+    kinds = sorted(TABLE.values(), key=lambda kind: (kind.status, kind.code))
+    return _table(
+        ("status", "code", "is", ""),
+        ((str(kind.status), f"`{kind.code}`", kind.title, kind.explanation) for kind in kinds),
+    )
+
+
+def flags() -> str:
+    """The settings, in the order of the command line."""
+    return _table(
+        ("setting", "default", "is"),
+        ((f"`{item.name}`", _default(item.default), item.metadata["help"]) for item in settings.items()),
+    )
+
+
+TABLES = {"formats": formats, "problems": problems, "settings": flags}
+
+
+def stale(*, write: bool) -> list[str]:
+    """The documents with a table that is not what the code says; rewritten if `write`."""
+    found = []
+    for document in sorted(DOCS.glob("*.md")):
+        old = document.read_text("utf-8")
+        new = old
+        for name, table in TABLES.items():
+            head, mark, rest = new.partition(f"<!-- {name} -->\n")
+            if mark:
+                new = f"{head}{mark}\n{table()}\n{rest[rest.index('<!-- end -->') :]}"
+        if new != old:
+            found.append(document.name)
+            if write:
+                document.write_text(new, encoding="utf-8")
+    return found
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    return "" if value in ("", False) or not isinstance(value, (str, int, float)) else f"`{value}`"
+
+
+if __name__ == "__main__":
+    checking = sys.argv[1:] == ["--check"]
+    names = stale(write=not checking)
+    if checking and names:
+        sys.exit(f"not what the code says: {', '.join(names)}; run `make docs`")

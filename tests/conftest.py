@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips a test whose client is not installed; where clients are required, it fails."""
+    for mark in item.iter_markers("client"):
+        for program in mark.args:
+            if shutil.which(program) is None:
+                missing = f"{program} is not installed"
+                if os.environ.get("FSSPEC_DB_REQUIRE_CLIENTS") == "1":
+                    pytest.fail(missing)
+                pytest.skip(missing)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import shutil
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+import pytest
+
+import fsspec_db
+from fsspec_db import AbstractDatabaseFileSystem, DatabaseFileSystem, connect
+from fsspec_db.engines import ENGINES, absolute, without_credentials
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator
+    from types import ModuleType
+
+SECRET = "hunter2-canary"
+
+
+@pytest.fixture
+def modules(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A working directory with modules that make databases, well or badly."""
+    shutil.copy(fsspec_db.__path__[0] + "/../tests/fsspec_db/seed_backend.py", tmp_path / "seeded.py")
+    (tmp_path / "oddities.py").write_text(
+        textwrap.dedent("""
+        import seeded
+        database = seeded.MemoryDatabase()
+        number = 7
+        class Half:
+            def dialect(self): return "sqlite"
+            def query(self, sql, params=None): ...
+        def fails(): raise LookupError("no such tenant")
+        class Space:
+            make = staticmethod(seeded.MemoryDatabase)
+    """)
+    )
+    (tmp_path / "needy.py").write_text("import nowhere_to_be_found\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [path for path in __import__("sys").path if path])
+    yield tmp_path
+    for name in ("seeded", "oddities", "needy"):
+        __import__("sys").modules.pop(name, None)
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "python:seeded:MemoryDatabase",
+        "python:oddities:database",
+        "python:oddities:Space.make",
+        "PYTHON:seeded:MemoryDatabase",
+    ],
+)
+def test_a_python_database_is_named_by_module_and_callable(url: str) -> None:
+    fs = connect(url, access="write")
+    assert isinstance(fs, AbstractDatabaseFileSystem)
+    assert fs.ls("/", detail=False) == ["/main"]
+    assert fs.access == "write"
+    assert connect(url).access == "read"
+    with pytest.raises(PermissionError):
+        connect(url).pipe_file("/main/users.csv", b"id,name\n1,a\n")
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("python:nowhere:thing", "nowhere"),
+        ("python:nowhere.at.all:thing", "nowhere"),
+        ("python:seeded:nothing", "nothing"),
+        ("python:seeded", "python:module:callable"),
+        ("python:seeded:", "python:module:callable"),
+        ("python:oddities:Half", "list_schemas"),
+        ("python:oddities:number", "int"),
+        ("mongodb://x", "there are python:, sqlite:"),
+        ("no url", "there are"),
+        ("", "there are"),
+    ],
+)
+def test_what_names_no_database_is_a_value_error_that_helps(url: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        connect(url)
+    assert fsspec_db.code_of(caught.value) == "invalid-parameter"
+
+
+@pytest.mark.usefixtures("modules")
+def test_what_the_module_raises_is_raised() -> None:
+    with pytest.raises(LookupError, match="no such tenant"):
+        connect("python:oddities:fails")
+    with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
+        connect("python:needy:thing")
+
+
+@pytest.mark.usefixtures("modules")
+def test_an_access_level_must_exist() -> None:
+    wrong: Any = "admin"
+    with pytest.raises(ValueError):
+        connect("python:seeded:MemoryDatabase", access=wrong)
+
+
+@pytest.mark.usefixtures("modules")
+def test_filesystems_of_urls_are_cached_and_can_be_pickled() -> None:
+    one = fsspec.filesystem("db", url="python:oddities:database", access="write")
+    assert fsspec.filesystem("db", url="python:oddities:database", access="write") is one
+    assert fsspec.filesystem("db", url="python:oddities:database") is not one
+    assert connect("python:oddities:database", access="write") is not one
+    copy = pickle.loads(pickle.dumps(one))
+    assert copy.access == "write"
+    assert copy.ls("/main", detail=False) == one.ls("/main", detail=False)
+    again = type(one).from_json(one.to_json())
+    assert again.ls("/main", detail=False) == one.ls("/main", detail=False)
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_closed_filesystem_is_not_cached() -> None:
+    one = fsspec.filesystem("db", url="python:seeded:MemoryDatabase")
+    one.close()
+    assert fsspec.filesystem("db", url="python:seeded:MemoryDatabase") is not one
+
+
+def test_filesystems_of_objects_are_their_own(seed: ModuleType) -> None:
+    database = seed.MemoryDatabase()
+    one, two = AbstractDatabaseFileSystem(database), AbstractDatabaseFileSystem(database)
+    assert one is not two
+    assert "MemoryDatabase" in repr(one)
+
+
+def test_filesystems_of_objects_are_pickled_with_their_object() -> None:
+    from tests.fsspec_db.backends import PythonSQLite
+
+    fs = AbstractDatabaseFileSystem(PythonSQLite("somewhere.db"), access="manage", formats=("csv",))
+    copy = pickle.loads(pickle.dumps(fs))
+    assert (copy.db.name, copy.access, copy.formats) == ("somewhere.db", "manage", ("csv",))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (f"postgresql://ada:{SECRET}@host:5432/db", "postgresql://ada@host:5432/db"),
+        (f"postgresql://ada:{SECRET}@@host/db", "postgresql://ada@host/db"),
+        (f"postgresql://host/db?user=ada&password={SECRET}", "postgresql://host/db?user=ada"),
+        (f"postgresql://host/db?sslpassword={SECRET}&user=ada", "postgresql://host/db?user=ada"),
+        (f"snow://host/db?access_token={SECRET}", "snow://host/db"),
+        ("sqlite:////data/a@b.db?mode=ro", "sqlite:////data/a@b.db?mode=ro"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
+
+
+@pytest.mark.usefixtures("modules")
+def test_passwords_travel_only_with_consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "fsspec_db.engines.ENGINES",
+        {
+            **ENGINES,
+            "secret": lambda _url, access, _threads: ENGINES["python"](
+                "python:seeded:MemoryDatabase", access, None
+            ),
+        },
+    )
+    url = f"secret://ada:{SECRET}@host/db"
+    fs = connect(url)
+    assert SECRET not in repr(fs)
+    assert SECRET not in fs.url
+    assert SECRET not in str(fs.__reduce__())
+    assert SECRET.encode() not in pickle.dumps(fs)
+    assert SECRET not in fs.to_json(include_password=False)
+    assert json.loads(fs.to_json())["url"] == url
+    consenting = connect(url, pickle_credentials=True)
+    assert SECRET.encode() in pickle.dumps(consenting)
+    with pytest.raises(ValueError) as caught:
+        connect(f"unknown://ada:{SECRET}@host/db")
+    assert SECRET not in str(caught.value)
+
+
+def test_relative_files_stay_where_they_are(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("sqlite:///a%20b.db?mode=ro") == f"sqlite:///{tmp_path}/a%20b.db?mode=ro"
+    for url in ("sqlite:////abs.db", "sqlite://", "sqlite:///:memory:", "python:a:b"):
+        assert absolute(url) == url
+
+
+def test_the_protocols_are_known() -> None:
+    assert fsspec.get_filesystem_class("db") is DatabaseFileSystem
+    assert fsspec.get_filesystem_class("db+sqlite") is fsspec_db.SQLiteFileSystem
+    assert {"db", "db+sqlite"} <= set(fsspec.available_protocols())
