@@ -43,10 +43,13 @@ impl Cell {
             match ffi::sqlite3_value_type(self.0) {
                 ffi::SQLITE_INTEGER => Scalar::Int(ffi::sqlite3_value_int64(self.0)),
                 ffi::SQLITE_FLOAT => Scalar::Real(ffi::sqlite3_value_double(self.0)),
-                ffi::SQLITE_TEXT => Scalar::Text(slice(ffi::sqlite3_value_text(self.0), ffi::sqlite3_value_bytes(self.0))),
-                ffi::SQLITE_BLOB => {
-                    Scalar::Blob(slice(ffi::sqlite3_value_blob(self.0).cast(), ffi::sqlite3_value_bytes(self.0)))
+                ffi::SQLITE_TEXT => {
+                    Scalar::Text(slice(ffi::sqlite3_value_text(self.0), ffi::sqlite3_value_bytes(self.0)))
                 }
+                ffi::SQLITE_BLOB => Scalar::Blob(slice(
+                    ffi::sqlite3_value_blob(self.0).cast(),
+                    ffi::sqlite3_value_bytes(self.0),
+                )),
                 _ => Scalar::Null,
             }
         }
@@ -196,7 +199,9 @@ impl SlotBox {
         self.get().collect.set(collect.map(|collect| {
             let pointer: NonNull<dyn Collect + '_> = NonNull::from(collect);
             // SAFETY: only the lifetime changes; the slot is cleared before it ends.
-            unsafe { std::mem::transmute::<NonNull<dyn Collect + '_>, NonNull<dyn Collect + 'static>>(pointer) }
+            unsafe {
+                std::mem::transmute::<NonNull<dyn Collect + '_>, NonNull<dyn Collect + 'static>>(pointer)
+            }
         }));
     }
 
@@ -206,7 +211,11 @@ impl SlotBox {
     }
 }
 
-unsafe extern "C" fn collect_step(context: *mut ffi::sqlite3_context, argc: c_int, argv: *mut *mut ffi::sqlite3_value) {
+unsafe extern "C" fn collect_step(
+    context: *mut ffi::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut ffi::sqlite3_value,
+) {
     // SAFETY: the application data is the slot; `argv` holds `argc` values, and `Cell` is
     // transparent over a pointer to one.
     unsafe {
@@ -293,12 +302,17 @@ unsafe extern "C" fn authorize(
     // SAFETY: `app` is the slot; the strings are NULL or NUL-terminated.
     unsafe {
         let slot = &*app.cast::<Slot>();
-        let text = |pointer: *const c_char| (!pointer.is_null()).then(|| CStr::from_ptr(pointer).to_string_lossy());
+        let text =
+            |pointer: *const c_char| (!pointer.is_null()).then(|| CStr::from_ptr(pointer).to_string_lossy());
         if action == ffi::SQLITE_READ
             && let Some(reads) = slot.reads.borrow_mut().as_mut()
         {
             let owned = |pointer| text(pointer).unwrap_or_default().into_owned();
-            reads.push(Read { schema: owned(schema), relation: owned(first), view: text(view).map(|v| v.into_owned()) });
+            reads.push(Read {
+                schema: owned(schema),
+                relation: owned(first),
+                view: text(view).map(|v| v.into_owned()),
+            });
         }
         if !slot.guarded.get() {
             return ffi::SQLITE_OK;
@@ -311,8 +325,9 @@ unsafe extern "C" fn authorize(
             }
             ffi::SQLITE_PRAGMA => {
                 let name = text(first).unwrap_or_default();
-                let allowed =
-                    PRAGMAS.iter().any(|(p, argument)| name.eq_ignore_ascii_case(p) && (*argument || second.is_null()));
+                let allowed = PRAGMAS
+                    .iter()
+                    .any(|(p, argument)| name.eq_ignore_ascii_case(p) && (*argument || second.is_null()));
                 (!allowed).then_some(Denied::Other)
             }
             ffi::SQLITE_ATTACH | ffi::SQLITE_DETACH | ffi::SQLITE_TRANSACTION | ffi::SQLITE_SAVEPOINT => {
