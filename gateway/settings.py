@@ -180,7 +180,7 @@ def database_urls(arguments: list[str]) -> dict[str, str]:
     urls: dict[str, str] = {}
     for argument in arguments:
         # A name ends before any character that could belong to a scheme's end.
-        named = re.fullmatch(r"([^=:/?#]+)=(.+)", argument, re.DOTALL)
+        named = re.fullmatch(r"([^=:?#]+)=(.+)", argument, re.DOTALL)
         name, url = named.groups() if named else ("", argument)
         if name in urls:
             raise SettingsError(
