@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.gateway.serving import Server
 
 
-
 class Pipe:
     """Where a database of `databases.py` says what happens to it."""
 
@@ -30,7 +29,25 @@ class Pipe:
         # Open to both sides, so that it never ends between two that write.
         self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
 
-    @pytest.mark.parametrize("extension", ["arrow", "csv", "jsonl"])
+    def said(self, seconds: float) -> bytes:
+        """What comes through in time."""
+        ready, _, _ = select.select([self.descriptor], [], [], seconds)
+        return os.read(self.descriptor, 99) if ready else b""
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Pipe]:
+    made = Pipe(tmp_path / "pipe")
+    yield made
+    os.close(made.descriptor)
+
+
+@pytest.fixture
+def streams(serve: Serve, pipe: Pipe) -> Server:
+    return serve(STREAMS, "--pool-size", "2", "--pool-wait", "1", env={"TEST_PIPE": str(pipe.path)})
+
+
+@pytest.mark.parametrize("extension", ["arrow", "csv", "jsonl"])
 def test_an_error_after_the_first_byte_cuts_the_connection(streams: Server, extension: str):
     answer = streams.raw(head("GET", f"/main/failing.{extension}"))
     assert answer.startswith(b"HTTP/1.1 200 ")
