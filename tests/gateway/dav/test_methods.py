@@ -279,6 +279,8 @@ class TestLocks:
         for path in ("/main/a%252Fb.csv", "/main/"):
             headers = {"If": f"<{path}> (Not <DAV:no-lock>) (Not {held})"}
             assert dav.request("LOCK", path, headers=headers).status_code == 412
+        guess = {"If": "(Not <URL2TOKEN:/main/users>)"}
+        assert dav.request("LOCK", "/main/users.csv", headers=guess).status_code == 412
 
     def test_a_token_unlocks_what_it_covers_and_nothing_else(self, dav: httpx.Client) -> None:
         held = token(lock(dav, "/main/users.csv"))
@@ -287,6 +289,9 @@ class TestLocks:
         assert dav.request("UNLOCK", "/main/users.csv").status_code == 400
         unknown = {"Lock-Token": "<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>"}
         assert dav.request("UNLOCK", "/main/users.csv", headers=unknown).status_code == 409
+        for guess in (b"<URL2TOKEN:/main/users>", b"<>", b"<\xff>"):
+            answer = dav.request("UNLOCK", "/main/users.csv", headers=[(b"Lock-Token", guess)])
+            assert answer.status_code == 409, guess
         assert dav.put("/main/users.csv", content=CSV).status_code == 423
 
     @pytest.mark.parametrize(
