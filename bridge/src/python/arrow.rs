@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
-use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::ffi;
+use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
@@ -17,10 +17,7 @@ use crate::error::{Code, Error};
 const STREAM: &std::ffi::CStr = c"arrow_array_stream";
 
 /// A capsule that owns `reader` until somebody takes it out.
-pub fn export<'py>(
-    py: Python<'py>,
-    reader: Box<dyn RecordBatchReader + Send>,
-) -> PyResult<Bound<'py, PyCapsule>> {
+pub fn export<'py>(py: Python<'py>, reader: Box<dyn RecordBatchReader + Send>) -> PyResult<Bound<'py, PyCapsule>> {
     let stream = FFI_ArrowArrayStream::new(Box::new(Foreign(Some(reader))));
     PyCapsule::new_with_value(py, stream, STREAM)
 }
@@ -74,12 +71,13 @@ impl Batches {
         match self {
             Self::Stream(reader) => Ok(reader.next().transpose()?),
             Self::Reader(reader, _) => {
-                let mut stream =
-                    attached(Code::Internal, |py| match reader.bind(py).call_method0("read_next_batch") {
+                let mut stream = attached(Code::Internal, |py| {
+                    match reader.bind(py).call_method0("read_next_batch") {
                         Ok(batch) => import(&batch).map(Some),
                         Err(end) if end.is_instance_of::<PyStopIteration>(py) => Ok(None),
                         Err(raised) => Err(raised),
-                    })?;
+                    }
+                })?;
                 match &mut stream {
                     Some(batch) => Ok(batch.next().transpose()?),
                     None => Ok(None),

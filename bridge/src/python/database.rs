@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
-use pyo3::PyClass;
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::PyClass;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -40,8 +40,7 @@ pub struct PyDatabase {
 impl PyDatabase {
     pub fn new(object: Bound<'_, PyAny>) -> PyResult<Self> {
         let dialect: String = object.call_method0("dialect")?.extract()?;
-        let concurrent =
-            object.getattr_opt("concurrent")?.is_some_and(|flag| flag.is_truthy().unwrap_or(false));
+        let concurrent = object.getattr_opt("concurrent")?.is_some_and(|flag| flag.is_truthy().unwrap_or(false));
         Ok(Self {
             dialect: Dialect::by_name(&dialect),
             turn: (!concurrent).then(Turn::default),
@@ -76,11 +75,7 @@ impl PyDatabase {
     }
 
     /// Calls a method that a backend may lack.
-    fn command(
-        &self,
-        method: &str,
-        work: impl FnOnce(Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>>,
-    ) -> Result<()> {
+    fn command(&self, method: &str, work: impl FnOnce(Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>>) -> Result<()> {
         self.optional(method, |method| work(method).map(drop))?
             .ok_or_else(|| Error::new(Code::Unsupported, format!("this database has no {method}()")))
     }
@@ -284,8 +279,7 @@ impl Database for PyDatabase {
     }
 
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
-        self.optional("data_version", |method| method.call1((schema, relation))?.extract())
-            .map(Option::flatten)
+        self.optional("data_version", |method| method.call1((schema, relation))?.extract()).map(Option::flatten)
     }
 
     fn ping(&self) -> Result<()> {
@@ -338,9 +332,7 @@ fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let bytes: usize = batch
         .columns()
         .iter()
-        .map(|column| {
-            column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
-        })
+        .map(|column| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()))
         .sum();
     let step = (rows * PIECE).checked_div(bytes).unwrap_or(rows).max(FEW);
     (0..rows).step_by(step).map(move |start| batch.slice(start, step.min(rows - start)))

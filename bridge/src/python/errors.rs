@@ -32,13 +32,22 @@ impl From<Error> for PyErr {
 }
 
 fn made(py: Python<'_>, error: &Error) -> PyErr {
-    let factory =
-        FACTORY.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|factory| factory.clone_ref(py));
+    let factory = FACTORY
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_ref()
+        .map(|factory| factory.clone_ref(py));
     let Some(factory) = factory else {
         return PyRuntimeError::new_err(format!("{}: {}", error.code().as_str(), error.detail()));
     };
-    let context =
-        (error.code().as_str(), error.detail(), error.path(), error.column(), error.row(), error.sqlstate());
+    let context = (
+        error.code().as_str(),
+        error.detail(),
+        error.path(),
+        error.column(),
+        error.row(),
+        error.sqlstate(),
+    );
     match factory.bind(py).call1(context) {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,
@@ -49,8 +58,7 @@ fn made(py: Python<'_>, error: &Error) -> PyErr {
 /// means where it was raised.
 pub fn caught(py: Python<'_>, raised: PyErr, value: Code) -> Error {
     let code = code_of(py, &raised, value);
-    let detail =
-        raised.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
+    let detail = raised.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
     Error::new(code, detail).with_source(raised)
 }
 

@@ -137,12 +137,7 @@ impl PyDatabaseFs {
         Ok(py.detach(|| self.0.drop_relation(schema, relation))?)
     }
 
-    fn rename_relation(
-        &self,
-        py: Python<'_>,
-        source: (String, String),
-        target: (String, String),
-    ) -> PyResult<()> {
+    fn rename_relation(&self, py: Python<'_>, source: (String, String), target: (String, String)) -> PyResult<()> {
         Ok(py.detach(|| self.0.rename_relation((&source.0, &source.1), (&target.0, &target.1)))?)
     }
 
@@ -210,3 +205,4 @@ fn write_mode(mode: &str) -> PyResult<WriteMode> {
         ))),
     }
 }
+

@@ -191,8 +191,7 @@ fn check(batch: &ipc::RecordBatch<'_>, body: &Buffer) -> Result<()> {
             .and_then(|(offset, length)| body.as_slice().get(offset..offset.checked_add(length)?))
             .ok_or_else(|| malformed("a buffer outside its message"))?;
         if compressed && !bytes.is_empty() {
-            let prefix =
-                bytes.first_chunk::<8>().ok_or_else(|| malformed("a compressed buffer without length"))?;
+            let prefix = bytes.first_chunk::<8>().ok_or_else(|| malformed("a compressed buffer without length"))?;
             let length = match i64::from_le_bytes(*prefix) {
                 -1 => bytes.len() as u64,
                 length => u64::try_from(length).map_err(|_| malformed("a negative length"))?,
@@ -203,9 +202,7 @@ fn check(batch: &ipc::RecordBatch<'_>, body: &Buffer) -> Result<()> {
     if unfolded > MAX_UNCOMPRESSED {
         return Err(Error::new(
             Code::BodyTooLarge,
-            format!(
-                "a compressed record batch may unfold to {MAX_UNCOMPRESSED} bytes; write smaller batches"
-            ),
+            format!("a compressed record batch may unfold to {MAX_UNCOMPRESSED} bytes; write smaller batches"),
         ));
     }
     Ok(())

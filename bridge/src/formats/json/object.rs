@@ -125,8 +125,7 @@ impl<'a> Members<'a> {
         self.at += 1;
         let start = self.at;
         let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-        let plain =
-            self.text.as_bytes()[start..].iter().position(special).ok_or("a string without an end")?;
+        let plain = self.text.as_bytes()[start..].iter().position(special).ok_or("a string without an end")?;
         self.at += plain;
         if self.byte() == Some(b'"') {
             self.at += 1;
@@ -135,8 +134,7 @@ impl<'a> Members<'a> {
         let mut out = self.text[start..self.at].to_owned();
         loop {
             let run = self.at;
-            let length =
-                self.text.as_bytes()[run..].iter().position(special).ok_or("a string without an end")?;
+            let length = self.text.as_bytes()[run..].iter().position(special).ok_or("a string without an end")?;
             self.at += length;
             out.push_str(&self.text[run..self.at]);
             match self.byte() {

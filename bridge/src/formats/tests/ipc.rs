@@ -43,12 +43,10 @@ fn arrows_own_readers_agree() {
         let batches = variants(&sample);
         let expected = concat_batches(&sample.schema(), &batches).unwrap();
         let stream = body(Format::ArrowStream, &sample.schema(), &batches, EncodeOptions::default());
-        let read: Vec<_> =
-            StreamReader::try_new(Cursor::new(stream), None).unwrap().map(Result::unwrap).collect();
+        let read: Vec<_> = StreamReader::try_new(Cursor::new(stream), None).unwrap().map(Result::unwrap).collect();
         equal(&expected, &concat_batches(&sample.schema(), &read).unwrap());
         let file = body(Format::ArrowFile, &sample.schema(), &batches, EncodeOptions::default());
-        let read: Vec<_> =
-            FileReader::try_new(Cursor::new(file), None).unwrap().map(Result::unwrap).collect();
+        let read: Vec<_> = FileReader::try_new(Cursor::new(file), None).unwrap().map(Result::unwrap).collect();
         equal(&expected, &concat_batches(&sample.schema(), &read).unwrap());
     }
 }
@@ -66,9 +64,7 @@ fn a_flat_stream_is_as_long_as_arrows_own() {
 #[test]
 fn each_form_is_accepted_for_the_other() {
     let sample = scalars();
-    for (written, read) in
-        [(Format::ArrowStream, Format::ArrowFile), (Format::ArrowFile, Format::ArrowStream)]
-    {
+    for (written, read) in [(Format::ArrowStream, Format::ArrowFile), (Format::ArrowFile, Format::ArrowStream)] {
         let bytes = body(written, &sample.schema(), &[sample.clone()], EncodeOptions::default());
         equal(&sample, &rows(read, &bytes, None).unwrap());
     }
@@ -99,9 +95,11 @@ fn a_file_unites_the_dictionaries_of_its_batches() {
         let bytes = body(format, &batches[0].schema(), &batches, EncodeOptions::default());
         let decoded = rows(format, &bytes, None).unwrap();
         let column = decoded.column(0).as_dictionary::<Int8Type>();
-        let values: Vec<_> =
-            column.downcast_dict::<arrow_array::StringArray>().unwrap().into_iter().collect();
-        assert_eq!(values, [Some("a"), None, Some("b"), Some("c"), Some("b"), Some("b"), Some("a"), None]);
+        let values: Vec<_> = column.downcast_dict::<arrow_array::StringArray>().unwrap().into_iter().collect();
+        assert_eq!(
+            values,
+            [Some("a"), None, Some("b"), Some("c"), Some("b"), Some("b"), Some("a"), None]
+        );
         assert_eq!(column.len(), 8);
     }
 }

@@ -287,8 +287,7 @@ impl Numeral {
             return None;
         }
         let mantissa = &unsigned[..unsigned.len() - rest.len()];
-        let negative_zero =
-            unsigned.len() < text.len() && mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
+        let negative_zero = unsigned.len() < text.len() && mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
         Some(Self { whole, fraction, exponent, negative_zero })
     }
 
