@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import select
 import sqlite3
+import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,10 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from tests.gateway.serving import head, read_to_end
+from tests.gateway.serving import head, read_to_end, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.gateway.conftest import Serve
@@ -228,6 +231,46 @@ def test_what_a_killed_server_spooled_is_swept(database: Path, serve: Serve, tmp
     assert list(spool.iterdir()) == []
 
 
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MiB."""
+    disk = tmp_path / "tiny"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("may not mount")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_is_507_and_leaves_nothing(database: Path, tiny: Path, serve: Serve):
+    server = serve(
+        f"sqlite:///{database}", "--access", "write", "--spool-dir", str(tiny), "--spool-memory-bytes", "0"
+    )
+    body = httpx.get(f"{server.url}/main/big.arrow").content
+    before = rows(database, "big")
+    for headers in ({}, {"expect": "100-continue"}):
+        response = httpx.put(f"{server.url}/main/big.arrow", content=body, headers=headers)
+        assert (response.status_code, response.json()["type"]) == (507, "/-/problems/spool-full")
+    assert [list(made.iterdir()) for made in tiny.iterdir()] == [[]]
+    assert rows(database, "big") == before
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3, 1.0])
+def test_a_server_that_is_killed_leaves_the_old_rows_or_the_new(database: Path, serve: Serve, delay: float):
+    with serving(database.with_suffix(".log"), f"sqlite:///{database}", "--access", "write") as server:
+        body = httpx.get(f"{server.url}/main/big.csv?limit=90000").content
+        with server.connect() as connection:
+            connection.sendall(head("PUT", "/main/big.csv", f"Content-Length: {len(body)}") + body)
+            select.select([connection], [], [], delay)
+            server.process.kill()
+            server.process.wait()
+            server.process.returncode = 0  # as meant
+    assert len(rows(database, "big")) in (90_000, 100_000)
+    restarted = serve(f"sqlite:///{database}", "--access", "write")
+    assert httpx.put(f"{restarted.url}/main/users.csv", content=CSV).status_code == 204
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
@@ -235,9 +278,9 @@ def test_what_a_killed_server_spooled_is_swept(database: Path, serve: Serve, tmp
         (b"id,name,score\n1,a,1\n2,b,100\n", 409, "constraint-violation"),
         (b"id,nom,score\n1,a,1\n", 422, "schema-mismatch"),
         (b"id,name,score\n1,a,1\nx,b,1\n", 422, "value-out-of-range"),
-        (b'id,name,score\n1,"a,1\n', 400, "malformed-body"),
+        (b'id,name,score\n1,"a,1\n', 400, "incomplete-body"),
         (b"id,name,score\n1,a\n", 400, "malformed-body"),
-        (b"ARROW1 or so", 400, "malformed-body"),
+        (b"ARROW1 or so", 400, "incomplete-body"),
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "POST"])

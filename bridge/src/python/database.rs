@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::PyClass;
@@ -111,7 +111,8 @@ impl PyDatabase {
 
     /// Hands batches on until they end, or `limit` cuts them.
     fn pump(&self, mut batches: Batches, limit: Option<u64>, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        sink.start(batches.schema())?;
+        let schema = batches.schema();
+        sink.start(Arc::clone(&schema))?;
         let mut left = limit.unwrap_or(u64::MAX);
         loop {
             cancel.check()?;
@@ -119,7 +120,8 @@ impl PyDatabase {
                 let _turn = self.turn.as_ref().map(Turn::take);
                 batches.next()?
             };
-            let Some(mut batch) = next else { return Ok(()) };
+            let Some(batch) = next else { return Ok(()) };
+            let mut batch = held_to(&schema, &batch)?;
             let rows = batch.num_rows();
             let cut = rows as u64 > left;
             if cut {
@@ -313,6 +315,14 @@ fn count(answer: &Bound<'_, PyAny>) -> PyResult<u64> {
     answer.extract::<u64>().map_err(|_| {
         let answer = answer.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
         PyValueError::new_err(format!("insert() must return how many rows it wrote, not {answer}"))
+    })
+}
+
+/// The batch under the schema that was promised; Arrow's own readers believe whatever comes.
+fn held_to(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options).map_err(|error| {
+        Error::new(Code::Internal, "the database answered with a batch that breaks its schema").with_source(error)
     })
 }
 
