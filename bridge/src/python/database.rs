@@ -1,6 +1,7 @@
 //! The way back: a database written in Python, behind the [`Database`] trait.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
@@ -33,6 +34,7 @@ pub struct PyDatabase {
     dialect: &'static Dialect,
     /// `None` for a backend that says it is concurrent.
     turn: Option<Turn>,
+    closed: AtomicBool,
     /// Schemas that were listed once: a backend may answer for schemas that it does not have.
     schemas: Mutex<HashSet<String>>,
 }
@@ -44,6 +46,7 @@ impl PyDatabase {
         Ok(Self {
             dialect: Dialect::by_name(&dialect),
             turn: (!concurrent).then(Turn::default),
+            closed: AtomicBool::new(false),
             schemas: Mutex::default(),
             object: object.unbind(),
         })
@@ -52,6 +55,9 @@ impl PyDatabase {
     /// Runs `work` on the object, in turn. `value` is what a `ValueError` means here.
     fn with<T>(&self, value: Code, work: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>) -> Result<T> {
         let _turn = self.turn.as_ref().map(Turn::take);
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(Code::DatabaseUnavailable, "the database was closed"));
+        }
         attached(value, |py| work(self.object.bind(py)))
     }
 
@@ -291,7 +297,12 @@ impl Database for PyDatabase {
 
     fn close(&self) {
         // Nobody is left to hear that closing failed.
-        let _ = self.optional("close", |method| method.call0().map(drop));
+        let _ = self.optional("close", |method| {
+            // Set within the call's own turn: nothing else is called after it, and it only once.
+            self.closed.store(true, Ordering::Release);
+            method.call0().map(drop)
+        });
+        self.closed.store(true, Ordering::Release);
     }
 }
 
