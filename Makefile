@@ -18,6 +18,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEVELOP := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-deps --no-build-isolation --editable .
 RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find bridge -name '*.rs' -o -name Cargo.toml)
 
+# What `make run` compiles: dev is there sooner, release is faster.
+PROFILE ?= dev
+
 # Passed on: make run ARGS='--access write', make test ARGS='-k names', make bench ARGS='get put'.
 ARGS ?=
 
@@ -26,16 +29,16 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(VENV)/bridge-release ## Set everything up and serve the demo database (ARGS='--access write')
+run: $(VENV)/bridge-$(PROFILE) ## Set everything up and serve the demo database (ARGS='--access write')
 	@$(BIN)/fsspec-db serve $(ARGS)
 
 .PHONY: test
-test: $(VENV)/bridge-dev ## Run all tests, of the bridge and of the Python packages (ARGS for pytest)
+test: $(VENV)/dev $(VENV)/bridge-dev ## Run all tests, of the bridge and of the Python packages (ARGS for pytest)
 	cargo test --locked --no-default-features
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
-check: $(VENV)/bridge-dev ## Lint, formatting, types, and the stub against the binary
+check: $(VENV)/dev $(VENV)/bridge-dev ## Lint, formatting, types, and the stub against the binary
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -50,7 +53,7 @@ fmt: $(VENV)/dev ## Format and fix what can be fixed
 	cargo fmt
 
 .PHONY: bench
-bench: $(VENV)/bridge-release $(VENV)/bench ## Measure side by side with peers (ARGS names benchmarks)
+bench: $(VENV)/bench $(VENV)/bridge-release ## Measure side by side with peers (ARGS names benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: build
@@ -97,14 +100,8 @@ $(VENV)/bench: locks/bench.txt $(VENV)/dev
 
 # The compiled module. Both profiles install the same file, so each takes the other's stamp away.
 
-$(VENV)/bridge-dev: $(RUST) $(VENV)/dev
-	@rm -f $(VENV)/bridge-release
-	@echo "Compiling the bridge: some minutes the first time, seconds after that"
-	$(DEVELOP) --config-settings build-args="--locked --profile dev"
-	@touch $@
-
-$(VENV)/bridge-release: $(RUST) $(VENV)/run
-	@rm -f $(VENV)/bridge-dev
-	@echo "Compiling the bridge: some minutes the first time, seconds after that"
-	$(DEVELOP) --config-settings build-args="--locked --profile release"
+$(VENV)/bridge-dev $(VENV)/bridge-release: $(VENV)/bridge-%: $(RUST) $(VENV)/run
+	@rm -f $(VENV)/bridge-*
+	@echo "Compiling the bridge ($*): some minutes the first time, seconds after that"
+	$(DEVELOP) --config-settings build-args="--locked --profile $*"
 	@touch $@

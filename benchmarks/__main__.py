@@ -9,38 +9,29 @@ import argparse
 import os
 import platform
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import get, memory, propfind, put, rate, reference
-
-BENCHMARKS = {
-    "get": get.run,
-    "put": put.run,
-    "rate": rate.run,
-    "propfind": propfind.run,
-    "reference": reference.run,
-    "memory": memory.run,
-}
+NAMES = ("get", "put", "rate", "propfind", "reference", "memory")
+"""Modules of this package, each with a function `run`."""
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main() -> int:
     """Returns 1 if a target was missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", choices=[[], *BENCHMARKS], help="all unless named", metavar="NAME"
-    )
+    parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="all unless named", metavar="NAME")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    names = options.names or list(BENCHMARKS)
+    names = options.names or list(NAMES)
 
     results = []
     for name in names:
-        for result in BENCHMARKS[name](options.rounds):
+        for result in import_module(f"benchmarks.{name}").run(options.rounds):
             print(result.markdown(), flush=True)
             results.append(result)
-    if names == list(BENCHMARKS):
+    if names == list(NAMES):
         tables = "\n".join(result.markdown() for result in results)
         RESULTS.write_text(f"# Results\n\n{_machine()}\n\n{tables}", encoding="utf-8")
     return int(any(not t.holds(r.measured(t)) for r in results for t in r.targets))

@@ -11,7 +11,7 @@ from fsspec.spec import AbstractFileSystem
 
 from fsspec_db._bridge import Path
 from fsspec_db.errors import DirectoryAsFileError, InvalidParameterError, InvalidPathError
-from fsspec_db.paths import is_shaped, split_shape, strip_protocol
+from fsspec_db.paths import is_shaped, may_be_literal, split_shape, strip_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -151,11 +151,11 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
         yield from super().walk(path, maxdepth, topdown, handler, **kwargs)
 
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
-        """As fsspec's; a data path with a shape is no pattern."""
+        """As fsspec's; a data path with a shape is no pattern, nor is a name in brackets that is there."""
         stripped = self._strip_protocol(path)
-        if not is_shaped(stripped):
+        found = [stripped] if may_be_literal(stripped) and self.exists(stripped) else []
+        if not found and not is_shaped(stripped):
             return super().glob(path, maxdepth, **kwargs)
-        found = [stripped] if self.exists(stripped) else []
         return {one: self.info(one) for one in found} if kwargs.get("detail") else found
 
     def du(

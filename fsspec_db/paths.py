@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
 
 from fsspec_db._bridge import FORMATS
 
@@ -30,6 +29,11 @@ def split_shape(path: str) -> tuple[str, str]:
     return tree, shape
 
 
-def is_shaped(path: Any) -> bool:
+def is_shaped(path: str) -> bool:
     """Whether the `?` in a path starts a shape, where it might also be a wildcard."""
-    return isinstance(path, str) and _SHAPED.match(path) is not None
+    return _SHAPED.match(path) is not None
+
+
+def may_be_literal(path: str) -> bool:
+    """Whether a path that looks like a pattern may name one thing: brackets stand for themselves."""
+    return is_shaped(path) or ("[" in path and "*" not in path and "?" not in path)

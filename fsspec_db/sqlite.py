@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec.core import url_to_fs
@@ -49,12 +51,12 @@ class SQLiteFileSystem(DatabaseFileSystem):
         **options: Any,
     ) -> None:
         if database is not None:
-            name, self._copy = os.fspath(database), None
+            name, copied = os.fspath(database), False
         elif fo is not None:
-            name, self._copy = _local_file(os.fspath(fo), target_protocol, target_options or {})
+            name, copied = self._local_file(os.fspath(fo), target_protocol, target_options or {})
         else:
             raise InvalidParameterError("no database: give `database`, or chain a file, `::file.db`")
-        if self._copy is not None and access != "read":
+        if copied and access != "read":
             raise ReadOnlyError("a database that is not local can only be read", path=os.fspath(fo or ""))
         url = "sqlite://" if name == MEMORY else sqlite_url(name)
         super().__init__(url, access=access, **options)
@@ -68,16 +70,14 @@ class SQLiteFileSystem(DatabaseFileSystem):
             named["database"] = os.path.abspath(database)  # noqa: PTH100
         return named
 
-
-def _local_file(
-    name: str, protocol: str | None, options: dict[str, Any]
-) -> tuple[str, tempfile.TemporaryDirectory[str] | None]:
-    """The name of a file on this machine, and the directory that has to live as long if it is a copy."""
-    fs = None if protocol is None else filesystem(protocol, **options)
-    fs, name = url_to_fs(name, **options) if fs is None else (fs, fs._strip_protocol(name))  # noqa: SLF001
-    if isinstance(fs, LocalFileSystem):
-        return name, None
-    directory = tempfile.TemporaryDirectory(prefix="fsspec-db-", ignore_cleanup_errors=True)
-    copy = os.path.join(directory.name, "copy.db")  # noqa: PTH118
-    fs.get_file(name, copy)
-    return copy, directory
+    def _local_file(self, name: str, protocol: str | None, options: dict[str, Any]) -> tuple[str, bool]:
+        """The name of a file on this machine, and whether it is a copy, which goes when this goes."""
+        fs = None if protocol is None else filesystem(protocol, **options)
+        fs, name = url_to_fs(name, **options) if fs is None else (fs, fs._strip_protocol(name))  # noqa: SLF001
+        if isinstance(fs, LocalFileSystem):
+            return name, False
+        directory = tempfile.mkdtemp(prefix="fsspec-db-")
+        weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        copy = os.path.join(directory, "copy.db")  # noqa: PTH118
+        fs.get_file(name, copy)
+        return copy, True

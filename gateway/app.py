@@ -104,8 +104,7 @@ class Gateway:
         elif method == "POST" and target.kind == "data":
             await self._data.post(exchange, target)
         else:
-            access = "read" if target.fs is None else target.fs.access
-            allowed = {"allow": allow(target.kind, access)}
+            allowed = {"allow": allow(target.kind, self.tree.access(path))}
             raise Problem("method-not-allowed", f"A {target.kind} has no {method}.", allowed)
 
     @staticmethod

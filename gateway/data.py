@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote
 
@@ -222,6 +222,7 @@ class Data:
             ) from problem
 
 
+@lru_cache(maxsize=1024)
 def disposition(path: str) -> bytes:
     """A `Content-Disposition` with the last segment of a path, which no file system minds."""
     name = path.rpartition("/")[2]

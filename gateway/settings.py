@@ -55,7 +55,7 @@ class Settings:
         default=0, metadata=_about("number", "threads of one scan; 0 lets the engine choose")
     )
     pool_size: int = field(
-        default=16, metadata=_about("number", "data transfers at a time, for each database")
+        default=8, metadata=_about("number", "data transfers at a time, for each database")
     )
     pool_wait: float = field(
         default=5.0, metadata=_about("time", "time to wait for a place in the pool before 503")
@@ -74,7 +74,7 @@ class Settings:
     )
     query_timeout: float = field(default=60.0, metadata=_about("time", "time limit of a query; 0 is none"))
     query_concurrency: int = field(
-        default=8, metadata=_about("number", "queries at a time, for each database")
+        default=4, metadata=_about("number", "queries at a time, for each database")
     )
     query_max_rows: int = field(
         default=0, metadata=_about("number", "rows of a query's result; 0 is no limit")
@@ -180,7 +180,7 @@ def database_urls(arguments: list[str]) -> dict[str, str]:
     urls: dict[str, str] = {}
     for argument in arguments:
         # A name ends before any character that could belong to a scheme's end.
-        named = re.fullmatch(r"([^=:/?#]+)=(.+)", argument, re.DOTALL)
+        named = re.fullmatch(r"([^=:?#]+)=(.+)", argument, re.DOTALL)
         name, url = named.groups() if named else ("", argument)
         if name in urls:
             raise SettingsError(

@@ -143,9 +143,13 @@ class Tree:
         return self.resolve(path).kind
 
     def access(self, path: str) -> str:
-        """What clients may do at a path: `read`, `write` or `manage`."""
+        """What clients may do at a path: `read`, `write` or `manage`.
+
+        Above several databases it is what they may do in any, since clients ask there what to expect.
+        """
         fs = self.resolve(path).fs
-        return "read" if fs is None else fs.access
+        levels = [fs.access] if fs is not None else [fs.access for fs in self.filesystems.values()]
+        return max(levels, key=("read", "write", "manage").index)
 
     async def info(self, path: str) -> dict[str, Any]:
         """The fsspec entry of a path; its name is a path of this tree.

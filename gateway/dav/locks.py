@@ -77,9 +77,10 @@ class _Storage(LockStorageDict):  # type: ignore[misc]  # wsgidav has no types
         return cast(dict[str, Any], super().create(place(path), lock))
 
     def get(self, token: str) -> dict[str, Any] | None:
-        # The inherited one deletes what has expired, while its callers iterate.
+        # The inherited one deletes what has expired, while its callers iterate, and hands out its
+        # index (a list, by a key that a client can guess) as if it were a lock.
         lock = self._dict.get(token)
-        return None if lock is None or _expired(lock) else lock
+        return lock if isinstance(lock, dict) and not _expired(lock) else None
 
     def get_lock_list(self, path: str, **options: bool) -> list[dict[str, Any]]:
         return cast(list[dict[str, Any]], super().get_lock_list(place(path), **options))

@@ -21,7 +21,7 @@ _DATA: Final = frozenset({"data", "ddl"})
 
 
 def html(
-    path: str, entries: Sequence[dict[str, Any]], *, title: str = "Databases", root_path: str = ""
+    path: str, entries: Sequence[dict[str, Any]], *, title: str = "Database", root_path: str = ""
 ) -> Iterator[bytes]:
     """A page whose links are relative, in pieces of about 64 KiB (`text/html; charset=utf-8`).
 

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def batch_of(start: Any, rows: Any) -> Any:
-    return pa.record_batch(
-        {"id": pa.array(range(start, start + rows), pa.int64()), "name": ["x" * 64] * rows}
-    )
+def batch_of(start: int, rows: int) -> pa.RecordBatch:
+    names = pa.array(["x" * 64] * rows, pa.string())
+    return pa.record_batch({"id": pa.array(range(start, start + rows), pa.int64()), "name": names})
 
 
 class Endless(OneTable):
@@ -112,7 +111,7 @@ def test_ranges_of_one_path_are_one_read(seed: ModuleType) -> None:
     asked = []
     table = seed.fs.db.table
 
-    def query(sql: str, params: Any = None) -> pa.Table:
+    def query(sql: str, _params: Any = None) -> pa.Table:
         asked.append(sql)
         return table
 
@@ -268,6 +267,20 @@ def test_an_error_in_the_middle_is_raised_and_stays() -> None:
     with pytest.raises(PermissionError) as caught:
         reader.read_all()
     assert caught.value is error
+
+
+@pytest.mark.parametrize("extension", ["arrow", "feather", "parquet", "csv", "json"])
+def test_a_batch_that_breaks_the_schema_is_an_error(extension: str) -> None:
+    class Broken(OneTable):
+        def query(self, sql: str, params: Any = None) -> pa.RecordBatchReader:
+            batches = [batch_of(0, 10), pa.record_batch({"id": ["one"], "name": ["x"]})]
+            return pa.RecordBatchReader.from_batches(batches[0].schema, batches)
+
+    fs = AbstractDatabaseFileSystem(Broken())
+    with pytest.raises((ValueError, RuntimeError), match=r"schema|type"):
+        fs.cat_file(f"/main/users.{extension}")
+    with pytest.raises((ValueError, RuntimeError), match=r"schema|type"):
+        fs.read_batches("/main/users.arrow").read_all()
 
 
 def test_getting_a_file_is_whole_or_nothing(tmp_path: pathlib.Path, fs: Any) -> None:

@@ -82,7 +82,7 @@ def test_the_protocol_opens_a_file(path: str) -> None:
 def test_a_chain_opens_a_file(path: str) -> None:
     with fsspec.open(f"db+sqlite:///main/users.parquet::file://{path}") as file:
         assert plain(pq.read_table(file)) == USERS
-    with fsspec.open(f"db+sqlite:///main/users.csv?columns=id&limit=1::{path}") as file:
+    with fsspec.open(f"db+sqlite:///main/users.csv?columns=id&order=id&limit=1::{path}") as file:
         assert file.read() == b"id\r\n1\r\n"
     with fsspec.open("db+sqlite:///main/users.csv", database=path) as file:
         assert file.read(2) == b"id"

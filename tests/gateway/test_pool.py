@@ -10,6 +10,7 @@ import pytest
 
 from gateway.pool import Lane
 from gateway.problems import Problem
+from tests.gateway.databases import STREAMS
 from tests.gateway.serving import head
 
 if TYPE_CHECKING:
@@ -69,19 +70,19 @@ def test_a_cancelled_wait_loses_no_place():
     asyncio.run(scenario())
 
 
-def test_an_exhausted_pool_is_503_and_metadata_goes_on(made: Path, serve: Serve):
-    server = serve(f"sqlite:///{made}", "--pool-size", "2", "--pool-wait", "0.3")
+def test_an_exhausted_pool_is_503_and_metadata_goes_on(serve: Serve):
+    server = serve(STREAMS, "--pool-size", "2", "--pool-wait", "0.3")
     with server.connect() as one, server.connect() as two:
         for connection in (one, two):
-            connection.sendall(head("GET", "/-/query?format=csv&sql=" + "select+a.*,b.*+from+big+a,big+b"))
+            connection.sendall(head("GET", "/main/endless.csv"))
             assert connection.recv(1) == b"H"
-        refused = httpx.get(f"{server.url}/main/users.csv")
+        refused = httpx.get(f"{server.url}/main/denied.csv")
         assert (refused.status_code, refused.json()["type"]) == (503, "/-/problems/pool-exhausted")
         assert int(refused.headers["retry-after"]) >= 1
         assert httpx.get(f"{server.url}/main/").status_code == 200
         assert httpx.get(f"{server.url}/-/health/ready").status_code == 200
         assert httpx.request("PROPFIND", f"{server.url}/main/", headers={"depth": "1"}).status_code == 207
-    assert httpx.get(f"{server.url}/main/users.csv").status_code == 200
+    assert httpx.get(f"{server.url}/main/denied.csv").status_code == 403
 
 
 def test_many_clients_share_a_small_pool(made: Path, serve: Serve):

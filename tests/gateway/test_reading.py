@@ -69,6 +69,7 @@ def test_shaping_reaches_the_database(client: httpx.Client):
     [
         ("/main/nothing.csv", 404, "not-found"),
         ("/other/users.csv", 404, "not-found"),
+        ("/main/users%3Flimit=1.csv", 404, "not-found"),
         ("/main/users.csv?colums=id", 400, "invalid-parameter"),
         ("/main/users.csv?columns=nope", 400, "invalid-parameter"),
         ("/main/users.csv?where=randomblob(9)%3E1", 400, "invalid-predicate"),
@@ -98,7 +99,6 @@ def test_what_is_not_there_is_a_problem(client: httpx.Client, url: str, status: 
         "/main/a%00b.csv",
         "/main/a%5Cb.csv",
         "/main/.hidden",
-        "/main/a%3Fb.csv",
     ],
 )
 def test_paths_outside_the_grammar_are_refused(reader: Server, path: str):

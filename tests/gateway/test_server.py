@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.gateway.databases import STREAMS
 from tests.gateway.serving import ROOT, head, read_to_end
 
 if TYPE_CHECKING:
@@ -85,20 +86,20 @@ def test_a_signal_lets_a_running_transfer_finish(made: Path, serve: Serve, signu
     assert server.process.wait(10) == 0
 
 
-def test_the_time_to_finish_is_bounded(made: Path, serve: Serve):
-    server = serve(f"sqlite:///{made}", "--grace", "1")
+def test_the_time_to_finish_is_bounded(serve: Serve):
+    server = serve(STREAMS, "--grace", "1")
     with server.connect() as connection:
-        connection.sendall(head("GET", "/-/query?format=csv&sql=select+a.*,b.*+from+big+a,big+b"))
+        connection.sendall(head("GET", "/main/endless.csv"))
         assert connection.recv(1) == b"H"
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(10) == 0
         assert not read_to_end(connection).endswith(b"0\r\n\r\n")
 
 
-def test_readiness_fails_while_draining(made: Path, serve: Serve):
-    server = serve(f"sqlite:///{made}")
+def test_readiness_fails_while_draining(serve: Serve):
+    server = serve(STREAMS)
     with server.connect() as transfer, server.connect() as prober:
-        transfer.sendall(head("GET", "/-/query?format=csv&sql=select+a.*,b.*+from+big+a,big+b"))
+        transfer.sendall(head("GET", "/main/endless.csv"))
         assert transfer.recv(1) == b"H"
         # This request is under way when the signal comes, so its connection is still served.
         request = head("GET", "/-/health/ready")

@@ -235,9 +235,9 @@ def test_what_a_killed_server_spooled_is_swept(database: Path, serve: Serve, tmp
         (b"id,name,score\n1,a,1\n2,b,100\n", 409, "constraint-violation"),
         (b"id,nom,score\n1,a,1\n", 422, "schema-mismatch"),
         (b"id,name,score\n1,a,1\nx,b,1\n", 422, "value-out-of-range"),
-        (b'id,name,score\n1,"a,1\n', 400, "malformed-body"),
+        (b'id,name,score\n1,"a,1\n', 400, "incomplete-body"),
         (b"id,name,score\n1,a\n", 400, "malformed-body"),
-        (b"ARROW1 or so", 400, "malformed-body"),
+        (b"ARROW1 or so", 400, "incomplete-body"),
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "POST"])

@@ -15,7 +15,9 @@ from tests.gateway.serving import head, read_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from tests.gateway.conftest import Serve
     from tests.gateway.serving import Server
 
 LOCKINFO = (
@@ -277,6 +279,8 @@ class TestLocks:
         for path in ("/main/a%252Fb.csv", "/main/"):
             headers = {"If": f"<{path}> (Not <DAV:no-lock>) (Not {held})"}
             assert dav.request("LOCK", path, headers=headers).status_code == 412
+        guess = {"If": "(Not <URL2TOKEN:/main/users>)"}
+        assert dav.request("LOCK", "/main/users.csv", headers=guess).status_code == 412
 
     def test_a_token_unlocks_what_it_covers_and_nothing_else(self, dav: httpx.Client) -> None:
         held = token(lock(dav, "/main/users.csv"))
@@ -285,6 +289,9 @@ class TestLocks:
         assert dav.request("UNLOCK", "/main/users.csv").status_code == 400
         unknown = {"Lock-Token": "<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>"}
         assert dav.request("UNLOCK", "/main/users.csv", headers=unknown).status_code == 409
+        for guess in (b"<URL2TOKEN:/main/users>", b"<>", b"<\xff>"):
+            answer = dav.request("UNLOCK", "/main/users.csv", headers=[(b"Lock-Token", guess)])
+            assert answer.status_code == 409, guess
         assert dav.put("/main/users.csv", content=CSV).status_code == 423
 
     @pytest.mark.parametrize(
@@ -415,6 +422,30 @@ class TestRefusals:
         answer = dav.request(method, url, headers={"Depth": "0"})
         assert answer.status_code == 400
         assert answer.json()["type"] == "/-/problems/invalid-path"
+
+
+class TestSeveralDatabases:
+    @pytest.fixture
+    def several(self, serve: Serve, database: Path) -> Iterator[httpx.Client]:
+        urls = [f"{name}=sqlite:///{database}" for name in ("one", "other db")]
+        with httpx.Client(base_url=serve(*urls, "--access", "write").url) as client:
+            yield client
+
+    def test_the_root_lists_them(self, several: httpx.Client) -> None:
+        assert propfind(several, "/", "1").keys() == {"/", "/one/", "/other%20db/"}
+        assert propfind(several, "/one/", "1").keys() == {"/one/", "/one/main/"}
+        assert "/other%20db/main/users.csv" in propfind(several, "/other%20db/main/", "1")
+
+    def test_the_root_has_the_class_of_what_is_below(self, several: httpx.Client) -> None:
+        for path in ("/", "/one/", "/one/main/users.csv"):
+            assert several.request("OPTIONS", path).headers["dav"] == "1, 2"
+
+    def test_a_lock_of_one_is_none_of_the_other(self, several: httpx.Client) -> None:
+        token(lock(several, "/one/"))
+        body = b"id\n1\n"
+        assert several.put("/one/main/a%252Fb.csv", content=body).status_code == 423
+        assert several.put("/other%20db/main/a%252Fb.csv", content=body).status_code == 204
+        assert lock(several, "/").status_code == 207
 
 
 def test_a_write_moves_the_date_of_its_relation_only(dav: httpx.Client) -> None:
