@@ -114,6 +114,7 @@ async def small_body(exchange: Exchange, limit: int) -> bytes:
     if length.isdigit() and int(length) > limit:
         raise Problem("body-too-large", f"The body has more than {limit} bytes.")
     body = bytearray()
+    exchange.reading = True
     while True:
         message = await exchange.receive()
         if message["type"] == "http.disconnect":
@@ -126,7 +127,7 @@ async def small_body(exchange: Exchange, limit: int) -> bytes:
 
 
 async def _receive(exchange: Exchange, spool: Spool, stall: float) -> None:
-    more = True
+    more = exchange.reading = True
     while more:
         try:
             async with asyncio.timeout(stall or None):

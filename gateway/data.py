@@ -149,13 +149,12 @@ class Data:
             await self._has_schema(target)
         # What was promised not to exist must not be replaced if it came into being meanwhile.
         mode = "replace" if exists or b"if-none-match" not in exchange.headers else "create"
-        async with received(exchange, expected, self.spools, self.settings) as body:
-            write = partial(
-                fs.write, create=fs.access == "manage", timeout=self.settings.write_timeout or None
-            )
-            with self.dav.locks.writing(target.place, exchange.scope["headers"]):
-                rows, created = await pool.write(write, target.path, body, mode)
-        self.dav.dates.written(target.place)
+        try:
+            rows, created = await self._write(exchange, target, expected, mode)
+        except Problem as problem:
+            if problem.code != "already-exists":
+                raise
+            raise Problem("precondition-failed", "If-None-Match: the resource exists.") from problem
         await exchange.answer(201 if created else 204, [(b"rows-written", b"%d" % rows)])
 
     async def post(self, exchange: Exchange, target: Target) -> None:
@@ -165,13 +164,22 @@ class Data:
         expected = self._check(exchange, target, fs)
         if not await self._exists(exchange, target, pool, fs):
             raise Problem("not-found", "There is no such relation.", members={"path": exchange.path})
-        async with received(exchange, expected, self.spools, self.settings) as body:
-            write = partial(fs.write, create=False, timeout=self.settings.write_timeout or None)
-            with self.dav.locks.writing(target.place, exchange.scope["headers"]):
-                rows, _ = await pool.write(write, target.path, body, mode)
-        self.dav.dates.written(target.place)
+        rows, _ = await self._write(exchange, target, expected, mode)
         headers = [(b"content-type", b"application/json"), (b"rows-written", b"%d" % rows)]
         await exchange.answer(200, headers, b'{"rows": %d}' % rows)
+
+    async def _write(
+        self, exchange: Exchange, target: Target, expected: Declared, mode: str
+    ) -> tuple[int, bool]:
+        """Takes the body and commits it; the rows written, and whether the relation was created."""
+        fs, pool = target.database()
+        may_create = fs.access == "manage" and mode in ("replace", "create")
+        write = partial(fs.write, create=may_create, timeout=self.settings.write_timeout or None)
+        async with received(exchange, expected, self.spools, self.settings) as body:
+            with self.dav.locks.writing(target.place, exchange.scope["headers"]):
+                written = await pool.write(write, target.path, body, mode)
+        self.dav.dates.written(target.place)
+        return written
 
     def _check(self, exchange: Exchange, target: Target, fs: AbstractDatabaseFileSystem) -> Declared:
         """Everything that needs neither the database nor the body."""

@@ -29,7 +29,7 @@ class ClientGone(Exception):  # noqa: N818
 class Exchange:
     """A request, with each header once (repeated ones joined by commas), and the way to answer it."""
 
-    __slots__ = ("headers", "method", "path", "receive", "scope", "send", "started")
+    __slots__ = ("headers", "method", "path", "reading", "receive", "scope", "send", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -38,6 +38,8 @@ class Exchange:
         self.method: str = scope["method"]
         self.path = ""
         self.started = False
+        self.reading = False
+        """Whether the body was asked for: a client that waits for 100 Continue has then got it."""
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             headers[name] = headers[name] + b", " + value if name in headers else value
@@ -85,7 +87,7 @@ class Exchange:
     async def refuse(self, problem: Problem) -> None:
         """Sends a problem."""
         headers, body = render(problem, self.url_path, self.headers.get(b"accept", b""))
-        if b"expect" in self.headers:
+        if b"expect" in self.headers and not self.reading:
             # The body may or may not follow: only a new connection has a known state.
             headers.append((b"connection", b"close"))
         await self.start(problem.status, headers)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import select
 import sqlite3
+import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,10 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from tests.gateway.serving import head, read_to_end
+from tests.gateway.serving import head, read_to_end, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.gateway.conftest import Serve
@@ -226,6 +229,46 @@ def test_what_a_killed_server_spooled_is_swept(database: Path, serve: Serve, tmp
     (stale / "body").write_bytes(b"left behind")
     serve(f"sqlite:///{database}", "--spool-dir", str(spool))
     assert list(spool.iterdir()) == []
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MiB."""
+    disk = tmp_path / "tiny"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("may not mount")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_is_507_and_leaves_nothing(database: Path, tiny: Path, serve: Serve):
+    server = serve(
+        f"sqlite:///{database}", "--access", "write", "--spool-dir", str(tiny), "--spool-memory-bytes", "0"
+    )
+    body = httpx.get(f"{server.url}/main/big.arrow").content
+    before = rows(database, "big")
+    for headers in ({}, {"expect": "100-continue"}):
+        response = httpx.put(f"{server.url}/main/big.arrow", content=body, headers=headers)
+        assert (response.status_code, response.json()["type"]) == (507, "/-/problems/spool-full")
+    assert [list(made.iterdir()) for made in tiny.iterdir()] == [[]]
+    assert rows(database, "big") == before
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3, 1.0])
+def test_a_server_that_is_killed_leaves_the_old_rows_or_the_new(database: Path, serve: Serve, delay: float):
+    with serving(database.with_suffix(".log"), f"sqlite:///{database}", "--access", "write") as server:
+        body = httpx.get(f"{server.url}/main/big.csv?limit=90000").content
+        with server.connect() as connection:
+            connection.sendall(head("PUT", "/main/big.csv", f"Content-Length: {len(body)}") + body)
+            select.select([connection], [], [], delay)
+            server.process.kill()
+            server.process.wait()
+            server.process.returncode = 0  # as meant
+    assert len(rows(database, "big")) in (90_000, 100_000)
+    restarted = serve(f"sqlite:///{database}", "--access", "write")
+    assert httpx.put(f"{restarted.url}/main/users.csv", content=CSV).status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::PyClass;
@@ -134,9 +134,7 @@ impl PyDatabase {
                 batches.next()?
             };
             let Some(batch) = next else { return Ok(()) };
-            let mut batch = RecordBatch::try_new(Arc::clone(&whole), batch.columns().to_vec()).map_err(|error| {
-                Error::new(Code::Internal, format!("a batch does not hold to the schema of its stream: {error}"))
-            })?;
+            let mut batch = held_to(&whole, &batch)?;
             if let Some(chosen) = &chosen {
                 batch = batch.project(chosen)?;
             }
@@ -333,6 +331,14 @@ fn count(answer: &Bound<'_, PyAny>) -> PyResult<u64> {
     answer.extract::<u64>().map_err(|_| {
         let answer = answer.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
         PyValueError::new_err(format!("insert() must return how many rows it wrote, not {answer}"))
+    })
+}
+
+/// The batch under the schema that was promised; Arrow's own readers believe whatever comes.
+fn held_to(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options).map_err(|error| {
+        Error::new(Code::Internal, "the database answered with a batch that breaks its schema").with_source(error)
     })
 }
 

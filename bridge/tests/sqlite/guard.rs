@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn statements_that_try_to_write_or_to_leave_are_refused() {
-    let folder = Folder::with("CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+    let folder = Folder::with("CREATE TABLE t (a); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1)");
     let database = folder.open(Access::Manage);
     for (sql, code) in [
         ("INSERT INTO t VALUES (2)", Code::ReadOnly),
@@ -37,8 +37,15 @@ fn statements_that_try_to_write_or_to_leave_are_refused() {
         assert_eq!(fails(ask(&database, sql)).code(), code, "{sql}");
     }
     assert_eq!(folder.text("SELECT group_concat(a) FROM t"), "1");
+    assert_eq!(fails(ask(&database, &"SELECT 1;".repeat(100_000))).code(), Code::InvalidQuery);
     assert_eq!(folder.text("PRAGMA user_version"), "0");
-    for fine in ["PRAGMA table_info(t)", "SELECT * FROM pragma_table_list", "EXPLAIN SELECT 1", "VALUES (1)", "PRAGMA user_version"] {
+    for fine in [
+        "PRAGMA table_info(t)",
+        "SELECT * FROM pragma_table_list",
+        "EXPLAIN SELECT 1",
+        "VALUES (1)",
+        "PRAGMA user_version",
+    ] {
         assert!(ask(&database, fine).is_ok(), "{fine}");
     }
 }
@@ -50,7 +57,8 @@ fn a_database_opened_to_read_is_not_written() {
     let rows = ask(&database, "SELECT 1 AS a").unwrap().one();
     assert_eq!(fails(write(&database, "t", WriteMode::Append, vec![rows])).code(), Code::ReadOnly);
     assert_eq!(fails(database.drop_relation("main", "t")).code(), Code::ReadOnly);
-    let missing = Options { path: folder.file() + ".missing", access: Access::Read, threads: None, query: Vec::new() };
+    let missing =
+        Options { path: folder.file() + ".missing", access: Access::Read, threads: None, query: Vec::new() };
     assert_eq!(fails(Sqlite::open(&missing)).code(), Code::NotFound);
 }
 
@@ -83,7 +91,11 @@ fn a_query_past_its_time_stops() {
 #[test]
 fn a_file_that_is_no_database_is_unavailable() {
     let folder = Folder(tempfile::tempdir().unwrap());
-    std::fs::write(folder.file(), "this is not a database, but it is long enough to be looked at".repeat(100)).unwrap();
+    std::fs::write(
+        folder.file(),
+        "this is not a database, but it is long enough to be looked at".repeat(100),
+    )
+    .unwrap();
     let options = Options { path: folder.file(), access: Access::Read, threads: None, query: Vec::new() };
     assert_eq!(fails(Sqlite::open(&options)).code(), Code::DatabaseUnavailable);
 }
@@ -91,7 +103,9 @@ fn a_file_that_is_no_database_is_unavailable() {
 #[test]
 fn options_that_are_unknown_or_wrong_are_refused() {
     let folder = Folder::with("CREATE TABLE t (a)");
-    for (name, value) in [("nope", "1"), ("busy_timeout", "soon"), ("busy_timeout", "-1"), ("attach", "nameless")] {
+    for (name, value) in
+        [("nope", "1"), ("busy_timeout", "soon"), ("busy_timeout", "-1"), ("attach", "nameless")]
+    {
         let query = vec![(name.to_owned(), value.to_owned())];
         let options = Options { path: folder.file(), access: Access::Read, threads: None, query };
         assert_eq!(fails(Sqlite::open(&options)).code(), Code::InvalidParameter, "{name}={value}");

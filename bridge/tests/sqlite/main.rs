@@ -125,7 +125,8 @@ fn scan(database: &Arc<dyn Database>, relation: &str) -> Result<Collected> {
 }
 
 fn scan_shaped(database: &Arc<dyn Database>, relation: &str, shape: &str) -> Result<Collected> {
-    let names: Vec<String> = database.columns("main", relation)?.into_iter().map(|column| column.name).collect();
+    let names: Vec<String> =
+        database.columns("main", relation)?.into_iter().map(|column| column.name).collect();
     let shape = Shape::parse(shape)?.bind(&names)?;
     let sink = Collected::default();
     let scan = Scan { schema: "main".to_owned(), relation: relation.to_owned(), shape };
@@ -162,7 +163,12 @@ impl Rows for Body {
     }
 }
 
-fn write(database: &Arc<dyn Database>, relation: &str, mode: WriteMode, batches: Vec<RecordBatch>) -> Result<u64> {
+fn write(
+    database: &Arc<dyn Database>,
+    relation: &str,
+    mode: WriteMode,
+    batches: Vec<RecordBatch>,
+) -> Result<u64> {
     write_results(database, relation, mode, batches[0].schema(), batches.into_iter().map(Ok).collect())
 }
 

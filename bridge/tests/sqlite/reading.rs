@@ -14,8 +14,17 @@ fn declared_types_become_arrow_types() {
     assert_eq!(
         got.types(),
         [
-            "Int64", "Float64", "Utf8", "Binary", "Boolean", "Date32", "Timestamp(µs)", "Time64(µs)",
-            "Decimal128(10, 2)", "Utf8", "Utf8"
+            "Int64",
+            "Float64",
+            "Utf8",
+            "Binary",
+            "Boolean",
+            "Date32",
+            "Timestamp(µs)",
+            "Time64(µs)",
+            "Decimal128(10, 2)",
+            "Utf8",
+            "Utf8"
         ]
     );
     assert_eq!(
@@ -74,7 +83,8 @@ fn every_kind_of_relation_is_read() {
 
 #[test]
 fn a_name_is_found_only_in_its_own_spelling() {
-    let folder = Folder::with("CREATE TABLE Users (a); CREATE TABLE \"\"\"; drop table x; --\" (\"a\"\"b\"); ");
+    let folder =
+        Folder::with("CREATE TABLE Users (a); CREATE TABLE \"\"\"; drop table x; --\" (\"a\"\"b\"); ");
     let database = folder.open(Access::Read);
     assert_eq!(fails(scan(&database, "users")).code(), Code::NotFound);
     assert!(scan(&database, "Users").is_ok());
@@ -141,7 +151,10 @@ fn metadata_tells_what_the_database_knows() {
     );
     let database = folder.open(Access::Read);
     let columns = database.columns("main", "p").unwrap();
-    assert_eq!((columns[1].nullable, columns[1].default.as_deref(), columns[1].ordinal), (false, Some("'x'"), 2));
+    assert_eq!(
+        (columns[1].nullable, columns[1].default.as_deref(), columns[1].ordinal),
+        (false, Some("'x'"), 2)
+    );
     assert!(columns[0].primary_key);
     let constraints = database.constraints("main", "c").unwrap();
     assert_eq!(constraints[0].columns, ["b", "a"]);
@@ -188,7 +201,10 @@ fn parameters_are_bound_by_place_and_by_name() {
     let folder = Folder::with("CREATE TABLE t (a)");
     let database = folder.open(Access::Read);
     let positional = Params::Positional(vec![int(1), Value::Text("'; drop table t".into()), Value::Null]);
-    assert_eq!(query(&database, "SELECT ?, ?, ?", positional, None).unwrap().rows(), ["1|'; drop table t|NULL"]);
+    assert_eq!(
+        query(&database, "SELECT ?, ?, ?", positional, None).unwrap().rows(),
+        ["1|'; drop table t|NULL"]
+    );
     let named = Params::Named(vec![("a".into(), Value::Date(0)), ("b".into(), Value::Bytes(vec![1]))]);
     assert_eq!(query(&database, "SELECT :a, $b, @a", named, None).unwrap().rows().len(), 1);
     for (sql, params) in [
@@ -217,10 +233,16 @@ fn a_row_limit_cuts_and_says_so() {
 
 #[test]
 fn a_database_in_memory_is_shared_by_its_connections() {
-    let options = Options { path: ":memory:".into(), access: Access::Manage, threads: None, query: Vec::new() };
+    let options =
+        Options { path: ":memory:".into(), access: Access::Manage, threads: None, query: Vec::new() };
     let database = Sqlite::open(&options).unwrap();
-    let schema = Arc::new(arrow_schema::Schema::new(vec![arrow_schema::Field::new("a", arrow_schema::DataType::Int64, true)]));
-    let batch = RecordBatch::try_new(schema, vec![Arc::new(arrow_array::Int64Array::from(vec![1, 2]))]).unwrap();
+    let schema = Arc::new(arrow_schema::Schema::new(vec![arrow_schema::Field::new(
+        "a",
+        arrow_schema::DataType::Int64,
+        true,
+    )]));
+    let batch =
+        RecordBatch::try_new(schema, vec![Arc::new(arrow_array::Int64Array::from(vec![1, 2]))]).unwrap();
     assert_eq!(write(&database, "t", WriteMode::Create, vec![batch]).unwrap(), 2);
     assert_eq!(scan(&database, "t").unwrap().rows(), ["1", "2"]);
     let other = Sqlite::open(&options).unwrap();

@@ -28,7 +28,8 @@ fn one_generation_a_read(journal: &str) {
     let database = folder.open_with(Access::Read, Some(3));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let stop = &stop;
+        scope.spawn(move || {
             let mut generation = 1;
             while !stop.load(Ordering::Relaxed) {
                 fill(&connection, generation);
@@ -78,7 +79,11 @@ fn the_data_version_moves_with_every_commit_and_only_then() {
     }
     write(&database, "t", WriteMode::Append, vec![row]).unwrap();
     assert_ne!(version(), last, "our own write");
-    assert_ne!(folder.open(Access::Read).data_version("main", "t").unwrap().unwrap(), version(), "another process");
+    assert_ne!(
+        folder.open(Access::Read).data_version("main", "t").unwrap().unwrap(),
+        version(),
+        "another process"
+    );
 }
 
 #[test]
@@ -88,7 +93,10 @@ fn types_are_made_sure_of_anew_when_the_data_changes() {
     assert_eq!(scan(&database, "t").unwrap().types(), ["Int64"]);
     folder.connection().execute_batch("INSERT INTO t VALUES ('text')").unwrap();
     assert_eq!(scan(&database, "t").unwrap().types(), ["Utf8"]);
-    folder.connection().execute_batch("DELETE FROM t WHERE a = 'text'; ALTER TABLE t ADD COLUMN b REAL").unwrap();
+    folder
+        .connection()
+        .execute_batch("DELETE FROM t WHERE a = 'text'; ALTER TABLE t ADD COLUMN b REAL")
+        .unwrap();
     assert_eq!(scan(&database, "t").unwrap().types(), ["Int64", "Float64"]);
 }
 

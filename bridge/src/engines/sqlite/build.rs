@@ -3,8 +3,12 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType};
-use arrow_array::{ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float64Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
+};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
+};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::SchemaRef;
 
@@ -240,16 +244,22 @@ impl Column {
         let nulls = self.validity.take().map(|mut builder| NullBuffer::new(builder.finish()));
         self.len = 0;
         Some(match data {
-            Data::I32(values) => Arc::new(PrimitiveArray::<Date32Type>::new(ScalarBuffer::from(values), nulls)),
+            Data::I32(values) => {
+                Arc::new(PrimitiveArray::<Date32Type>::new(ScalarBuffer::from(values), nulls))
+            }
             Data::I64(values) => {
                 let values = ScalarBuffer::from(values);
                 match self.kind {
                     Kind::Time => Arc::new(PrimitiveArray::<Time64MicrosecondType>::new(values, nulls)),
-                    Kind::Timestamp => Arc::new(PrimitiveArray::<TimestampMicrosecondType>::new(values, nulls)),
+                    Kind::Timestamp => {
+                        Arc::new(PrimitiveArray::<TimestampMicrosecondType>::new(values, nulls))
+                    }
                     _ => Arc::new(PrimitiveArray::<Int64Type>::new(values, nulls)),
                 }
             }
-            Data::F64(values) => Arc::new(PrimitiveArray::<Float64Type>::new(ScalarBuffer::from(values), nulls)),
+            Data::F64(values) => {
+                Arc::new(PrimitiveArray::<Float64Type>::new(ScalarBuffer::from(values), nulls))
+            }
             Data::I128(values) => {
                 let Kind::Decimal(precision, scale) = self.kind else { return None };
                 let array = PrimitiveArray::<Decimal128Type>::new(ScalarBuffer::from(values), nulls);

@@ -47,7 +47,10 @@ impl Relation {
             })
             .map_err(internal)?;
         let Some((kind, without_rowid, strict)) = found else {
-            return Err(Error::new(Code::NotFound, format!("there is no relation {name:?} in schema {schema:?}")));
+            return Err(Error::new(
+                Code::NotFound,
+                format!("there is no relation {name:?} in schema {schema:?}"),
+            ));
         };
         let columns = columns(connection, schema, name)?;
         let hidden = |word: &str| columns.iter().any(|column| column.name.eq_ignore_ascii_case(word));
@@ -158,10 +161,11 @@ pub fn column_infos(relation: &Relation) -> Vec<ColumnInfo> {
 /// `database-unavailable`.
 pub fn indexes(connection: &Connection, relation: &Relation) -> Result<Vec<IndexInfo>> {
     let read = || -> rusqlite::Result<Vec<IndexInfo>> {
-        let mut list =
-            connection.prepare_cached(r#"SELECT name, "unique" FROM pragma_index_list(?2, ?1) ORDER BY name"#)?;
-        let names: Vec<(String, bool)> =
-            list.query_map([&relation.schema, &relation.name], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        let mut list = connection
+            .prepare_cached(r#"SELECT name, "unique" FROM pragma_index_list(?2, ?1) ORDER BY name"#)?;
+        let names: Vec<(String, bool)> = list
+            .query_map([&relation.schema, &relation.name], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
         let mut infos = Vec::with_capacity(names.len());
         for (name, unique) in names {
             let columns = index_columns(connection, &relation.schema, &name)?;
@@ -209,8 +213,8 @@ pub fn constraints(connection: &Connection, relation: &Relation) -> Result<Vec<C
 }
 
 fn unique_constraints(connection: &Connection, relation: &Relation) -> rusqlite::Result<Vec<ConstraintInfo>> {
-    let mut list =
-        connection.prepare_cached("SELECT name FROM pragma_index_list(?2, ?1) WHERE origin = 'u' ORDER BY seq")?;
+    let mut list = connection
+        .prepare_cached("SELECT name FROM pragma_index_list(?2, ?1) WHERE origin = 'u' ORDER BY seq")?;
     let names: Vec<String> =
         list.query_map([&relation.schema, &relation.name], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let info = |name: String| {
@@ -273,7 +277,8 @@ pub fn definition(connection: &Connection, relation: &Relation) -> Result<Option
 /// # Errors
 /// `not-found` unless it is a view.
 pub fn view_definition(connection: &Connection, schema: &str, view: &str) -> Result<String> {
-    let sql = format!("SELECT sql FROM {}.sqlite_schema WHERE type = 'view' AND name = ?1", SQLITE.quoted(schema));
+    let sql =
+        format!("SELECT sql FROM {}.sqlite_schema WHERE type = 'view' AND name = ?1", SQLITE.quoted(schema));
     connection
         .prepare_cached(&sql)
         .and_then(|mut statement| statement.query_row([view], |row| row.get(0)).optional())

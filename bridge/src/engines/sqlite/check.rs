@@ -32,7 +32,9 @@ impl Checker {
                     Kind::Int | Kind::Any => false,
                     Kind::Real => int_to_real(value).is_none(),
                     Kind::Bool => value != 0 && value != 1,
-                    Kind::Decimal(precision, scale) => exact::int_to_decimal(value, precision, scale).is_none(),
+                    Kind::Decimal(precision, scale) => {
+                        exact::int_to_decimal(value, precision, scale).is_none()
+                    }
                     _ => true,
                 };
             }
@@ -40,7 +42,9 @@ impl Checker {
                 seen.real = true;
                 seen.misfit |= match kind {
                     Kind::Real | Kind::Any => false,
-                    Kind::Decimal(precision, scale) => exact::real_to_decimal(value, precision, scale).is_none(),
+                    Kind::Decimal(precision, scale) => {
+                        exact::real_to_decimal(value, precision, scale).is_none()
+                    }
                     _ => true,
                 };
             }
@@ -51,7 +55,9 @@ impl Checker {
                     Kind::Date => exact::parse_date(text).is_some(),
                     Kind::Time => exact::parse_time(text).is_some(),
                     Kind::Timestamp => exact::parse_timestamp(text).is_some(),
-                    Kind::Decimal(precision, scale) => exact::text_to_decimal(text, precision, scale).is_some(),
+                    Kind::Decimal(precision, scale) => {
+                        exact::text_to_decimal(text, precision, scale).is_some()
+                    }
                     _ => false,
                 };
                 seen.misfit |= !fits;

@@ -108,6 +108,21 @@ impl Conn {
         Ok(sum)
     }
 
+    /// Runs `work` without waiting for locks: `None` where somebody holds one that it needs.
+    ///
+    /// # Errors
+    /// What `work` failed with otherwise.
+    pub fn hastily<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
+        self.slot.set_hasty(true);
+        let outcome = work(self);
+        self.slot.set_hasty(false);
+        match outcome {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if error.code() == Code::DatabaseUnavailable => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Ends any transaction, quietly: there is nothing to lose.
     pub fn rollback(&mut self) {
         if !self.raw.is_autocommit() {
@@ -130,9 +145,10 @@ impl Conn {
     /// What `collect` failed with, or SQLite.
     pub fn collect(&mut self, sql: &str, values: &[Stored], collect: &mut dyn Collect) -> Result<()> {
         self.slot.set_collect(Some(collect));
-        let outcome = self.raw.prepare_cached(sql).and_then(|mut statement| {
-            statement.query_row(params_from_iter(values), |_| Ok(()))
-        });
+        let outcome = self
+            .raw
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(params_from_iter(values), |_| Ok(())));
         self.slot.set_collect(None);
         match (outcome, self.slot.take_failure()) {
             (_, Some(failure)) => Err(failure),
@@ -179,15 +195,18 @@ impl Conn {
         self.slot.set_guarded(true);
         let outcome = work(&self.raw);
         self.slot.set_guarded(false);
-        match (outcome, self.slot.take_denied()) {
-            (Err(_), Some(Denied::Write)) => {
-                Err(Error::new(Code::ReadOnly, "the statement writes, and queries are read-only"))
-            }
-            (Err(_), Some(Denied::Other)) => {
-                Err(Error::new(Code::Forbidden, "the statement uses a command or function that queries may not"))
-            }
-            (outcome, _) => outcome,
-        }
+        let denied = self.slot.take_denied();
+        outcome.map_err(|error| match denied {
+            // A denied function is a plain error to SQLite, told apart by its text alone.
+            Some(denied) if error.detail().contains("not authorized") => Error::new(
+                if denied == Denied::Write { Code::ReadOnly } else { Code::Forbidden },
+                match denied {
+                    Denied::Write => "the statement writes, and queries are read-only",
+                    Denied::Other => "the statement uses a command or function that queries may not",
+                },
+            ),
+            _ => error,
+        })
     }
 }
 
@@ -204,10 +223,9 @@ pub fn bind_all(values: &[Value]) -> Result<Vec<Stored>> {
 pub fn bind(value: &Value) -> Result<Stored> {
     let text = |write: &dyn Fn(&mut Vec<u8>) -> Option<()>| {
         let mut out = Vec::new();
-        write(&mut out)
-            .and_then(|()| String::from_utf8(out).ok())
-            .map(Stored::Text)
-            .ok_or_else(|| Error::new(Code::InvalidQuery, "a date beyond the years 0000 to 9999 has no text in SQLite"))
+        write(&mut out).and_then(|()| String::from_utf8(out).ok()).map(Stored::Text).ok_or_else(|| {
+            Error::new(Code::InvalidQuery, "a date beyond the years 0000 to 9999 has no text in SQLite")
+        })
     };
     Ok(match value {
         Value::Null => Stored::Null,

@@ -2,8 +2,8 @@
 
 /// 10^0 … 10^22, each exactly a double.
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-    1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 
 /// Below this a double holds every integer, so that a quotient by a power of ten is the nearest
@@ -43,7 +43,11 @@ pub fn text_to_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
     let point = digits.iter().position(|&b| b == b'.').unwrap_or(digits.len());
     let fraction = digits.len().saturating_sub(point + 1);
     let scale = usize::try_from(scale).ok()?;
-    if point == 0 || fraction != scale || (point < digits.len() && fraction == 0) || (point > 1 && digits[0] == b'0') {
+    if point == 0
+        || fraction != scale
+        || (point < digits.len() && fraction == 0)
+        || (point > 1 && digits[0] == b'0')
+    {
         return None;
     }
     let mut unscaled: i128 = 0;
@@ -242,10 +246,14 @@ mod tests {
 
     #[test]
     fn dates_at_the_edges() {
-        for (date, days) in [("1970-01-01", 0), ("1969-12-31", -1), ("2000-02-29", 11016), ("9999-12-31", 2_932_896)] {
+        for (date, days) in
+            [("1970-01-01", 0), ("1969-12-31", -1), ("2000-02-29", 11016), ("9999-12-31", 2_932_896)]
+        {
             assert_eq!(parse_date(date.as_bytes()), Some(days), "{date}");
         }
-        for wrong in ["1970-1-1", "1999-02-29", "2024-00-01", "2024-13-01", "2024-01-32", "2024/01/01", "1900-02-29"] {
+        for wrong in
+            ["1970-1-1", "1999-02-29", "2024-00-01", "2024-13-01", "2024-01-32", "2024/01/01", "1900-02-29"]
+        {
             assert_eq!(parse_date(wrong.as_bytes()), None, "{wrong}");
         }
     }

@@ -19,6 +19,16 @@ use crate::error::{Code, Error, Result};
 /// The name under which the aggregate is registered; a guarded statement may not call it.
 pub const COLLECT: &str = "fsspec_db_collect";
 
+/// Turns SQLite's memory statistics off, once: they put a lock of the whole process around every
+/// allocation, which scanning threads would queue for.
+pub fn configure() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: before the first connection; if somebody was earlier, SQLite says no and nothing changes.
+        unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int) };
+    });
+}
+
 /// One argument of the aggregate, valid for the call that gave it.
 #[repr(transparent)]
 pub struct Cell(*mut ffi::sqlite3_value);
@@ -33,10 +43,13 @@ impl Cell {
             match ffi::sqlite3_value_type(self.0) {
                 ffi::SQLITE_INTEGER => Scalar::Int(ffi::sqlite3_value_int64(self.0)),
                 ffi::SQLITE_FLOAT => Scalar::Real(ffi::sqlite3_value_double(self.0)),
-                ffi::SQLITE_TEXT => Scalar::Text(slice(ffi::sqlite3_value_text(self.0), ffi::sqlite3_value_bytes(self.0))),
-                ffi::SQLITE_BLOB => {
-                    Scalar::Blob(slice(ffi::sqlite3_value_blob(self.0).cast(), ffi::sqlite3_value_bytes(self.0)))
+                ffi::SQLITE_TEXT => {
+                    Scalar::Text(slice(ffi::sqlite3_value_text(self.0), ffi::sqlite3_value_bytes(self.0)))
                 }
+                ffi::SQLITE_BLOB => Scalar::Blob(slice(
+                    ffi::sqlite3_value_blob(self.0).cast(),
+                    ffi::sqlite3_value_bytes(self.0),
+                )),
                 _ => Scalar::Null,
             }
         }
@@ -67,6 +80,8 @@ pub struct Slot {
     /// While set, notes which relations a statement reads, and on behalf of which view.
     reads: std::cell::RefCell<Option<Vec<Read>>>,
     busy_timeout: Duration,
+    /// While set, a lock that somebody holds is not waited for.
+    hasty: std::cell::Cell<bool>,
     busy_since: std::cell::Cell<Option<Instant>>,
 }
 
@@ -117,6 +132,7 @@ impl SlotBox {
             denied: Default::default(),
             reads: Default::default(),
             busy_timeout,
+            hasty: Default::default(),
             busy_since: Default::default(),
         });
         let slot = Self(NonNull::from(Box::leak(slot)));
@@ -154,6 +170,10 @@ impl SlotBox {
         self.get().guarded.set(guarded);
     }
 
+    pub fn set_hasty(&self, hasty: bool) {
+        self.get().hasty.set(hasty);
+    }
+
     #[must_use]
     pub fn take_denied(&self) -> Option<Denied> {
         self.get().denied.take()
@@ -179,7 +199,9 @@ impl SlotBox {
         self.get().collect.set(collect.map(|collect| {
             let pointer: NonNull<dyn Collect + '_> = NonNull::from(collect);
             // SAFETY: only the lifetime changes; the slot is cleared before it ends.
-            unsafe { std::mem::transmute::<NonNull<dyn Collect + '_>, NonNull<dyn Collect + 'static>>(pointer) }
+            unsafe {
+                std::mem::transmute::<NonNull<dyn Collect + '_>, NonNull<dyn Collect + 'static>>(pointer)
+            }
         }));
     }
 
@@ -189,7 +211,11 @@ impl SlotBox {
     }
 }
 
-unsafe extern "C" fn collect_step(context: *mut ffi::sqlite3_context, argc: c_int, argv: *mut *mut ffi::sqlite3_value) {
+unsafe extern "C" fn collect_step(
+    context: *mut ffi::sqlite3_context,
+    argc: c_int,
+    argv: *mut *mut ffi::sqlite3_value,
+) {
     // SAFETY: the application data is the slot; `argv` holds `argc` values, and `Cell` is
     // transparent over a pointer to one.
     unsafe {
@@ -230,7 +256,7 @@ unsafe extern "C" fn busy(app: *mut c_void, count: c_int) -> c_int {
         slot.busy_since.set(Some(Instant::now()));
     }
     let waited = slot.busy_since.get().map_or(Duration::ZERO, |since| since.elapsed());
-    if stopped || waited >= slot.busy_timeout {
+    if stopped || slot.hasty.get() || waited >= slot.busy_timeout {
         return 0;
     }
     std::thread::sleep(Duration::from_millis(if count < 10 { 1 } else { 5 }));
@@ -276,12 +302,17 @@ unsafe extern "C" fn authorize(
     // SAFETY: `app` is the slot; the strings are NULL or NUL-terminated.
     unsafe {
         let slot = &*app.cast::<Slot>();
-        let text = |pointer: *const c_char| (!pointer.is_null()).then(|| CStr::from_ptr(pointer).to_string_lossy());
+        let text =
+            |pointer: *const c_char| (!pointer.is_null()).then(|| CStr::from_ptr(pointer).to_string_lossy());
         if action == ffi::SQLITE_READ
             && let Some(reads) = slot.reads.borrow_mut().as_mut()
         {
             let owned = |pointer| text(pointer).unwrap_or_default().into_owned();
-            reads.push(Read { schema: owned(schema), relation: owned(first), view: text(view).map(|v| v.into_owned()) });
+            reads.push(Read {
+                schema: owned(schema),
+                relation: owned(first),
+                view: text(view).map(|v| v.into_owned()),
+            });
         }
         if !slot.guarded.get() {
             return ffi::SQLITE_OK;
@@ -294,8 +325,9 @@ unsafe extern "C" fn authorize(
             }
             ffi::SQLITE_PRAGMA => {
                 let name = text(first).unwrap_or_default();
-                let allowed =
-                    PRAGMAS.iter().any(|(p, argument)| name.eq_ignore_ascii_case(p) && (*argument || second.is_null()));
+                let allowed = PRAGMAS
+                    .iter()
+                    .any(|(p, argument)| name.eq_ignore_ascii_case(p) && (*argument || second.is_null()));
                 (!allowed).then_some(Denied::Other)
             }
             ffi::SQLITE_ATTACH | ffi::SQLITE_DETACH | ffi::SQLITE_TRANSACTION | ffi::SQLITE_SAVEPOINT => {

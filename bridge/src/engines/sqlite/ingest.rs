@@ -54,9 +54,19 @@ impl Source {
         // SAFETY: the handle is open; the module is static; the source lives on by contract.
         let code = unsafe {
             let app: *mut c_void = std::ptr::from_mut(self).cast();
-            ffi::sqlite3_create_module_v2(connection.handle(), c"fsspec_db_rows".as_ptr(), &raw const MODULE, app, None)
+            ffi::sqlite3_create_module_v2(
+                connection.handle(),
+                c"fsspec_db_rows".as_ptr(),
+                &raw const MODULE,
+                app,
+                None,
+            )
         };
-        if code == ffi::SQLITE_OK { Ok(()) } else { Err(Error::new(Code::Internal, "cannot install the row source")) }
+        if code == ffi::SQLITE_OK {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Internal, "cannot install the row source"))
+        }
     }
 
     pub fn take_failure(&mut self) -> Option<Error> {
@@ -176,7 +186,10 @@ unsafe extern "C" fn disconnect(table: *mut ffi::sqlite3_vtab) -> c_int {
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn open(table: *mut ffi::sqlite3_vtab, cursor: *mut *mut ffi::sqlite3_vtab_cursor) -> c_int {
+unsafe extern "C" fn open(
+    table: *mut ffi::sqlite3_vtab,
+    cursor: *mut *mut ffi::sqlite3_vtab_cursor,
+) -> c_int {
     // SAFETY: `table` is ours; SQLite takes the cursor until `close`.
     unsafe {
         let made = Box::new(Cursor { base: std::mem::zeroed(), source: (*table.cast::<Table>()).source });
@@ -242,7 +255,8 @@ unsafe extern "C" fn column(
     unsafe {
         let source = &*(*cursor.cast::<Cursor>()).source;
         let row = source.row;
-        let Some(stored) = usize::try_from(index).ok().and_then(|index| source.batch.columns.get(index)) else {
+        let Some(stored) = usize::try_from(index).ok().and_then(|index| source.batch.columns.get(index))
+        else {
             return ffi::SQLITE_RANGE;
         };
         if stored.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {

@@ -84,6 +84,7 @@ impl Sqlite {
     /// `not-found` where there is no file (`manage` makes one), `invalid-parameter`,
     /// `database-unavailable`.
     pub fn open(options: &Options) -> Result<Arc<dyn Database>> {
+        ffi::configure();
         let nonce = RandomState::new().build_hasher().finish();
         let memory = options.path.is_empty() || options.path == ":memory:";
         let (location, file) = locate(options, memory, nonce)?;
@@ -156,7 +157,12 @@ impl Sqlite {
     }
 
     /// Runs `read` in a read transaction, with the relation it is about.
-    fn with<T>(&self, schema: &str, relation: &str, read: impl FnOnce(&mut Conn, Relation) -> Result<T>) -> Result<T> {
+    fn with<T>(
+        &self,
+        schema: &str,
+        relation: &str,
+        read: impl FnOnce(&mut Conn, Relation) -> Result<T>,
+    ) -> Result<T> {
         let mut reader = self.readers.begin()?;
         let conn = reader.conn()?;
         let relation = Relation::load(conn.raw(), schema, relation)?;
@@ -166,7 +172,10 @@ impl Sqlite {
     /// Runs `work` on a connection that may write, while no other of ours does.
     fn writing<T>(&self, least: Access, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
         if self.access < least {
-            return Err(Error::new(Code::ReadOnly, format!("the database was opened with access {:?}", self.access.as_str())));
+            return Err(Error::new(
+                Code::ReadOnly,
+                format!("the database was opened with access {:?}", self.access.as_str()),
+            ));
         }
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut Conn::open(&self.location, Mode::Write)?)
@@ -184,8 +193,10 @@ fn locate(options: &Options, memory: bool, nonce: u64) -> Result<(Location, Opti
     for (name, value) in &options.query {
         match name.as_str() {
             "busy_timeout" => {
-                let seconds = value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-                location.busy_timeout = seconds.ok_or_else(|| wrong("busy_timeout", "a number of seconds"))?;
+                let seconds =
+                    value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                location.busy_timeout =
+                    seconds.ok_or_else(|| wrong("busy_timeout", "a number of seconds"))?;
             }
             "attach" => {
                 let (schema, path) = value.split_once(':').ok_or_else(|| wrong("attach", "name:path"))?;
@@ -281,7 +292,8 @@ impl Database for Sqlite {
     fn arrow_schema(&self, schema: &str, relation: &str) -> Result<SchemaRef> {
         self.with(schema, relation, |_, relation| {
             let fields = relation.columns.iter().zip(relation.declared());
-            let fields = fields.map(|(column, kind)| kind.field(&column.name, !column.not_null, &column.declared));
+            let fields =
+                fields.map(|(column, kind)| kind.field(&column.name, !column.not_null, &column.declared));
             Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
         })
     }
@@ -322,9 +334,13 @@ impl Database for Sqlite {
                 return Err(Self::unsupported("rename a view"));
             }
             if Relation::load(conn.raw(), to.0, to.1).is_ok() {
-                return Err(Error::new(Code::AlreadyExists, format!("there is a relation {:?} already", to.1)));
+                return Err(Error::new(
+                    Code::AlreadyExists,
+                    format!("there is a relation {:?} already", to.1),
+                ));
             }
-            conn.execute(&format!("ALTER TABLE {} RENAME TO {}", found.quoted(), SQLITE.quoted(to.1))).map(drop)
+            conn.execute(&format!("ALTER TABLE {} RENAME TO {}", found.quoted(), SQLITE.quoted(to.1)))
+                .map(drop)
         })
     }
 

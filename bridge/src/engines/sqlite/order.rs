@@ -142,7 +142,9 @@ mod tests {
                         if ticket % 3 == 0 {
                             order.put(ticket, Some(Part::Bytes(ticket * 2, Vec::new())), false).unwrap();
                         }
-                        order.put(ticket, Some(Part::Bytes(ticket * 2 + 1, Vec::new())), ticket % 2 == 0).unwrap();
+                        order
+                            .put(ticket, Some(Part::Bytes(ticket * 2 + 1, Vec::new())), ticket % 2 == 0)
+                            .unwrap();
                         if ticket % 2 != 0 {
                             order.put(ticket, None, true).unwrap();
                         }
@@ -150,8 +152,9 @@ mod tests {
                 });
             }
         });
-        let expected: Vec<u64> =
-            (0..500).flat_map(|t| if t % 3 == 0 { vec![t * 2, t * 2 + 1] } else { vec![t * 2 + 1] }).collect();
+        let expected: Vec<u64> = (0..500)
+            .flat_map(|t| if t % 3 == 0 { vec![t * 2, t * 2 + 1] } else { vec![t * 2 + 1] })
+            .collect();
         assert_eq!(*sink.0.lock().unwrap(), expected);
     }
 }

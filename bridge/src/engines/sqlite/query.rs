@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use rusqlite::{Connection, Rows, Statement};
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, Connection, Rows, Statement};
 
 use super::check::Checker;
 use super::connection::{Conn, bind};
@@ -27,7 +28,7 @@ pub fn query(
     sink: &dyn Sink,
 ) -> Result<()> {
     conn.guarded(|connection| {
-        let mut statement = connection.prepare(&query.sql).map_err(of_query)?;
+        let mut statement = only_statement(connection, &query.sql)?;
         if statement.column_count() == 0 {
             return Err(match statement.readonly() {
                 true => Error::new(Code::InvalidQuery, "the statement returns no rows"),
@@ -44,6 +45,17 @@ pub fn query(
             None => spool(statement, query.limit, sink),
         }
     })
+}
+
+/// `Connection::prepare` would look at what follows by calling itself, once a statement.
+fn only_statement<'c>(connection: &'c Connection, sql: &str) -> Result<Statement<'c>> {
+    let mut batch = Batch::new(connection, sql);
+    let first = batch.next().map_err(of_query)?;
+    let first = first.ok_or_else(|| Error::new(Code::InvalidQuery, "there is no statement in the query"))?;
+    match batch.next() {
+        Ok(None) => Ok(first),
+        Ok(Some(_)) | Err(_) => Err(Error::new(Code::InvalidQuery, "a query is one statement")),
+    }
 }
 
 fn stream(mut rows: Rows<'_>, limit: Option<u64>, mut batches: Batches<'_>, sink: &dyn Sink) -> Result<()> {
@@ -69,12 +81,15 @@ fn certain(
     let mut kinds = Vec::new();
     let mut fields = Vec::new();
     for column in statement.columns_with_metadata() {
-        let (Some(schema), Some(table), Some(origin)) = (column.database_name(), column.table_name(), column.origin_name())
+        let (Some(schema), Some(table), Some(origin)) =
+            (column.database_name(), column.table_name(), column.origin_name())
         else {
             return Ok(None);
         };
         let Some(typed) = known(schema, table) else { return Ok(None) };
-        let Some(index) = typed.relation.columns.iter().position(|c| c.name == origin) else { return Ok(None) };
+        let Some(index) = typed.relation.columns.iter().position(|c| c.name == origin) else {
+            return Ok(None);
+        };
         let kind = typed.kinds[index];
         fields.push(kind.field(column.name(), true, &typed.relation.columns[index].declared));
         kinds.push(kind);
@@ -88,7 +103,10 @@ fn is_compound(connection: &Connection, sql: &str) -> Result<bool> {
     let mut rows = plan.raw_query();
     while let Some(row) = rows.next().map_err(of_query)? {
         let detail = row.get_ref(3).map_err(of_query)?.as_str().unwrap_or_default();
-        if ["COMPOUND", "UNION", "INTERSECT", "EXCEPT", "MERGE", "RECURSIVE"].iter().any(|word| detail.contains(word)) {
+        if ["COMPOUND", "UNION", "INTERSECT", "EXCEPT", "MERGE", "RECURSIVE"]
+            .iter()
+            .any(|word| detail.contains(word))
+        {
             return Ok(true);
         }
     }
@@ -122,7 +140,8 @@ fn spool(mut statement: Statement<'_>, limit: Option<u64>, sink: &dyn Sink) -> R
     drop(rows);
     let kinds: Vec<Kind> =
         declared.iter().zip(&checker.seen).map(|(&declared, seen)| Seen::decide(*seen, declared)).collect();
-    let fields = described.iter().zip(&kinds).map(|((name, declared), kind)| kind.field(name, true, declared));
+    let fields =
+        described.iter().zip(&kinds).map(|((name, declared), kind)| kind.field(name, true, declared));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     sink.start(schema.clone())?;
     if truncated {
@@ -148,14 +167,22 @@ fn bind_params(statement: &mut Statement<'_>, params: &Params) -> Result<()> {
         Params::Named(values) => {
             let mut bound = vec![false; expected];
             for (name, value) in values {
-                let index = (1..=expected).find(|&index| {
-                    statement.parameter_name(index).is_some_and(|p| p == name || p.get(1..).is_some_and(|p| p == name))
-                });
-                let Some(index) = index else {
-                    return Err(Error::new(Code::InvalidQuery, format!("the statement has no parameter {name:?}")));
-                };
-                bind_one(statement, index, value)?;
-                bound[index - 1] = true;
+                let mut found = false;
+                for index in 1..=expected {
+                    // `:name`, `@name` and `$name` are one name, and may all stand in a statement.
+                    let own = statement.parameter_name(index);
+                    if own.is_some_and(|own| own == name || own.get(1..) == Some(name)) {
+                        bind_one(statement, index, value)?;
+                        bound[index - 1] = true;
+                        found = true;
+                    }
+                }
+                if !found {
+                    return Err(Error::new(
+                        Code::InvalidQuery,
+                        format!("the statement has no parameter {name:?}"),
+                    ));
+                }
             }
             if let Some(index) = bound.iter().position(|bound| !bound) {
                 let name = statement.parameter_name(index + 1).unwrap_or("?").to_owned();

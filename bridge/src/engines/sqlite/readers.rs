@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 const MAX_IDLE: usize = 32;
 
 /// How often a writer may get between two looks at the version before we do without.
-const TRIES: usize = 16;
+const TRIES: usize = 32;
 
 /// Read connections of one database, and the one that watches its version.
 pub struct Readers {
@@ -61,7 +61,8 @@ impl Readers {
             reader.conn()?.rollback();
             let before = self.version()?;
             let seen = reader.conn()?.begin_read()?;
-            if self.version()? == before {
+            // We hold a lock now, which a writer may wait for while the watcher would wait for the writer.
+            if self.version_now()? == Some(before) {
                 reader.conn()?.known = Some((seen, before));
                 reader.version = before;
                 return Ok(reader);
@@ -83,14 +84,14 @@ impl Readers {
             return Ok(None);
         }
         let mut reader = self.take()?;
-        let seen = reader.conn()?.begin_read()?;
+        let Some(seen) = reader.conn()?.hastily(Conn::begin_read)? else { return Ok(None) };
         reader.version = version;
         if let Some((known, of)) = reader.conn()?.known
             && known == seen
         {
             return Ok((of == version).then_some(reader));
         }
-        if self.version()? != version {
+        if self.version_now()? != Some(version) {
             return Ok(None);
         }
         reader.conn()?.known = Some((seen, version));
@@ -102,15 +103,30 @@ impl Readers {
     /// # Errors
     /// `database-unavailable`.
     pub fn version(&self) -> Result<i64> {
+        self.watch(Conn::data_version)
+    }
+
+    /// The version, unless that means waiting for a lock.
+    fn version_now(&self) -> Result<Option<i64>> {
+        let mut seen = None;
+        let version = self.watch(|monitor| {
+            seen = monitor.hastily(Conn::data_version)?;
+            Ok(seen.unwrap_or_default())
+        })?;
+        Ok(seen.map(|_| version))
+    }
+
+    fn watch(&self, look: impl FnOnce(&mut Conn) -> Result<i64>) -> Result<i64> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(unavailable());
+        }
         let mut state = self.state();
         let generation = state.generation;
-        if state.monitor.is_none() {
-            state.monitor = Some(Conn::open(&self.location, Mode::Read)?);
-        }
-        match state.monitor.as_mut() {
-            Some(monitor) => Ok((generation << 32) + monitor.data_version()?),
-            None => Err(unavailable()),
-        }
+        let monitor = match &mut state.monitor {
+            Some(monitor) => monitor,
+            none => none.insert(Conn::open(&self.location, Mode::Read)?),
+        };
+        Ok((generation << 32) + look(monitor)?)
     }
 
     pub fn close(&self) {

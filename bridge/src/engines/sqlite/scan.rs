@@ -64,12 +64,20 @@ impl<'a> Scanner<'a> {
         let schema = typed.schema(&columns);
         sink.start(schema.clone())?;
         let mut reader = reader;
-        let filter = shape.filter_sql(&SQLITE).map(|(sql, values)| Ok::<_, Error>((sql, bind_all(&values)?))).transpose()?;
+        let filter = shape
+            .filter_sql(&SQLITE)
+            .map(|(sql, values)| Ok::<_, Error>((sql, bind_all(&values)?)))
+            .transpose()?;
         let whole = shape.order.is_empty() && shape.limit.is_none() && shape.offset == 0;
         if let (Some(rowid), true) = (relation.rowid, whole && columns.len() <= MAX_ARGUMENTS) {
             let ranges = Ranges::new(relation, rowid, &columns, filter);
             if !ranges.prefers_index(reader.conn()?)? {
-                return self.ranges(reader, &ranges, &|| BatchBuilder::new(schema.clone(), &kinds, FIRST_ROWS), sink);
+                return self.ranges(
+                    reader,
+                    &ranges,
+                    &|| BatchBuilder::new(schema.clone(), &kinds, FIRST_ROWS),
+                    sink,
+                );
             }
         }
         let (sql, values) = shape.select(&SQLITE, &relation.schema, &relation.name, &relation.column_names());
@@ -114,7 +122,12 @@ impl<'a> Scanner<'a> {
         Ok(checker.into_inner().unwrap_or_else(PoisonError::into_inner).decide())
     }
 
-    fn decide_by_stepping(&self, reader: &mut Reader<'a>, relation: &Relation, declared: Vec<Kind>) -> Result<Vec<Kind>> {
+    fn decide_by_stepping(
+        &self,
+        reader: &mut Reader<'a>,
+        relation: &Relation,
+        declared: Vec<Kind>,
+    ) -> Result<Vec<Kind>> {
         let names = relation.column_names();
         let (sql, _) = Shape::default().select(&SQLITE, &relation.schema, &relation.name, &names);
         let mut checker = Checker::new(declared);
@@ -191,7 +204,8 @@ fn side_by_side(
         return work(reader);
     }
     let outcomes = std::thread::scope(|scope| {
-        let handles: Vec<_> = others.into_iter().map(|mut other| scope.spawn(move || work(&mut other))).collect();
+        let handles: Vec<_> =
+            others.into_iter().map(|mut other| scope.spawn(move || work(&mut other))).collect();
         let mut outcomes = vec![work(reader)];
         for handle in handles {
             let panicked = |_| Err(Error::new(Code::Internal, "a panic on a scanning thread"));
@@ -226,10 +240,16 @@ struct Ranges {
 }
 
 impl Ranges {
-    fn new(relation: &Relation, rowid: &str, columns: &[usize], filter: Option<(String, Vec<Stored>)>) -> Self {
+    fn new(
+        relation: &Relation,
+        rowid: &str,
+        columns: &[usize],
+        filter: Option<(String, Vec<Stored>)>,
+    ) -> Self {
         let from = relation.quoted();
         let cells = cells(relation, columns);
-        let (condition, values) = filter.map_or((String::new(), Vec::new()), |(sql, values)| (format!(" AND ({sql})"), values));
+        let (condition, values) =
+            filter.map_or((String::new(), Vec::new()), |(sql, values)| (format!(" AND ({sql})"), values));
         let plan = (!values.is_empty() || !condition.is_empty())
             .then(|| format!("EXPLAIN QUERY PLAN SELECT 1 FROM {from} WHERE ?1 <= ?2{condition}"));
         Self {
@@ -282,7 +302,8 @@ impl Ranges {
 }
 
 fn cells(relation: &Relation, columns: &[usize]) -> String {
-    let names: Vec<String> = columns.iter().map(|&index| SQLITE.quoted(&relation.columns[index].name)).collect();
+    let names: Vec<String> =
+        columns.iter().map(|&index| SQLITE.quoted(&relation.columns[index].name)).collect();
     names.join(", ")
 }
 

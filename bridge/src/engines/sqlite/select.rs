@@ -65,7 +65,12 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     #[must_use]
     pub fn new(schema: SchemaRef, kinds: &[Kind], sink: &'a dyn Sink) -> Self {
-        Self { builder: BatchBuilder::new(schema, kinds, FIRST_ROWS), columns: kinds.len(), rows: FIRST_ROWS, sink }
+        Self {
+            builder: BatchBuilder::new(schema, kinds, FIRST_ROWS),
+            columns: kinds.len(),
+            rows: FIRST_ROWS,
+            sink,
+        }
     }
 
     /// # Errors

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, Time64MicrosecondType,
+    TimestampMicrosecondType,
+};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{DataType, Field};
@@ -70,7 +73,9 @@ impl Target {
                 self.reals(&reals, first_row)
             }
             Kind::Decimal(..) => self.decimals(array, first_row),
-            Kind::Real if matches!(array.data_type(), DataType::Decimal128(..) | DataType::Decimal256(..)) => {
+            Kind::Real
+                if matches!(array.data_type(), DataType::Decimal128(..) | DataType::Decimal256(..)) =>
+            {
                 self.decimals(array, first_row)
             }
             Kind::Real => self.reals(&widen(array, &DataType::Float64, &self.name, first_row)?, first_row),
@@ -95,7 +100,8 @@ impl Target {
             }
             Kind::Date => {
                 let days = array.as_primitive::<Date32Type>();
-                return self.texts(array, first_row, |row, out| exact::write_date(out, i64::from(days.value(row))));
+                return self
+                    .texts(array, first_row, |row, out| exact::write_date(out, i64::from(days.value(row))));
             }
             Kind::Time => {
                 let micros = array.as_primitive::<Time64MicrosecondType>();
@@ -103,7 +109,8 @@ impl Target {
             }
             Kind::Timestamp => {
                 let micros = array.as_primitive::<TimestampMicrosecondType>();
-                return self.texts(array, first_row, |row, out| exact::write_timestamp(out, micros.value(row)));
+                return self
+                    .texts(array, first_row, |row, out| exact::write_timestamp(out, micros.value(row)));
             }
             _ => {
                 let array = array.as_string::<i32>();
@@ -115,7 +122,8 @@ impl Target {
 
     fn reals(&self, array: &ArrayRef, first_row: u64) -> Result<Stored> {
         let reals = array.as_primitive::<Float64Type>();
-        let nan = reals.values().iter().enumerate().position(|(row, value)| value.is_nan() && reals.is_valid(row));
+        let nan =
+            reals.values().iter().enumerate().position(|(row, value)| value.is_nan() && reals.is_valid(row));
         if let Some(row) = nan {
             return Err(self.out_of_range(first_row, row, "NaN, which SQLite stores as NULL"));
         }
@@ -144,7 +152,8 @@ impl Target {
             (_, DataType::Decimal256(_, scale)) => {
                 let narrow = |value: i256| value.to_i128().filter(|v| v.unsigned_abs() < 10_u128.pow(38));
                 let wide = array.as_primitive::<Decimal256Type>();
-                let lost = (0..wide.len()).find(|&row| wide.is_valid(row) && narrow(wide.value(row)).is_none());
+                let lost =
+                    (0..wide.len()).find(|&row| wide.is_valid(row) && narrow(wide.value(row)).is_none());
                 if let Some(row) = lost {
                     return Err(self.out_of_range(first_row, row, &wide.value_as_string(row)));
                 }
@@ -168,7 +177,8 @@ impl Target {
                 Some(value) => exact::decimal_to_real(value, scale),
             };
             let Some(real) = real else {
-                let shown = format!("{}, and SQLite keeps 15 digits of a number", decimals.value_as_string(row));
+                let shown =
+                    format!("{}, and SQLite keeps 15 digits of a number", decimals.value_as_string(row));
                 return Err(self.out_of_range(first_row, row, &shown));
             };
             values.push(real);
@@ -190,7 +200,9 @@ impl Target {
                 return Err(self.out_of_range(first_row, row, "a date beyond the years 0000 to 9999"));
             }
             let Ok(end) = i32::try_from(values.len()) else {
-                return Err(Error::new(Code::MalformedBody, "a record batch is too large").with_column(&self.name));
+                return Err(
+                    Error::new(Code::MalformedBody, "a record batch is too large").with_column(&self.name)
+                );
             };
             offsets.push(end);
         }
@@ -200,9 +212,12 @@ impl Target {
 
     fn out_of_range(&self, first_row: u64, row: usize, value: &str) -> Error {
         let row = first_row + row as u64;
-        Error::new(Code::ValueOutOfRange, format!("column {:?} cannot hold the value in row {row} exactly: {value}", self.name))
-            .with_column(&self.name)
-            .with_row(row)
+        Error::new(
+            Code::ValueOutOfRange,
+            format!("column {:?} cannot hold the value in row {row} exactly: {value}", self.name),
+        )
+        .with_column(&self.name)
+        .with_row(row)
     }
 }
 
@@ -245,7 +260,8 @@ fn meets(own: Kind, column: Kind) -> bool {
 }
 
 fn mismatch(name: &str, from: &DataType, declared: &str) -> Error {
-    let detail = format!("column {name:?} is {from} in the body, which a column declared {declared:?} does not take");
+    let detail =
+        format!("column {name:?} is {from} in the body, which a column declared {declared:?} does not take");
     Error::new(Code::SchemaMismatch, detail).with_column(name)
 }
 
@@ -268,7 +284,9 @@ pub fn declare(field: &Field) -> Result<String> {
             Some(Some(Kind::Time)) => "TIME".to_owned(),
             Some(Some(Kind::Timestamp)) => "TIMESTAMP".to_owned(),
             // SQLite would make doubles of them; in a column of text affinity the digits stay.
-            Some(Some(Kind::Decimal(p, s))) if p > super::types::EXACT_DIGITS => format!("DECIMAL({p},{s}) TEXT"),
+            Some(Some(Kind::Decimal(p, s))) if p > super::types::EXACT_DIGITS => {
+                format!("DECIMAL_TEXT({p},{s})")
+            }
             Some(Some(Kind::Decimal(p, s))) => format!("DECIMAL({p},{s})"),
             Some(_) if is_json(field) => "JSON".to_owned(),
             Some(_) => "TEXT".to_owned(),
@@ -283,4 +301,3 @@ pub fn declare(field: &Field) -> Result<String> {
 fn is_json(field: &Field) -> bool {
     field.metadata().get("ARROW:extension:name").is_some_and(|name| name == "arrow.json")
 }
-

@@ -65,7 +65,7 @@ impl Kind {
             "TIME" => return Self::Time,
             "DATETIME" | "TIMESTAMP" => return Self::Timestamp,
             "JSON" => return Self::Json,
-            "DECIMAL" | "NUMERIC" | "DEC" => {
+            "DECIMAL" | "NUMERIC" | "DEC" | "DECIMAL_TEXT" => {
                 return match arguments.as_slice() {
                     [p] => decimal(*p, 0),
                     [p, s] => decimal(*p, *s),
@@ -122,7 +122,7 @@ fn decimal(precision: i64, scale: i64) -> Kind {
     }
 }
 
-/// `DECIMAL(15, 2) TEXT` is `("DECIMAL", [15, 2])`.
+/// `DECIMAL(15, 2)` is `("DECIMAL", [15, 2])`.
 fn split_arguments(declared: &str) -> (&str, Vec<i64>) {
     let Some((word, rest)) = declared.split_once('(') else {
         return (declared.split_whitespace().next().unwrap_or(""), Vec::new());
@@ -188,7 +188,7 @@ mod tests {
             ("", Kind::Any),
             ("NUMERIC", Kind::Any),
             ("decimal(15, 2)", Kind::Decimal(15, 2)),
-            ("DECIMAL(38,10) TEXT", Kind::Decimal(38, 10)),
+            ("DECIMAL_TEXT(38,10)", Kind::Decimal(38, 10)),
             ("DECIMAL(99,2)", Kind::Any),
             ("NUMERIC(5)", Kind::Decimal(5, 0)),
             ("DATETIME", Kind::Timestamp),

@@ -103,7 +103,8 @@ fn decode(mut rows: Box<dyn Rows>, plan: &Plan, sender: &SyncSender<Result<Store
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         for batch in rows.by_ref() {
             let stored = batch.and_then(|batch| {
-                let columns = plan.targets.iter().map(|(index, target)| target.store(batch.column(*index), first_row));
+                let columns =
+                    plan.targets.iter().map(|(index, target)| target.store(batch.column(*index), first_row));
                 let columns = columns.collect::<Result<Vec<_>>>()?;
                 first_row += batch.num_rows() as u64;
                 Ok(StoredBatch { rows: batch.num_rows(), columns })
@@ -149,8 +150,12 @@ impl Plan {
     fn statement(&self, relation: &Relation, mode: WriteMode) -> Result<String> {
         let names: Vec<String> = self.columns.iter().map(|name| SQLITE.quoted(name)).collect();
         let cells: Vec<String> = (0..names.len()).map(|index| format!("c{index}")).collect();
-        let insert =
-            format!("INSERT INTO {} ({}) SELECT {} FROM {ROWS}", relation.quoted(), names.join(", "), cells.join(", "));
+        let insert = format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {ROWS}",
+            relation.quoted(),
+            names.join(", "),
+            cells.join(", ")
+        );
         if mode != WriteMode::Upsert {
             return Ok(insert);
         }
@@ -168,7 +173,8 @@ impl Plan {
         let keys: Vec<String> = key.iter().map(|column| SQLITE.quoted(&column.name)).collect();
         let rest = self.columns.iter().filter(|name| !key.iter().any(|column| column.name == **name));
         let sets: Vec<String> = rest.map(|name| format!("{0} = excluded.{0}", SQLITE.quoted(name))).collect();
-        let action = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
+        let action =
+            if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
         // WHERE keeps the parser from reading ON as the start of a join.
         Ok(format!("{insert} WHERE true ON CONFLICT ({}) DO {action}", keys.join(", ")))
     }
@@ -177,17 +183,21 @@ impl Plan {
 /// The column of that name; case matters only where two differ by nothing else.
 fn find<'r>(relation: &'r Relation, name: &str) -> Result<&'r Column> {
     let exact = relation.columns.iter().find(|column| column.name == name);
-    exact.or_else(|| relation.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))).ok_or_else(|| {
-        let detail = format!("the body has a column {name:?} that {:?} has not", relation.name);
-        Error::new(Code::SchemaMismatch, detail).with_column(name)
-    })
+    exact
+        .or_else(|| relation.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)))
+        .ok_or_else(|| {
+            let detail = format!("the body has a column {name:?} that {:?} has not", relation.name);
+            Error::new(Code::SchemaMismatch, detail).with_column(name)
+        })
 }
 
 fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
     let exists = conn
         .raw()
         .prepare_cached("SELECT 1 FROM pragma_table_list WHERE schema = ?1 AND name = ?2 COLLATE NOCASE")
-        .and_then(|mut statement| statement.query_row([&write.schema, &write.relation], |_| Ok(())).optional())
+        .and_then(|mut statement| {
+            statement.query_row([&write.schema, &write.relation], |_| Ok(())).optional()
+        })
         .map_err(internal)?;
     if exists.is_some() {
         let detail = format!("there is a relation {:?} in schema {:?} already", write.relation, write.schema);
@@ -220,14 +230,17 @@ fn check_references(conn: &mut Conn, relation: &Relation) -> Result<()> {
     );
     let read = || -> rusqlite::Result<Option<(String, Option<i64>, String)>> {
         let mut statement = conn.raw().prepare_cached(&sql)?;
-        let tables: Vec<String> =
-            statement.query_map([&relation.schema, &relation.name], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let tables: Vec<String> = statement
+            .query_map([&relation.schema, &relation.name], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
         let mut check = conn.raw().prepare_cached(
             r#"SELECT "table", rowid, parent FROM pragma_foreign_key_check(?2, ?1) WHERE "table" = ?3 OR parent = ?3 COLLATE NOCASE LIMIT 1"#,
         )?;
         for table in tables {
             let dangling = check
-                .query_row([&relation.schema, &table, &relation.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .query_row([&relation.schema, &table, &relation.name], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
                 .optional()?;
             if dangling.is_some() {
                 return Ok(dangling);
@@ -239,7 +252,8 @@ fn check_references(conn: &mut Conn, relation: &Relation) -> Result<()> {
         None => Ok(()),
         Some((table, rowid, parent)) => {
             let row = rowid.map_or(String::new(), |rowid| format!(" (rowid {rowid})"));
-            let detail = format!("a row of {table:?}{row} would refer to a row that {parent:?} does not have");
+            let detail =
+                format!("a row of {table:?}{row} would refer to a row that {parent:?} does not have");
             Err(Error::new(Code::ConstraintViolation, detail))
         }
     }
