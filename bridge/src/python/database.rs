@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::arrow::{Batches, reader_of};
-use super::errors::attached;
+use super::attach::attached;
 use super::stream::said;
 use super::turn::Turn;
 use super::values::params_to;
@@ -115,10 +115,23 @@ impl PyDatabase {
         self.ask(&sql, &Params::Positional(values))
     }
 
-    /// Hands batches on until they end, or `limit` cuts them.
-    fn pump(&self, mut batches: Batches, limit: Option<u64>, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        let schema = batches.schema();
-        sink.start(Arc::clone(&schema))?;
+    /// Hands batches on until they end, or the limit cuts them, which `cut` is told. `columns` are what was asked for: a
+    /// backend that answers with more of them than that, as the simplest do, need not choose.
+    fn pump(
+        &self,
+        mut batches: Batches,
+        columns: Option<&[String]>,
+        (limit, cut): (Option<u64>, &dyn Fn()),
+        sink: &dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let whole = batches.schema();
+        let chosen: Option<Vec<usize>> =
+            columns.and_then(|names| names.iter().map(|name| whole.index_of(name).ok()).collect());
+        sink.start(match &chosen {
+            Some(chosen) => Arc::new(whole.project(chosen)?),
+            None => Arc::clone(&whole),
+        })?;
         let mut left = limit.unwrap_or(u64::MAX);
         loop {
             cancel.check()?;
@@ -127,18 +140,21 @@ impl PyDatabase {
                 batches.next()?
             };
             let Some(batch) = next else { return Ok(()) };
-            let mut batch = held_to(&schema, &batch)?;
+            let mut batch = held_to(&whole, &batch)?;
+            if let Some(chosen) = &chosen {
+                batch = batch.project(chosen)?;
+            }
             let rows = batch.num_rows();
-            let cut = rows as u64 > left;
-            if cut {
+            let more = rows as u64 > left;
+            if more {
                 batch = batch.slice(0, usize::try_from(left).unwrap_or(rows));
-                sink.truncated();
+                cut();
             }
             left -= batch.num_rows() as u64;
             for piece in pieces(&batch) {
                 sink.push(piece)?;
             }
-            if cut {
+            if more {
                 return Ok(());
             }
         }
@@ -232,13 +248,13 @@ impl Database for PyDatabase {
         cancel.check()?;
         self.relation(&scan.schema, &scan.relation)?;
         let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
-        self.pump(batches, scan.shape.limit, sink, cancel)
+        self.pump(batches, scan.shape.columns.as_deref(), (scan.shape.limit, &|| ()), sink, cancel)
     }
 
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
         cancel.check()?;
         let batches = self.ask(&query.sql, &query.params)?;
-        self.pump(batches, query.limit, sink, cancel)
+        self.pump(batches, None, (query.limit, &|| sink.truncated()), sink, cancel)
     }
 
     fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
