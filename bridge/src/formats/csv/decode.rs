@@ -43,7 +43,9 @@ fn header(records: &mut Records) -> Result<Vec<String>> {
 fn fields(names: &[String], target: &SchemaRef) -> Result<Vec<Field>> {
     let field = |name: &String| match target.field_with_name(name) {
         Ok(field) => Ok(field.clone()),
-        Err(_) => Err(Error::new(Code::SchemaMismatch, format!("there is no column {name:?}")).with_column(name)),
+        Err(_) => {
+            Err(Error::new(Code::SchemaMismatch, format!("there is no column {name:?}")).with_column(name))
+        }
     };
     names.iter().map(field).collect()
 }

@@ -92,7 +92,6 @@ fn copy_offsets<T: ArrowNativeType + std::ops::Sub<Output = T>>(offsets: &[T], o
     }
 }
 
-
 #[derive(Default)]
 struct Body<'a> {
     nodes: Vec<FieldNode>,

@@ -29,7 +29,9 @@ fn every_type_that_parquet_has_comes_back_equal() {
         let expected = concat_batches(&sample.schema(), &batches).unwrap();
         let bytes = body(Format::Parquet, &sample.schema(), &batches, EncodeOptions::default());
         let decoded = rows(Format::Parquet, &bytes, None).unwrap();
-        for (field, (a, b)) in sample.schema().fields().iter().zip(expected.columns().iter().zip(decoded.columns())) {
+        for (field, (a, b)) in
+            sample.schema().fields().iter().zip(expected.columns().iter().zip(decoded.columns()))
+        {
             assert_eq!(a, b, "{field}");
         }
     }

@@ -62,8 +62,7 @@ impl Guess {
             Token::Literal(_) => {
                 self.literals = true;
                 self.number(text);
-                self.boolean &=
-                    matches!(text, b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE");
+                self.boolean &= matches!(text, b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE");
             }
             Token::Text(_) => {
                 self.texts = true;

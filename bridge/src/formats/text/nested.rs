@@ -52,12 +52,22 @@ fn build(data_type: &DataType, values: &[&Value]) -> Result<ArrayRef> {
         DataType::List(field) => {
             let (lengths, items) = items(values, data_type)?;
             let items = build(field.data_type(), &items)?;
-            Arc::new(ListArray::try_new(Arc::clone(field), OffsetBuffer::from_lengths(lengths), items, nulls())?)
+            Arc::new(ListArray::try_new(
+                Arc::clone(field),
+                OffsetBuffer::from_lengths(lengths),
+                items,
+                nulls(),
+            )?)
         }
         DataType::LargeList(field) => {
             let (lengths, items) = items(values, data_type)?;
             let items = build(field.data_type(), &items)?;
-            Arc::new(LargeListArray::try_new(Arc::clone(field), OffsetBuffer::from_lengths(lengths), items, nulls())?)
+            Arc::new(LargeListArray::try_new(
+                Arc::clone(field),
+                OffsetBuffer::from_lengths(lengths),
+                items,
+                nulls(),
+            )?)
         }
         DataType::FixedSizeList(field, size) => {
             let length = usize::try_from(*size).unwrap_or(0);
@@ -103,7 +113,13 @@ fn build(data_type: &DataType, values: &[&Value]) -> Result<ArrayRef> {
             }
             let columns = vec![build(fields[0].data_type(), &keys)?, build(fields[1].data_type(), &items)?];
             let entries = StructArray::try_new(fields.clone(), columns, None)?;
-            Arc::new(MapArray::try_new(Arc::clone(field), OffsetBuffer::from_lengths(lengths), entries, nulls(), *sorted)?)
+            Arc::new(MapArray::try_new(
+                Arc::clone(field),
+                OffsetBuffer::from_lengths(lengths),
+                entries,
+                nulls(),
+                *sorted,
+            )?)
         }
         scalar => {
             let mut builder = Builder::new(scalar)?;

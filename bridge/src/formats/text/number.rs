@@ -199,8 +199,39 @@ pub(in crate::formats) fn parse_i128(text: &[u8]) -> Result<i128, Misfit> {
     parse_decimal(text, 38, 0)
 }
 
+/// The unscaled value of a few plain digits, or `None` for anything less plain.
+fn short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let scale = u32::try_from(scale).ok().filter(|scale| *scale <= 18)?;
+    if unsigned.len() > 18 || !unsigned.first()?.is_ascii_digit() {
+        return None;
+    }
+    let (mut value, mut fraction) = (0_i64, None);
+    for byte in unsigned {
+        match (byte, &mut fraction) {
+            (b'0'..=b'9', fraction) => {
+                value = value * 10 + i64::from(byte - b'0');
+                if let Some(digits) = fraction {
+                    *digits += 1;
+                }
+            }
+            (b'.', fraction @ None) => *fraction = Some(0_u32),
+            _ => return None,
+        }
+    }
+    let zeros = scale.checked_sub(fraction.unwrap_or(0))?;
+    let value = i128::from(value) * i128::from(10_i64.pow(zeros));
+    if value >= 10_i128.pow(u32::from(precision)) {
+        return None;
+    }
+    Some(if unsigned.len() < text.len() { -value } else { value })
+}
+
 /// The unscaled value of a decimal of at most 38 digits.
 pub(in crate::formats) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, Misfit> {
+    if let Some(value) = short_decimal(text, precision, scale) {
+        return Ok(value);
+    }
     let digits = Digits::parse(text).ok_or(Misfit::Syntax)?.scaled(precision, scale).ok_or(Misfit::Range)?;
     lexical_core::parse(&digits).map_err(|_| Misfit::Range)
 }
@@ -287,7 +318,8 @@ impl Numeral {
             return None;
         }
         let mantissa = &unsigned[..unsigned.len() - rest.len()];
-        let negative_zero = unsigned.len() < text.len() && mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
+        let negative_zero =
+            unsigned.len() < text.len() && mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
         Some(Self { whole, fraction, exponent, negative_zero })
     }
 
@@ -361,6 +393,14 @@ mod tests {
         fn decimals_round_trip(value in -99_999_999_999_999_999_999_999_999_999_999_999_999_i128..=99_999_999_999_999_999_999_999_999_999_999_999_999, scale in -5_i8..=38) {
             prop_assume!(scale >= 0 || value.unsigned_abs() < 10_u128.pow(33));
             prop_assert_eq!(parse_decimal(decimal(value, scale).as_bytes(), 38, scale), Ok(value));
+        }
+
+        #[test]
+        fn short_texts_mean_what_long_ones_mean(text in "-?[0-9]{0,12}(\\.[0-9]{0,6})?", precision in 1_u8..=38, scale in 0_i8..=20) {
+            if let Some(value) = short_decimal(text.as_bytes(), precision, scale) {
+                let digits = Digits::parse(text.as_bytes()).and_then(|digits| digits.scaled(precision, scale));
+                prop_assert_eq!(digits.map(|digits| lexical_core::parse(&digits)), Some(Ok(value)));
+            }
         }
 
         #[test]
