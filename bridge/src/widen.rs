@@ -211,15 +211,14 @@ fn unscaled(digits: &str, precision: u8, scale: i8) -> Option<String> {
     }
     let mut all = format!("{whole}{fraction}");
     let shift = i64::from(scale) - i64::try_from(fraction.len()).ok()?;
-    match usize::try_from(shift) {
-        Ok(zeros) => all.extend(std::iter::repeat_n('0', zeros)),
-        Err(_) => {
-            let cut = all.len().checked_sub(usize::try_from(-shift).ok()?)?;
-            if all[cut..].bytes().any(|byte| byte != b'0') {
-                return None;
-            }
-            all.truncate(cut);
+    if let Ok(zeros) = usize::try_from(shift) {
+        all.extend(std::iter::repeat_n('0', zeros));
+    } else {
+        let cut = all.len().checked_sub(usize::try_from(-shift).ok()?)?;
+        if all[cut..].bytes().any(|byte| byte != b'0') {
+            return None;
         }
+        all.truncate(cut);
     }
     let all = all.trim_start_matches('0');
     match all {
@@ -250,11 +249,13 @@ mod tests {
         arc(Decimal128Array::from(values).with_precision_and_scale(precision, scale).unwrap())
     }
 
+    #[allow(clippy::needless_pass_by_value)]
     fn ok(from: ArrayRef, to: ArrayRef) {
         let widened = widen(&from, to.data_type(), "c", 1).unwrap();
         assert_eq!(widened.as_ref(), to.as_ref());
     }
 
+    #[allow(clippy::needless_pass_by_value)]
     fn lost(from: ArrayRef, to: DataType, row: u64) {
         let error = widen(&from, &to, "c", 11).expect_err("it must be refused");
         assert_eq!(

@@ -2,6 +2,8 @@
 
 // An allocator that counts needs the trait, which is unsafe to implement.
 #![allow(unsafe_code)]
+// As in tests inside the crate.
+#![allow(clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;

@@ -13,14 +13,13 @@ use crate::formats::text::{Guess, Table, Token};
 pub(in crate::formats) fn open(body: Box<dyn Body>, target: Option<&SchemaRef>) -> Result<Box<dyn Rows>> {
     let mut records = Records::new(body)?;
     let names = header(&mut records)?;
-    let table = match target {
-        Some(target) => Table::of(fields(&names, target)?.into_iter())?,
-        None => {
-            let columns = guess(&mut records, &names)?;
-            records.rewind()?;
-            records.next()?;
-            Table::new(columns)?
-        }
+    let table = if let Some(target) = target {
+        Table::of(fields(&names, target)?.into_iter())?
+    } else {
+        let columns = guess(&mut records, &names)?;
+        records.rewind()?;
+        records.next()?;
+        Table::new(columns)?
     };
     Ok(Box::new(CsvRows { records, width: names.len(), table }))
 }

@@ -28,13 +28,13 @@ pub(in crate::formats) fn open(
     };
     split.rewind()?;
     let names = Names::new(table.schema().fields().iter().map(|field| field.name().clone()));
-    let last = vec![0; names.names.len()];
+    let last = vec![0; names.all.len()];
     Ok(Box::new(JsonRows { split, names, table, last }))
 }
 
 /// Columns by name. Members mostly come in the order of the columns.
 struct Names {
-    names: Vec<String>,
+    all: Vec<String>,
     /// Each name as JSON, colon included.
     spelled: Vec<Vec<u8>>,
     places: HashMap<String, usize>,
@@ -42,7 +42,7 @@ struct Names {
 
 impl Names {
     fn new(names: impl Iterator<Item = String>) -> Self {
-        let mut all = Self { names: Vec::new(), spelled: Vec::new(), places: HashMap::new() };
+        let mut all = Self { all: Vec::new(), spelled: Vec::new(), places: HashMap::new() };
         names.for_each(|name| all.push(name));
         all
     }
@@ -52,8 +52,8 @@ impl Names {
         push_json_string(&name, &mut spelled);
         spelled.push(b':');
         self.spelled.push(spelled);
-        self.places.insert(name.clone(), self.names.len());
-        self.names.push(name);
+        self.places.insert(name.clone(), self.all.len());
+        self.all.push(name);
     }
 
     fn expected(&self, place: usize) -> Option<&[u8]> {
@@ -131,7 +131,7 @@ fn guess(split: &mut Split) -> Result<Vec<(Field, bool)>> {
     if guesses.is_empty() {
         return Err(Error::new(Code::MalformedBody, "a JSON body without members does not say its columns"));
     }
-    Ok(names.names.iter().zip(&guesses).map(|(name, guess)| guess.field(name, true)).collect())
+    Ok(names.all.iter().zip(&guesses).map(|(name, guess)| guess.field(name, true)).collect())
 }
 
 struct JsonRows {
@@ -153,7 +153,7 @@ impl JsonRows {
             {
                 let place = self.names.place(name, expected).map_err(|name| unknown(&name, row))?;
                 if self.last[place] == row {
-                    let name = &self.names.names[place];
+                    let name = &self.names.all[place];
                     return Err(malformed("two members of one name", row).with_column(name));
                 }
                 self.last[place] = row;

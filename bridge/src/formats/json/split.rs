@@ -10,6 +10,10 @@ const MAX_OBJECT: usize = 256 << 20;
 const MAX_DEPTH: usize = 128;
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
+fn incomplete(detail: &str) -> Error {
+    Error::new(Code::IncompleteBody, format!("the JSON body ends {detail}"))
+}
+
 /// Splits a body into the texts of its objects.
 pub(super) struct Split {
     input: BufReader<Box<dyn Body>>,
@@ -49,10 +53,6 @@ impl Split {
         if self.row == 0 { error } else { error.with_row(self.row) }
     }
 
-    fn incomplete(&self, detail: &str) -> Error {
-        Error::new(Code::IncompleteBody, format!("the JSON body ends {detail}"))
-    }
-
     fn too_large(&self) -> Error {
         let detail = format!("a JSON object of more than {MAX_OBJECT} bytes");
         Error::new(Code::BodyTooLarge, detail).with_row(self.row)
@@ -81,13 +81,8 @@ impl Split {
             self.ended = true;
             return Ok(None);
         }
-        match std::str::from_utf8(&self.object) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => {
-                let error = Error::new(Code::MalformedBody, "not a JSON body: bytes that are no UTF-8");
-                Err(error.with_row(self.row))
-            }
-        }
+        let text = std::str::from_utf8(&self.object);
+        text.map(Some).map_err(|_| self.malformed("bytes that are no UTF-8"))
     }
 
     /// Reads the next line that is not blank; at most one object stands on it.
@@ -108,7 +103,7 @@ impl Split {
             return match (self.object[0], self.object.ends_with(b"}")) {
                 _ if self.object.len() > MAX_OBJECT => Err(self.too_large()),
                 (b'{', true) => Ok(true),
-                (b'{', false) if !whole => Err(self.incomplete("inside an object").with_row(self.row)),
+                (b'{', false) if !whole => Err(incomplete("inside an object").with_row(self.row)),
                 _ => Err(self.malformed("a line that is no object")),
             };
         }
@@ -140,7 +135,7 @@ impl Split {
                 }
             }
             Some(_) => Err(self.malformed("an item that is no object")),
-            None => Err(self.incomplete("without ]")),
+            None => Err(incomplete("without ]")),
         }
     }
 
@@ -151,7 +146,7 @@ impl Split {
         loop {
             let buffer = self.input.fill_buf().map_err(body_error)?;
             if buffer.is_empty() {
-                return Err(self.incomplete("inside an object").with_row(self.row));
+                return Err(incomplete("inside an object").with_row(self.row));
             }
             let (mut place, mut end) = (0, None);
             while place < buffer.len() {

@@ -57,7 +57,8 @@ fn arrows_own_readers_agree() {
 #[test]
 fn a_flat_stream_is_as_long_as_arrows_own() {
     let sample = scalars();
-    let ours = body(Format::ArrowStream, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+    let ours =
+        body(Format::ArrowStream, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
     let mut writer = StreamWriter::try_new(Vec::new(), &sample.schema()).unwrap();
     writer.write(&sample).unwrap();
     writer.finish().unwrap();
@@ -70,7 +71,7 @@ fn each_form_is_accepted_for_the_other() {
     for (written, read) in
         [(Format::ArrowStream, Format::ArrowFile), (Format::ArrowFile, Format::ArrowStream)]
     {
-        let bytes = body(written, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+        let bytes = body(written, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
         equal(&sample, &rows(read, &bytes, None).unwrap());
     }
 }
@@ -125,7 +126,8 @@ fn a_body_cut_anywhere_is_refused() {
 #[test]
 fn a_stream_cut_between_batches_is_incomplete() {
     let sample = scalars();
-    let bytes = body(Format::ArrowStream, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+    let bytes =
+        body(Format::ArrowStream, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
     let error = rows(Format::ArrowStream, &bytes[..bytes.len() - 8], None).unwrap_err();
     assert_eq!(error.code(), Code::IncompleteBody);
 }
@@ -133,7 +135,8 @@ fn a_stream_cut_between_batches_is_incomplete() {
 #[test]
 fn bytes_after_the_end_are_malformed() {
     let sample = scalars();
-    let mut bytes = body(Format::ArrowStream, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+    let mut bytes =
+        body(Format::ArrowStream, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
     bytes.push(0);
     let error = rows(Format::ArrowStream, &bytes, None).unwrap_err();
     assert_eq!(error.code(), Code::MalformedBody);

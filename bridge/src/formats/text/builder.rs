@@ -251,13 +251,13 @@ impl Builder {
             Self::Time64Nanosecond(b) => b.append_value(clock(bytes, TimeUnit::Nanosecond)?),
             Self::TimestampSecond(b, zoned) => b.append_value(moment(bytes, TimeUnit::Second, *zoned)?),
             Self::TimestampMillisecond(b, zoned) => {
-                b.append_value(moment(bytes, TimeUnit::Millisecond, *zoned)?)
+                b.append_value(moment(bytes, TimeUnit::Millisecond, *zoned)?);
             }
             Self::TimestampMicrosecond(b, zoned) => {
-                b.append_value(moment(bytes, TimeUnit::Microsecond, *zoned)?)
+                b.append_value(moment(bytes, TimeUnit::Microsecond, *zoned)?);
             }
             Self::TimestampNanosecond(b, zoned) => {
-                b.append_value(moment(bytes, TimeUnit::Nanosecond, *zoned)?)
+                b.append_value(moment(bytes, TimeUnit::Nanosecond, *zoned)?);
             }
             Self::DurationSecond(b) => b.append_value(duration(bytes, TimeUnit::Second)?),
             Self::DurationMillisecond(b) => b.append_value(duration(bytes, TimeUnit::Millisecond)?),

@@ -47,7 +47,7 @@ fn misfit(value: &Value, data_type: &DataType) -> Error {
 }
 
 fn build(data_type: &DataType, values: &[&Value]) -> Result<ArrayRef> {
-    let nulls = || Some(NullBuffer::from_iter(values.iter().map(|value| !value.is_null())));
+    let nulls = || Some(values.iter().map(|value| !value.is_null()).collect::<NullBuffer>());
     Ok(match data_type {
         DataType::List(field) => {
             let (lengths, items) = items(values, data_type)?;

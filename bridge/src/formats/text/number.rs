@@ -128,7 +128,7 @@ pub(in crate::formats) enum Misfit {
 /// The digits of a number, taken apart: `±digits × 10^exponent`, no zeros at either end.
 struct Digits {
     negative: bool,
-    digits: Vec<u8>,
+    significant: Vec<u8>,
     exponent: i64,
 }
 
@@ -169,23 +169,23 @@ impl Digits {
             digits.pop();
             exponent += 1;
         }
-        Some(Self { negative, digits, exponent })
+        Some(Self { negative, significant: digits, exponent })
     }
 
     /// The digits of the value times `10^scale`, if that is an integer of at most `precision` digits.
     fn scaled(mut self, precision: u8, scale: i8) -> Option<Vec<u8>> {
-        if self.digits.is_empty() {
+        if self.significant.is_empty() {
             return Some(vec![b'0']);
         }
         let zeros = usize::try_from(self.exponent + i64::from(scale)).ok()?;
-        if self.digits.len().checked_add(zeros)? > usize::from(precision) {
+        if self.significant.len().checked_add(zeros)? > usize::from(precision) {
             return None;
         }
-        self.digits.resize(self.digits.len() + zeros, b'0');
+        self.significant.resize(self.significant.len() + zeros, b'0');
         if self.negative {
-            self.digits.insert(0, b'-');
+            self.significant.insert(0, b'-');
         }
-        Some(self.digits)
+        Some(self.significant)
     }
 }
 
@@ -257,7 +257,7 @@ pub(in crate::formats) fn parse_float<T: Float>(text: &[u8]) -> Result<T, Misfit
     let value = T::read(text).ok_or(Misfit::Syntax)?;
     let exact = match value.classify() {
         std::num::FpCategory::Nan | std::num::FpCategory::Infinite => false,
-        std::num::FpCategory::Zero => Digits::parse(text).is_some_and(|digits| digits.digits.is_empty()),
+        std::num::FpCategory::Zero => Digits::parse(text).is_some_and(|digits| digits.significant.is_empty()),
         // Seven digits are exact in 32 bits already.
         _ if text.len() <= 7 => true,
         _ if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') => is_integer(value, text),
@@ -274,7 +274,7 @@ fn is_integer<T: Float>(value: T, text: &[u8]) -> bool {
     let mut shortest = Vec::new();
     push_float(value, &mut shortest);
     match (Digits::parse(text), Digits::parse(&shortest)) {
-        (Some(a), Some(b)) => a.digits == b.digits && a.exponent == b.exponent,
+        (Some(a), Some(b)) => a.significant == b.significant && a.exponent == b.exponent,
         _ => false,
     }
 }
@@ -334,7 +334,9 @@ impl Numeral {
         let mut shortest = Vec::new();
         push_float(value, &mut shortest);
         match (Digits::parse(text), Digits::parse(&shortest)) {
-            (Some(a), Some(b)) => a.digits == b.digits && (a.exponent == b.exponent || a.digits.is_empty()),
+            (Some(a), Some(b)) => {
+                a.significant == b.significant && (a.exponent == b.exponent || a.significant.is_empty())
+            }
             _ => false,
         }
     }
