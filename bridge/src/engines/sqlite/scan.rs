@@ -402,10 +402,7 @@ impl Building<'_> {
 impl Collect for Building<'_> {
     #[inline]
     fn row(&mut self, cells: &[Cell]) -> Result<()> {
-        for (index, cell) in cells.iter().enumerate() {
-            self.builder.push(index, cell.scalar())?;
-        }
-        self.builder.end_row();
+        self.builder.push(cells.iter().map(Cell::scalar))?;
         if self.builder.rows() % 16 == 0 && self.builder.is_full() {
             let part = self.order.sink().prepare(self.builder.finish()?)?;
             self.order.put(self.ticket, Some(part), false)?;
