@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import signal
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -363,3 +364,50 @@ def test_a_filesystem_that_is_lost_is_closed_by_itself(seed: ModuleType) -> None
     del database
     gc.collect()
     assert gone() is None
+
+
+def test_a_closed_filesystem_does_not_answer(fs: Any) -> None:
+    fs.ls("/main")
+    fs.close()
+    fs.close()
+    for act in (
+        fs.ping,
+        lambda: fs.ls("/main"),
+        lambda: fs.cat_file("/main/users.csv"),
+        lambda: fs.query("SELECT 1"),
+    ):
+        with pytest.raises(ConnectionError):
+            act()
+
+
+def test_an_interrupt_ends_a_read() -> None:
+    class Stuck(OneTable):
+        def query(self, sql: str, params: Any = None) -> pa.Table:
+            started.set()
+            released.wait(30)
+            return self.table
+
+    started, released = threading.Event(), threading.Event()
+    fs = AbstractDatabaseFileSystem(Stuck())
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        started.wait(10)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        fs.cat_file("/main/users.csv")
+    released.set()
+    thread.join()
+
+
+def test_a_time_limit_ends_a_read(fs: Any, engine: str) -> None:
+    if engine == "python":
+        pytest.skip("only an engine can interrupt a statement")
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    for act in (fs.query, fs.open_query):
+        with pytest.raises(TimeoutError):
+            act(endless, timeout=0.2)

@@ -18,6 +18,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 import fsspec_db
 from fsspec_db import SQLiteFileSystem, connect, encode_name
@@ -259,6 +261,37 @@ def test_every_name_is_read_and_written(named: tuple[Any, list[str]], tmp_path: 
     assert [fsspec_db.Path.parse(e["name"]).relation for e in fs.ls("/main") if e["type"] == "directory"] == [
         "wide"
     ]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20),
+    column=st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20
+    ),
+)
+def test_any_name_is_a_table(path: str, name: str, column: str) -> None:
+    assume(
+        not name.lower().startswith("sqlite_") and name.lower() not in ("users", "empty", "grown", "by_name")
+    )
+    quoted = '"' + name.replace('"', '""') + '"'
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"DROP TABLE IF EXISTS {quoted}")
+        connection.execute(f'CREATE TABLE {quoted} ("{column.replace(chr(34), chr(34) * 2)}" TEXT)')
+        connection.commit()
+    fs = connect(f"sqlite:///{path}", access="manage")
+    directory = f"/main/{encode_name(name)}"
+    table = pa.table({column: ["a", "", None, name]})
+    fs.pipe_file(f"{directory}.arrow", arrow_bytes(table))
+    assert directory in fs.ls("/main", detail=False)
+    assert plain(table_of(fs.cat_file(f"{directory}.arrow"))) == table
+    assert fs.cat_file(f"{directory}/columns/{encode_name(column)}")
+    csv = fs.cat_file(f"{directory}.csv")
+    fs.pipe_file(f"{directory}.csv", csv)
+    assert plain(table_of(fs.cat_file(f"{directory}.arrow"))) == table
+    fs.rm(directory, recursive=True)
+    assert not fs.exists(directory)
+    fs.close()
 
 
 @pytest.mark.parametrize("extension", ["arrow", "feather", "parquet", "csv", "jsonl", "json"])

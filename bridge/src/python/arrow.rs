@@ -1,6 +1,7 @@
 //! Arrow data between Rust and Python, by the Arrow PyCapsule interface.
 #![allow(unsafe_code)] // Capsules hold C structs, and their callers hold the lock or do not.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
@@ -11,8 +12,9 @@ use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use super::errors::attached;
+use super::attach::{Inside, attach, attached, foreign};
 use crate::error::{Code, Error};
+use crate::stream::panicked;
 
 const STREAM: &std::ffi::CStr = c"arrow_array_stream";
 
@@ -69,7 +71,7 @@ impl Batches {
     /// The next batch, pulled without Python's lock where the source allows; `None` at the end.
     pub fn next(&mut self) -> crate::error::Result<Option<RecordBatch>> {
         match self {
-            Self::Stream(reader) => Ok(reader.next().transpose()?),
+            Self::Stream(reader) => foreign(|| Ok(reader.next().transpose()?)),
             Self::Reader(reader, _) => {
                 let mut stream = attached(Code::Internal, |py| {
                     match reader.bind(py).call_method0("read_next_batch") {
@@ -92,7 +94,7 @@ impl Drop for Batches {
     /// it, until somebody takes the lock next.
     fn drop(&mut self) {
         if let Self::Reader(reader, _) = self {
-            Python::try_attach(|py| drop(std::mem::replace(reader, py.None())));
+            attach(|py| drop(std::mem::replace(reader, py.None())));
         }
     }
 }
@@ -115,7 +117,9 @@ impl Iterator for Foreign {
 
     fn next(&mut self) -> Option<Self::Item> {
         let reader = self.0.as_mut()?;
-        detached(|| reader.next())
+        // A panic must not run on into the foreign frames.
+        released(|| catch_unwind(AssertUnwindSafe(|| reader.next())))
+            .unwrap_or_else(|panic| Some(Err(panicked(panic.as_ref()).into())))
     }
 }
 
@@ -128,7 +132,7 @@ impl RecordBatchReader for Foreign {
 impl Drop for Foreign {
     fn drop(&mut self) {
         let reader = self.0.take();
-        detached(|| drop(reader));
+        released(|| drop(reader));
     }
 }
 
@@ -136,11 +140,12 @@ impl Drop for Foreign {
 ///
 /// `Python::attach` counts how often this thread has attached, and would be wrong here: Arrow's
 /// own code releases the lock behind its back before it calls a reader.
-fn detached<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+fn released<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     // SAFETY: may be called at any time.
     if unsafe { ffi::Py_IsInitialized() } == 0 {
         return work();
     }
+    let _inside = Inside::enter();
     // SAFETY: the interpreter is initialized; any thread may ensure, with or without the lock.
     let state = unsafe { ffi::PyGILState_Ensure() };
     // SAFETY: the lock is held since the line above, and the token does not leave this one.

@@ -1,6 +1,7 @@
 //! `bytes` objects of any length without holding Python's lock while they are filled.
 #![allow(unsafe_code)] // PyBytes has no safe way to be made without a copy under the lock.
 
+use super::attach::detached;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -23,7 +24,7 @@ pub fn concat(py: Python<'_>, chunks: Vec<Vec<u8>>) -> PyResult<Bound<'_, PyByte
     };
     // SAFETY: `object` is a bytes object, kept alive by this function.
     let start = unsafe { ffi::PyBytes_AsString(object.as_ptr()) } as usize;
-    py.detach(move || {
+    detached(py, move || {
         let mut next = start;
         for chunk in chunks {
             // SAFETY: the lengths of all chunks add up to the length of the object, which nobody

@@ -1,6 +1,7 @@
 //! The way back: a database written in Python, behind the [`Database`] trait.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
@@ -11,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::arrow::{Batches, reader_of};
-use super::errors::attached;
+use super::attach::attached;
 use super::stream::said;
 use super::turn::Turn;
 use super::values::params_to;
@@ -33,6 +34,7 @@ pub struct PyDatabase {
     dialect: &'static Dialect,
     /// `None` for a backend that says it is concurrent.
     turn: Option<Turn>,
+    closed: AtomicBool,
     /// Schemas that were listed once: a backend may answer for schemas that it does not have.
     schemas: Mutex<HashSet<String>>,
 }
@@ -44,6 +46,7 @@ impl PyDatabase {
         Ok(Self {
             dialect: Dialect::by_name(&dialect),
             turn: (!concurrent).then(Turn::default),
+            closed: AtomicBool::new(false),
             schemas: Mutex::default(),
             object: object.unbind(),
         })
@@ -52,6 +55,9 @@ impl PyDatabase {
     /// Runs `work` on the object, in turn. `value` is what a `ValueError` means here.
     fn with<T>(&self, value: Code, work: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>) -> Result<T> {
         let _turn = self.turn.as_ref().map(Turn::take);
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(Code::DatabaseUnavailable, "the database was closed"));
+        }
         attached(value, |py| work(self.object.bind(py)))
     }
 
@@ -109,10 +115,23 @@ impl PyDatabase {
         self.ask(&sql, &Params::Positional(values))
     }
 
-    /// Hands batches on until they end, or `limit` cuts them.
-    fn pump(&self, mut batches: Batches, limit: Option<u64>, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        let schema = batches.schema();
-        sink.start(Arc::clone(&schema))?;
+    /// Hands batches on until they end, or the limit cuts them, which `cut` is told. `columns` are what was asked for: a
+    /// backend that answers with more of them than that, as the simplest do, need not choose.
+    fn pump(
+        &self,
+        mut batches: Batches,
+        columns: Option<&[String]>,
+        (limit, cut): (Option<u64>, &dyn Fn()),
+        sink: &dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let whole = batches.schema();
+        let chosen: Option<Vec<usize>> =
+            columns.and_then(|names| names.iter().map(|name| whole.index_of(name).ok()).collect());
+        sink.start(match &chosen {
+            Some(chosen) => Arc::new(whole.project(chosen)?),
+            None => Arc::clone(&whole),
+        })?;
         let mut left = limit.unwrap_or(u64::MAX);
         loop {
             cancel.check()?;
@@ -121,18 +140,21 @@ impl PyDatabase {
                 batches.next()?
             };
             let Some(batch) = next else { return Ok(()) };
-            let mut batch = held_to(&schema, &batch)?;
+            let mut batch = held_to(&whole, &batch)?;
+            if let Some(chosen) = &chosen {
+                batch = batch.project(chosen)?;
+            }
             let rows = batch.num_rows();
-            let cut = rows as u64 > left;
-            if cut {
+            let more = rows as u64 > left;
+            if more {
                 batch = batch.slice(0, usize::try_from(left).unwrap_or(rows));
-                sink.truncated();
+                cut();
             }
             left -= batch.num_rows() as u64;
             for piece in pieces(&batch) {
                 sink.push(piece)?;
             }
-            if cut {
+            if more {
                 return Ok(());
             }
         }
@@ -226,13 +248,13 @@ impl Database for PyDatabase {
         cancel.check()?;
         self.relation(&scan.schema, &scan.relation)?;
         let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
-        self.pump(batches, scan.shape.limit, sink, cancel)
+        self.pump(batches, scan.shape.columns.as_deref(), (scan.shape.limit, &|| ()), sink, cancel)
     }
 
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
         cancel.check()?;
         let batches = self.ask(&query.sql, &query.params)?;
-        self.pump(batches, query.limit, sink, cancel)
+        self.pump(batches, None, (query.limit, &|| sink.truncated()), sink, cancel)
     }
 
     fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
@@ -291,7 +313,12 @@ impl Database for PyDatabase {
 
     fn close(&self) {
         // Nobody is left to hear that closing failed.
-        let _ = self.optional("close", |method| method.call0().map(drop));
+        let _ = self.optional("close", |method| {
+            // Set within the call's own turn: nothing else is called after it, and it only once.
+            self.closed.store(true, Ordering::Release);
+            method.call0().map(drop)
+        });
+        self.closed.store(true, Ordering::Release);
     }
 }
 

@@ -8,7 +8,7 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error};
 
 /// Makes an exception of `(code, detail, path, column, row, sqlstate)`.
 static FACTORY: RwLock<Option<Py<PyAny>>> = RwLock::new(None);
@@ -90,13 +90,4 @@ fn code_of(py: Python<'_>, raised: &PyErr, value: Code) -> Code {
     } else {
         Code::Internal
     }
-}
-
-/// Runs `work` with Python's lock, from any thread.
-///
-/// # Errors
-/// What Python raised, or `database-unavailable` once the interpreter shuts down.
-pub fn attached<T>(value: Code, work: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T> {
-    Python::try_attach(|py| work(py).map_err(|raised| caught(py, raised, value)))
-        .unwrap_or_else(|| Err(Error::new(Code::DatabaseUnavailable, "Python is shutting down")))
 }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::sync::Arc;
 
+use super::attach::detached;
 use super::body::body_of;
 use super::database::PyDatabase;
 use super::stream::{PyBatchStream, PyChunkStream};
@@ -26,7 +27,7 @@ impl PyDatabaseFs {
     #[pyo3(signature = (url, *, access="read", threads=None))]
     fn open(py: Python<'_>, url: &str, access: &str, threads: Option<usize>) -> PyResult<Self> {
         let access = Access::by_name(access)?;
-        Ok(Self(py.detach(|| DatabaseFs::open(url, access, threads))?))
+        Ok(Self(detached(py, || DatabaseFs::open(url, access, threads))?))
     }
 
     #[staticmethod]
@@ -57,13 +58,13 @@ impl PyDatabaseFs {
     }
 
     fn ls<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyList>> {
-        let entries = py.detach(|| self.0.ls(path))?;
+        let entries = detached(py, || self.0.ls(path))?;
         let entries: Vec<_> = entries.iter().map(|entry| shown(py, entry)).collect::<PyResult<_>>()?;
         PyList::new(py, entries)
     }
 
     fn info<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyDict>> {
-        shown(py, &py.detach(|| self.0.info(path))?)
+        shown(py, &detached(py, || self.0.info(path))?)
     }
 
     #[pyo3(signature = (path, shape="", *, extension=None, codec=None, timeout=None))]
@@ -122,35 +123,35 @@ impl PyDatabaseFs {
     ) -> PyResult<(u64, bool)> {
         let body = body_of(body)?;
         let writing = Writing { mode: write_mode(mode)?, create, extension, timeout: seconds(timeout)? };
-        Ok(py.detach(|| self.0.write(path, body, &writing))?)
+        Ok(detached(py, || self.0.write(path, body, &writing))?)
     }
 
     fn create_schema(&self, py: Python<'_>, schema: &str) -> PyResult<()> {
-        Ok(py.detach(|| self.0.create_schema(schema))?)
+        Ok(detached(py, || self.0.create_schema(schema))?)
     }
 
     fn drop_schema(&self, py: Python<'_>, schema: &str) -> PyResult<()> {
-        Ok(py.detach(|| self.0.drop_schema(schema))?)
+        Ok(detached(py, || self.0.drop_schema(schema))?)
     }
 
     fn drop_relation(&self, py: Python<'_>, schema: &str, relation: &str) -> PyResult<()> {
-        Ok(py.detach(|| self.0.drop_relation(schema, relation))?)
+        Ok(detached(py, || self.0.drop_relation(schema, relation))?)
     }
 
     fn rename_relation(&self, py: Python<'_>, source: (String, String), target: (String, String)) -> PyResult<()> {
-        Ok(py.detach(|| self.0.rename_relation((&source.0, &source.1), (&target.0, &target.1)))?)
+        Ok(detached(py, || self.0.rename_relation((&source.0, &source.1), (&target.0, &target.1)))?)
     }
 
     fn data_version(&self, py: Python<'_>, path: &str) -> PyResult<Option<String>> {
-        Ok(py.detach(|| self.0.data_version(path))?)
+        Ok(detached(py, || self.0.data_version(path))?)
     }
 
     fn ping(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(py.detach(|| self.0.ping())?)
+        Ok(detached(py, || self.0.ping())?)
     }
 
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.0.close());
+        detached(py, || self.0.close());
     }
 }
 

@@ -2,6 +2,7 @@
 //! that may block detaches, and attaches again only to make or read Python objects.
 
 mod arrow;
+mod attach;
 mod body;
 mod bytes;
 mod database;
@@ -41,6 +42,7 @@ fn bridge(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::PyChunkStream>()?;
     module.add_class::<stream::PyBatchStream>()?;
     module.add_class::<fs::PyDatabaseFs>()?;
+    py.import("atexit")?.call_method1("register", (wrap_pyfunction!(attach::end, module)?,))?;
     module.add_function(wrap_pyfunction!(errors::set_error_factory, module)?)?;
     module.add_function(wrap_pyfunction!(path::encode_name, module)?)?;
     module.add_function(wrap_pyfunction!(path::decode_name, module)?)?;

@@ -10,6 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 
+use super::attach::{attach, detached};
 use super::{arrow, bytes};
 use crate::error::{Code, Error};
 use crate::stream::{BatchStream, ChunkStream};
@@ -43,7 +44,7 @@ impl PyChunkStream {
     }
 
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.0.close());
+        detached(py, || self.0.close());
     }
 
     #[getter]
@@ -75,7 +76,7 @@ impl PyChunkStream {
 impl PyChunkStream {
     fn wait(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
         loop {
-            match py.detach(|| self.0.wait(Some(SIGNALS))) {
+            match detached(py, || self.0.wait(Some(SIGNALS))) {
                 Poll::Ready(chunk) => return Ok(chunk?),
                 Poll::Pending => py.check_signals()?,
             }
@@ -84,7 +85,7 @@ impl PyChunkStream {
 }
 
 fn call(wake: Py<PyAny>) {
-    Python::try_attach(|py| {
+    attach(|py| {
         if let Err(raised) = wake.call0(py) {
             raised.write_unraisable(py, Some(wake.bind(py)));
         }
@@ -123,7 +124,7 @@ impl PyBatchStream {
             return Err(PyValueError::new_err("this stream was taken before"));
         }
         let stream = Arc::clone(&self.stream);
-        let schema = py.detach(|| stream.schema())?;
+        let schema = detached(py, || stream.schema())?;
         let failure = Arc::clone(&self.failure);
         arrow::export(py, Box::new(Exported { stream, schema, failure }))
     }
@@ -141,7 +142,7 @@ impl PyBatchStream {
     }
 
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.stream.close());
+        detached(py, || self.stream.close());
     }
 }
 

@@ -7,6 +7,8 @@
 mod batches;
 mod channel;
 mod chunks;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 use std::any::Any;

@@ -11,21 +11,18 @@ use crate::formats::{Encoder, Out, PartEncoder, part_of_text};
 
 const LINE_END: &[u8] = b"\r\n";
 
-/// Bytes that a field cannot hold unless it is quoted.
-const SPECIAL: [bool; 256] = {
-    let mut table = [false; 256];
-    table[b',' as usize] = true;
-    table[b'"' as usize] = true;
-    table[b'\r' as usize] = true;
-    table[b'\n' as usize] = true;
-    table
-};
+/// True if a field cannot hold the text as it is. Looks at all bytes, which the compiler does
+/// many at a time.
+fn is_special(text: &[u8]) -> bool {
+    let special = |byte: &u8| u8::from(matches!(byte, b',' | b'"' | b'\r' | b'\n'));
+    text.iter().fold(0, |any, byte| any | special(byte)) != 0
+}
 
 fn push_text(text: &[u8], out: &mut Vec<u8>) {
     // A byte order mark at the start of a body would be taken for one.
     let quoted = text.is_empty()
         || text.starts_with("\u{feff}".as_bytes())
-        || text.iter().any(|byte| SPECIAL[usize::from(*byte)]);
+        || is_special(text);
     if quoted {
         push_quoted(text, out);
     } else {

@@ -12,6 +12,7 @@ use arrow_ipc::reader::{read_dictionary, read_record_batch};
 use arrow_ipc::{self as ipc, Message, MessageHeader, root_as_footer, root_as_message};
 use arrow_schema::{ArrowError, SchemaRef};
 
+use super::window::Window;
 use super::{CONTINUATION, MAGIC};
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
@@ -19,8 +20,12 @@ use crate::formats::{Body, body_error};
 
 /// Rows handed on at once, so that run-ends and dictionaries unfold in bounded memory.
 const SLICE_ROWS: usize = 65_536;
-/// What the buffers of one compressed message may unfold to.
+/// What one message may hold that cannot be read in parts.
+const MAX_WHOLE: u64 = 1 << 29;
+/// What the buffers of one compressed message may unfold to; a short one to less.
 const MAX_UNCOMPRESSED: u64 = 1 << 28;
+const MIN_UNCOMPRESSED: u64 = 1 << 26;
+const MAX_RATIO: u64 = 256;
 /// Rows of one message; run-ends and nulls could otherwise claim any number in a few bytes.
 const MAX_BATCH_ROWS: i64 = i32::MAX as i64;
 
@@ -37,7 +42,7 @@ pub(in crate::formats) fn open(mut body: Box<dyn Body>) -> Result<Box<dyn Rows>>
     Ok(Box::new(StreamRows::open(source)?))
 }
 
-fn malformed(detail: impl std::fmt::Display) -> Error {
+pub(super) fn malformed(detail: impl std::fmt::Display) -> Error {
     Error::new(Code::MalformedBody, format!("not an Arrow body: {detail}"))
 }
 
@@ -45,7 +50,7 @@ fn incomplete(detail: impl std::fmt::Display) -> Error {
     Error::new(Code::IncompleteBody, format!("the Arrow body ends before its end: {detail}"))
 }
 
-fn invalid(error: ArrowError) -> Error {
+pub(super) fn invalid(error: ArrowError) -> Error {
     match error {
         ArrowError::ExternalError(_) => error.into(),
         other => malformed(&other).with_source(other),
@@ -53,7 +58,7 @@ fn invalid(error: ArrowError) -> Error {
 }
 
 /// A body and what is left of it.
-struct Source {
+pub(super) struct Source {
     body: Box<dyn Body>,
     position: u64,
     end: u64,
@@ -64,18 +69,15 @@ impl Source {
         self.end - self.position
     }
 
-    fn seek(&mut self, position: u64) -> Result<()> {
+    pub(super) fn seek(&mut self, position: u64) -> Result<()> {
         self.position = self.body.seek(SeekFrom::Start(position)).map_err(body_error)?;
         Ok(())
     }
 
     /// Reads exactly `length` bytes; refuses before allocating if they are not there.
-    fn bytes(&mut self, length: u64) -> Result<Buffer> {
+    pub(super) fn bytes(&mut self, length: u64) -> Result<Buffer> {
         if length > self.remaining() {
-            return Err(incomplete(format_args!(
-                "{length} bytes are announced where {} remain",
-                self.remaining()
-            )));
+            return Err(self.short(length));
         }
         let size = usize::try_from(length).map_err(|_| malformed("a length beyond this machine"))?;
         let mut buffer = MutableBuffer::try_from_len_zeroed(size).map_err(malformed)?;
@@ -104,15 +106,15 @@ impl Source {
         }
     }
 
-    /// The next message with its body, or `None` at an end-of-stream marker.
-    fn message(&mut self) -> Result<Option<(Buffer, Buffer)>> {
-        let Some(metadata) = self.metadata()? else {
-            return Ok(None);
-        };
-        let length = parse(&metadata)?.bodyLength();
-        let length = u64::try_from(length).map_err(|_| malformed("a negative body length"))?;
-        let body = self.bytes(length)?;
-        Ok(Some((metadata, body)))
+    /// The length of a message's body, which is there.
+    fn body_length(&self, message: &Message<'_>) -> Result<u64> {
+        let length =
+            u64::try_from(message.bodyLength()).map_err(|_| malformed("a negative body length"))?;
+        if length > self.remaining() { Err(self.short(length)) } else { Ok(length) }
+    }
+
+    fn short(&self, length: u64) -> Error {
+        incomplete(format_args!("{length} bytes are announced where {} remain", self.remaining()))
     }
 }
 
@@ -131,34 +133,56 @@ fn schema_of(schema: ipc::Schema<'_>) -> Result<SchemaRef> {
 struct Decoder {
     schema: SchemaRef,
     dictionaries: HashMap<i64, ArrayRef>,
-    /// Slices of the last batch.
+    /// Slices of the last batch, or the place of one that is too large for that.
     ready: VecDeque<RecordBatch>,
+    window: Option<Window>,
 }
 
 impl Decoder {
     fn new(schema: SchemaRef) -> Self {
-        Self { schema, dictionaries: HashMap::new(), ready: VecDeque::new() }
+        Self { schema, dictionaries: HashMap::new(), ready: VecDeque::new(), window: None }
     }
 
-    fn accept(&mut self, metadata: &Buffer, body: &Buffer) -> Result<()> {
+    /// Takes in the message whose metadata was just read.
+    fn accept(&mut self, source: &mut Source, metadata: &Buffer) -> Result<()> {
         let message = parse(metadata)?;
         let version = message.version();
+        let length = source.body_length(&message)?;
         match message.header_type() {
             MessageHeader::RecordBatch => {
                 let batch = message.header_as_record_batch().ok_or_else(|| malformed("no record batch"))?;
-                check(&batch, body)?;
+                check(&batch, length)?;
+                self.window = Window::open(&batch, &self.schema, source.position, length)?;
+                if self.window.is_some() {
+                    return Ok(());
+                }
+                let body = whole(source, &batch, length)?;
                 let schema = Arc::clone(&self.schema);
-                let batch = read_record_batch(body, batch, schema, &self.dictionaries, None, &version);
+                let batch = read_record_batch(&body, batch, schema, &self.dictionaries, None, &version);
                 self.slice(&batch.map_err(invalid)?);
                 Ok(())
             }
             MessageHeader::DictionaryBatch => {
-                let batch = message.header_as_dictionary_batch().ok_or_else(|| malformed("no dictionary"))?;
-                check(&batch.data().ok_or_else(|| malformed("a dictionary without data"))?, body)?;
-                read_dictionary(body, batch, &self.schema, &mut self.dictionaries, &version).map_err(invalid)
+                let dictionary = message.header_as_dictionary_batch().ok_or_else(|| malformed("no dictionary"))?;
+                let batch = dictionary.data().ok_or_else(|| malformed("a dictionary without data"))?;
+                check(&batch, length)?;
+                let body = whole(source, &batch, length)?;
+                read_dictionary(&body, dictionary, &self.schema, &mut self.dictionaries, &version).map_err(invalid)
             }
             other => Err(malformed(format_args!("an unexpected message, {other:?}"))),
         }
+    }
+
+    /// The next rows of the batch last accepted.
+    fn next(&mut self, source: &mut Source) -> Result<Option<RecordBatch>> {
+        if let Some(window) = &mut self.window {
+            let rows = window.next(source, &self.schema, &self.dictionaries)?;
+            if rows.is_none() {
+                self.window = None;
+            }
+            return Ok(rows);
+        }
+        Ok(self.ready.pop_front())
     }
 
     fn slice(&mut self, batch: &RecordBatch) {
@@ -171,8 +195,8 @@ impl Decoder {
     }
 }
 
-/// Checks what the header of a batch claims against the body that came with it.
-fn check(batch: &ipc::RecordBatch<'_>, body: &Buffer) -> Result<()> {
+/// Checks what the header of a batch claims against the length of its body.
+fn check(batch: &ipc::RecordBatch<'_>, length: u64) -> Result<()> {
     let rows = 0..=MAX_BATCH_ROWS;
     if !rows.contains(&batch.length()) {
         return Err(malformed(format_args!("a batch of {} rows", batch.length())));
@@ -182,30 +206,42 @@ fn check(batch: &ipc::RecordBatch<'_>, body: &Buffer) -> Result<()> {
             return Err(malformed("a column whose length is out of range"));
         }
     }
-    let compressed = batch.compression().is_some();
-    let mut unfolded = 0u64;
     for buffer in batch.buffers().into_iter().flatten() {
-        let bytes = usize::try_from(buffer.offset())
+        u64::try_from(buffer.offset())
             .ok()
-            .zip(usize::try_from(buffer.length()).ok())
-            .and_then(|(offset, length)| body.as_slice().get(offset..offset.checked_add(length)?))
+            .zip(u64::try_from(buffer.length()).ok())
+            .and_then(|(offset, bytes)| offset.checked_add(bytes))
+            .filter(|end| *end <= length)
             .ok_or_else(|| malformed("a buffer outside its message"))?;
-        if compressed && !bytes.is_empty() {
-            let prefix = bytes.first_chunk::<8>().ok_or_else(|| malformed("a compressed buffer without length"))?;
-            let length = match i64::from_le_bytes(*prefix) {
-                -1 => bytes.len() as u64,
-                length => u64::try_from(length).map_err(|_| malformed("a negative length"))?,
-            };
-            unfolded = unfolded.saturating_add(length);
-        }
-    }
-    if unfolded > MAX_UNCOMPRESSED {
-        return Err(Error::new(
-            Code::BodyTooLarge,
-            format!("a compressed record batch may unfold to {MAX_UNCOMPRESSED} bytes; write smaller batches"),
-        ));
     }
     Ok(())
+}
+
+/// Reads the body of a batch that has been checked, and checks what it unfolds to.
+fn whole(source: &mut Source, batch: &ipc::RecordBatch<'_>, length: u64) -> Result<Buffer> {
+    if length > MAX_WHOLE {
+        return Err(too_large(length, MAX_WHOLE));
+    }
+    let body = source.bytes(length)?;
+    if batch.compression().is_none() {
+        return Ok(body);
+    }
+    let mut unfolded = 0_u64;
+    for buffer in batch.buffers().into_iter().flatten().filter(|buffer| buffer.length() > 0) {
+        let bytes = &body[buffer.offset() as usize..][..buffer.length() as usize];
+        let prefix = bytes.first_chunk::<8>().ok_or_else(|| malformed("a compressed buffer without length"))?;
+        unfolded = unfolded.saturating_add(match i64::from_le_bytes(*prefix) {
+            -1 => bytes.len() as u64,
+            length => u64::try_from(length).map_err(|_| malformed("a negative length"))?,
+        });
+    }
+    let limit = (MAX_RATIO * length).clamp(MIN_UNCOMPRESSED, MAX_UNCOMPRESSED);
+    if unfolded > limit { Err(too_large(unfolded, limit)) } else { Ok(body) }
+}
+
+fn too_large(length: u64, limit: u64) -> Error {
+    let detail = format!("a record batch of {length} bytes where at most {limit} are read; write smaller ones");
+    Error::new(Code::BodyTooLarge, detail)
 }
 
 struct StreamRows {
@@ -216,15 +252,17 @@ struct StreamRows {
 
 impl StreamRows {
     fn open(mut source: Source) -> Result<Self> {
-        let (metadata, _) = source.message()?.ok_or_else(|| malformed("a stream without a schema"))?;
+        let metadata = source.metadata()?.ok_or_else(|| malformed("a stream without a schema"))?;
         let message = parse(&metadata)?;
+        let length = source.body_length(&message)?;
+        source.seek(source.position + length)?;
         let schema = message.header_as_schema().ok_or_else(|| malformed("a stream without a schema"))?;
         Ok(Self { decoder: Decoder::new(schema_of(schema)?), source, ended: false })
     }
 
     fn advance(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if let Some(batch) = self.decoder.ready.pop_front() {
+            if let Some(batch) = self.decoder.next(&mut self.source)? {
                 return Ok(Some(batch));
             }
             if self.ended {
@@ -233,8 +271,8 @@ impl StreamRows {
             if self.source.remaining() == 0 {
                 return Err(incomplete("there is no end-of-stream marker"));
             }
-            match self.source.message()? {
-                Some((metadata, body)) => self.decoder.accept(&metadata, &body)?,
+            match self.source.metadata()? {
+                Some(metadata) => self.decoder.accept(&mut self.source, &metadata)?,
                 None if self.source.remaining() > 0 => {
                     return Err(malformed("bytes after the end-of-stream marker"));
                 }
@@ -262,6 +300,8 @@ struct FileRows {
     source: Source,
     decoder: Decoder,
     batches: VecDeque<ipc::Block>,
+    /// Bytes that messages may still take: they lie side by side.
+    unread: u64,
 }
 
 impl FileRows {
@@ -280,8 +320,9 @@ impl FileRows {
         let bytes = source.bytes(length)?;
         let footer = root_as_footer(&bytes).map_err(malformed)?;
         let schema = schema_of(footer.schema().ok_or_else(|| malformed("a footer without a schema"))?)?;
-        let mut rows = Self { decoder: Decoder::new(schema), source, batches: VecDeque::new() };
-        rows.source.end = start;
+        source.end = start;
+        let decoder = Decoder::new(schema);
+        let mut rows = Self { decoder, source, batches: VecDeque::new(), unread: start };
         for block in footer.dictionaries().into_iter().flatten() {
             rows.block(*block, MessageHeader::DictionaryBatch)?;
         }
@@ -296,11 +337,26 @@ impl FileRows {
             return Err(outside());
         }
         self.source.seek(offset)?;
-        let (metadata, body) = self.source.message()?.ok_or_else(outside)?;
-        if parse(&metadata)?.header_type() != expected {
+        let metadata = self.source.metadata()?.ok_or_else(outside)?;
+        let message = parse(&metadata)?;
+        if message.header_type() != expected {
             return Err(malformed("the footer and a message disagree"));
         }
-        self.decoder.accept(&metadata, &body)
+        let length = metadata.len() as u64 + self.source.body_length(&message)?;
+        self.unread = self.unread.checked_sub(length).ok_or_else(|| malformed("messages that overlap"))?;
+        self.decoder.accept(&mut self.source, &metadata)
+    }
+
+    fn advance(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.decoder.next(&mut self.source)? {
+                return Ok(Some(batch));
+            }
+            let Some(block) = self.batches.pop_front() else {
+                return Ok(None);
+            };
+            self.block(block, MessageHeader::RecordBatch)?;
+        }
     }
 }
 
@@ -308,15 +364,7 @@ impl Iterator for FileRows {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(batch) = self.decoder.ready.pop_front() {
-                return Some(Ok(batch));
-            }
-            let block = self.batches.pop_front()?;
-            if let Err(error) = self.block(block, MessageHeader::RecordBatch) {
-                return Some(Err(error));
-            }
-        }
+        self.advance().transpose()
     }
 }
 

@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod message;
 mod unify;
+mod window;
 
 pub(super) use decode::open;
 pub(super) use encode::{FileEncoder, StreamEncoder};

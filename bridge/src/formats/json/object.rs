@@ -82,9 +82,9 @@ impl<'a> Members<'a> {
             Some(b'{' | b'[') => self.nested().map(|text| Value::Token(Token::Json(text))),
             _ => {
                 let rest = &self.text[self.at..];
-                let end = rest.find([',', '}', ']', ' ', '\t', '\n', '\r']).unwrap_or(rest.len());
-                let word = &rest[..end];
-                self.at += end;
+                let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+                let word = &rest[..rest.bytes().position(|byte| ends(&byte)).unwrap_or(rest.len())];
+                self.at += word.len();
                 match word {
                     "null" => Ok(Value::Token(Token::Null)),
                     "true" | "false" => Ok(Value::Token(Token::Literal(word))),

@@ -89,10 +89,10 @@ pub(in crate::formats) fn open(mut body: Box<dyn Body>) -> Result<Box<dyn Rows>>
         return Err(Error::new(Code::IncompleteBody, "the Parquet body ends before its footer"));
     }
     let builder = ParquetRecordBatchReaderBuilder::try_new(source.clone()).map_err(malformed)?;
-    for group in builder.metadata().row_groups() {
-        for column in group.columns() {
-            pages::check(&source, column)?;
-        }
+    let mut unread = length;
+    for column in builder.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+        let packed = pages::check(&source, column)?;
+        unread = unread.checked_sub(packed).ok_or_else(|| malformed("columns that overlap"))?;
     }
     let schema = Arc::clone(builder.schema());
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(malformed)?;

@@ -13,28 +13,35 @@ use crate::formats::body_error;
 
 /// What one page may unpack to. Writers aim at one MiB; a page holds at least one value.
 const MAX_PAGE: i64 = 1 << 27;
+/// A short page may unpack to less: some MiB, or this many times its size.
+const MIN_PAGE: i64 = 1 << 24;
+const MAX_RATIO: i64 = 1_024;
 /// Structs inside a page header are two deep.
 const MAX_DEPTH: u8 = 8;
 
+/// The bytes that the column takes in the body.
+///
 /// # Errors
 /// `malformed-body` for pages outside the body, `body-too-large` for pages beyond [`MAX_PAGE`].
-pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<()> {
+pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<u64> {
     let place = |value: i64| u64::try_from(value).map_err(|_| malformed("a negative offset"));
     let start = match column.dictionary_page_offset() {
         Some(dictionary) if dictionary > 0 => dictionary.min(column.data_page_offset()),
         _ => column.data_page_offset(),
     };
     let mut position = place(start)?;
+    let length = place(column.compressed_size())?;
     let end = position
-        .checked_add(place(column.compressed_size())?)
+        .checked_add(length)
         .filter(|end| *end <= source.len())
         .ok_or_else(|| malformed("a column outside the body"))?;
     while position < end {
         let mut header = Header::new(source, position)?;
         header.structure(0)?;
         let (unpacked, packed) = (header.unpacked, header.packed);
-        if unpacked > MAX_PAGE {
-            let detail = format!("a Parquet page of {unpacked} bytes; at most {MAX_PAGE} are read");
+        let limit = packed.max(0).saturating_mul(MAX_RATIO).clamp(MIN_PAGE, MAX_PAGE);
+        if unpacked > limit {
+            let detail = format!("a Parquet page of {unpacked} bytes where {limit} are read");
             return Err(Error::new(Code::BodyTooLarge, detail));
         }
         position = position
@@ -43,7 +50,7 @@ pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<()>
             .filter(|after| *after <= end && unpacked >= 0)
             .ok_or_else(|| malformed("a page outside its column"))?;
     }
-    Ok(())
+    Ok(length)
 }
 
 /// A page header in Thrift's compact protocol

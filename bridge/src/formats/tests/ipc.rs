@@ -2,7 +2,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow_array::types::Int8Type;
-use arrow_array::{Array, DictionaryArray, RecordBatch, cast::AsArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, BooleanArray, DictionaryArray, Int64Array, NullArray, RecordBatch, StringArray};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::StreamWriter;
 use arrow_select::concat::concat_batches;
@@ -10,7 +11,7 @@ use arrow_select::concat::concat_batches;
 use super::samples::{batch, exotic, scalars, variants};
 use super::{body, rows};
 use crate::error::Code;
-use crate::formats::{EncodeOptions, Format, IpcCodec};
+use crate::formats::{EncodeOptions, Format, IpcCodec, decode};
 
 const FORMS: [Format; 2] = [Format::ArrowStream, Format::ArrowFile];
 const CODECS: [Option<IpcCodec>; 3] = [None, Some(IpcCodec::Zstd), Some(IpcCodec::Lz4)];
@@ -134,4 +135,56 @@ fn bytes_after_the_end_are_malformed() {
     bytes.push(0);
     let error = rows(Format::ArrowStream, &bytes, None).unwrap_err();
     assert_eq!(error.code(), Code::MalformedBody);
+}
+
+#[test]
+fn a_batch_of_a_whole_table_is_read_in_parts() {
+    const ROWS: i64 = 700_000;
+    let words: DictionaryArray<Int8Type> = (0..ROWS).map(|i| (i % 11 != 0).then(|| ["a", "b"][i as usize % 2])).collect();
+    let table = batch(vec![
+        ("id", Arc::new(Int64Array::from_iter((0..ROWS).map(|i| (i % 3 != 0).then_some(i)))) as _),
+        ("flag", Arc::new(BooleanArray::from_iter((0..ROWS).map(|i| (i % 5 != 0).then_some(i % 2 == 0)))) as _),
+        ("text", Arc::new(StringArray::from_iter((0..ROWS).map(|i| (i % 7 != 0).then(|| format!("row {i}"))))) as _),
+        ("none", Arc::new(NullArray::new(ROWS as usize)) as _),
+        ("word", Arc::new(words) as _),
+    ]);
+    for format in FORMS {
+        let slice = table.slice(5, ROWS as usize - 5);
+        let bytes = body(format, &table.schema(), &[slice.clone(), table.slice(0, 3)], EncodeOptions::default());
+        let decoded: Vec<_> =
+            decode(format, Box::new(Cursor::new(bytes.clone())), None).unwrap().map(Result::unwrap).collect();
+        assert!(decoded.len() > 10 && decoded.iter().all(|batch| batch.num_rows() <= 65_536 + 64));
+        equal(&concat_batches(&table.schema(), [&slice, &table.slice(0, 3)]).unwrap(), &concat_batches(&decoded[0].schema(), &decoded).unwrap());
+        for tenth in 1..10 {
+            let cut = &bytes[..bytes.len() * tenth / 10];
+            let error = rows(format, cut, None).expect_err("a part must not decode");
+            assert_eq!(error.code(), Code::IncompleteBody);
+        }
+    }
+}
+
+/// A file whose footer names its one batch many times.
+#[test]
+fn messages_that_overlap_are_malformed() {
+    let sample = batch(vec![("id", Arc::new(Int64Array::from_iter_values(0..1_000)) as _)]);
+    let schema = sample.schema();
+    let bytes = body(Format::ArrowFile, &schema, &[sample], EncodeOptions::default());
+    let footer_length = u32::from_le_bytes(bytes[bytes.len() - 10..bytes.len() - 6].try_into().unwrap()) as usize;
+    let footer = &bytes[bytes.len() - 10 - footer_length..bytes.len() - 10];
+    let block = *arrow_ipc::root_as_footer(footer).unwrap().recordBatches().unwrap().get(0);
+    let mut builder = flatbuffers::FlatBufferBuilder::new();
+    let batches = builder.create_vector(&[block; 100]);
+    let schema = arrow_ipc::convert::IpcSchemaEncoder::new().schema_to_fb_offset(&mut builder, &schema);
+    let mut forged = arrow_ipc::FooterBuilder::new(&mut builder);
+    forged.add_version(arrow_ipc::MetadataVersion::V5);
+    forged.add_schema(schema);
+    forged.add_recordBatches(batches);
+    let root = forged.finish();
+    builder.finish(root, None);
+    let forged = builder.finished_data();
+    let mut file = bytes[..bytes.len() - 10 - footer_length].to_vec();
+    file.extend_from_slice(forged);
+    file.extend_from_slice(&(forged.len() as u32).to_le_bytes());
+    file.extend_from_slice(b"ARROW1");
+    assert_eq!(rows(Format::ArrowFile, &file, None).unwrap_err().code(), Code::MalformedBody);
 }

@@ -10,6 +10,7 @@ use crate::error::Result;
 mod ipc;
 mod parquet;
 mod samples;
+mod speed;
 mod text;
 mod text_in;
 

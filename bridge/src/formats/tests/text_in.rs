@@ -198,6 +198,16 @@ fn types_of_a_csv_come_from_the_whole_body() {
 }
 
 #[test]
+fn booleans_are_taken_as_other_programs_write_them() {
+    let t = target(&[("b", DataType::Boolean)]);
+    let decoded = csv("b\ntrue\nFalse\nTRUE\n0\n1\n", Some(&t)).unwrap();
+    let values: Vec<_> = decoded.column(0).as_boolean().iter().flatten().collect();
+    assert_eq!(values, [true, false, true, false, true]);
+    assert_eq!(types(&csv("b,i\nTrue,1\nFalse,0\n", None).unwrap()), [DataType::Boolean, DataType::Int64]);
+    refused(csv("b\nyes\n", Some(&t)), Code::ValueOutOfRange, Some("b"), Some(1));
+}
+
+#[test]
 fn types_of_json_keep_texts_and_numbers_apart() {
     let decoded = jsonl(
         "{\"i\":1,\"f\":1,\"t\":\"1\",\"m\":1,\"n\":{\"a\":[1]},\"big\":18446744073709551615,\"late\":null}\n\

@@ -205,9 +205,10 @@ impl Builder {
         let bytes = text.as_bytes();
         match self {
             Self::Null(_) => return Err(Misfit::Range),
+            // As Python, spreadsheets and databases without booleans write them.
             Self::Bool(b) => b.append_value(match text {
-                "true" => true,
-                "false" => false,
+                "true" | "True" | "TRUE" | "1" => true,
+                "false" | "False" | "FALSE" | "0" => false,
                 _ => return Err(Misfit::Syntax),
             }),
             Self::Int8(b) => b.append_value(integer(bytes)?),

@@ -62,7 +62,8 @@ impl Guess {
             Token::Literal(_) => {
                 self.literals = true;
                 self.number(text);
-                self.boolean &= matches!(text, b"true" | b"false");
+                self.boolean &=
+                    matches!(text, b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE");
             }
             Token::Text(_) => {
                 self.texts = true;

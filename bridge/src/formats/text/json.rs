@@ -64,24 +64,17 @@ fn push_joined(
     out.push(close);
 }
 
-/// Bytes that a JSON string cannot hold as they are.
-const ESCAPED: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = true;
-        byte += 1;
-    }
-    table[b'"' as usize] = true;
-    table[b'\\' as usize] = true;
-    table
-};
+const fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
 
 /// Appends a string with its quotes.
 pub(in crate::formats) fn push_json_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| ESCAPED[usize::from(*byte)]) {
+    // Looks at all bytes, which the compiler does many at a time; most texts have none to escape.
+    let any = rest.iter().fold(false, |any, byte| any | is_escaped(*byte));
+    while let Some(at) = if any { rest.iter().position(|byte| is_escaped(*byte)) } else { None } {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
             b'"' => out.extend_from_slice(b"\\\""),
