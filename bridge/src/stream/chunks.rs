@@ -183,6 +183,13 @@ impl Sink for EncodingSink<'_> {
         self.parts.get().ok_or_else(unstarted)?.encode(batch)
     }
 
+    fn ahead(&self, schema: &SchemaRef) -> Result<Option<Arc<dyn PartEncoder>>> {
+        if self.format == Format::Parquet {
+            return Ok(None); // row groups are cut across batches
+        }
+        Ok(Some(formats::encoder(self.format, schema, self.options)?.parts()))
+    }
+
     fn put(&self, part: Part) -> Result<()> {
         let rows = match &part {
             Part::Bytes(rows, _) => *rows,
