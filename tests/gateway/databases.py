@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -119,10 +120,11 @@ def streams() -> Streams:
 
 
 class Gone(Streams):
-    """A server that went away."""
+    """A server that is away for as long as a file is there."""
 
     def ping(self) -> None:
-        raise ConnectionError("no route")
+        if Path(os.environ["TEST_GONE"]).exists():
+            raise ConnectionError("no route")
 
 
 def gone() -> Gone:

@@ -24,14 +24,19 @@ def test_ready_asks_every_database(client: httpx.Client):
     assert (response.status_code, response.json()) == (200, {"status": "ready", "databases": {"/": "ready"}})
 
 
-def test_a_database_that_is_gone_is_not_ready_and_503(serve: Serve):
-    server = serve("python:tests.gateway.databases:gone")
+def test_a_database_that_is_gone_is_503_until_it_is_back(serve: Serve, tmp_path: Path):
+    gone = tmp_path / "gone"
+    gone.touch()
+    server = serve("python:tests.gateway.databases:gone", env={"TEST_GONE": str(gone)})
     response = httpx.get(f"{server.url}/-/health/ready")
     assert (response.status_code, response.json()["status"]) == (503, "unavailable")
-    response = httpx.get(f"{server.url}/main/users.csv")
+    response = httpx.get(f"{server.url}/main/denied.csv")
     assert (response.status_code, response.json()["type"]) == (503, "/-/problems/database-unavailable")
     assert "retry-after" in response.headers
     assert httpx.get(f"{server.url}/-/health/live").status_code == 200
+    gone.unlink()
+    assert httpx.get(f"{server.url}/main/denied.csv").status_code == 403
+    assert httpx.get(f"{server.url}/-/health/ready").json()["status"] == "ready"
 
 
 def test_openapi_describes_what_is_there(client: httpx.Client):

@@ -74,6 +74,14 @@ def test_a_broken_chunk_changes_nothing(writer: Server, database: Path):
     assert rows(database) == before
 
 
+def test_a_body_that_stops_coming_is_given_up(database: Path, serve: Serve, body: bytes):
+    server = serve(f"sqlite:///{database}", "--access", "write", "--stall-timeout", "0.5")
+    answer = server.raw(framed("PUT", "/main/empty.csv", body, "length")[:-10])
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"/-/problems/incomplete-body" in answer
+    assert rows(database, "empty") == []
+
+
 def test_cut_bodies_give_their_place_back(database: Path, serve: Serve, body: bytes):
     server = serve(f"sqlite:///{database}", "--access", "write", "--pool-size", "1", "--pool-wait", "1")
     request = framed("PUT", "/main/empty.csv", body, "length")

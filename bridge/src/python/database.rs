@@ -34,9 +34,9 @@ pub struct PyDatabase {
     dialect: &'static Dialect,
     /// `None` for a backend that says it is concurrent.
     turn: Option<Turn>,
+    closed: AtomicBool,
     /// Schemas that were listed once: a backend may answer for schemas that it does not have.
     schemas: Mutex<HashSet<String>>,
-    closed: AtomicBool,
 }
 
 impl PyDatabase {
@@ -47,8 +47,8 @@ impl PyDatabase {
         Ok(Self {
             dialect: Dialect::by_name(&dialect),
             turn: (!concurrent).then(Turn::default),
-            schemas: Mutex::default(),
             closed: AtomicBool::new(false),
+            schemas: Mutex::default(),
             object: object.unbind(),
         })
     }
@@ -57,7 +57,7 @@ impl PyDatabase {
     fn with<T>(&self, value: Code, work: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>) -> Result<T> {
         let _turn = self.turn.as_ref().map(Turn::take);
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(Code::DatabaseUnavailable, "the database is closed"));
+            return Err(Error::new(Code::DatabaseUnavailable, "the database was closed"));
         }
         attached(value, |py| work(self.object.bind(py)))
     }
@@ -319,6 +319,7 @@ impl Database for PyDatabase {
     fn close(&self) {
         // Nobody is left to hear that closing failed.
         let _ = self.optional("close", |method| {
+            // Set within the call's own turn: nothing else is called after it, and it only once.
             self.closed.store(true, Ordering::Release);
             method.call0().map(drop)
         });
