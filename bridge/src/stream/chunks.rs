@@ -98,7 +98,6 @@ impl ChunkStream {
     }
 
     /// The next chunk, waiting up to `patience` for it; `None` at the proven end.
-    #[must_use]
     pub fn wait(&self, patience: Option<Duration>) -> Poll<Result<Option<Vec<u8>>>> {
         self.shared.channel.wait(patience)
     }
