@@ -1,7 +1,7 @@
 //! The trait between the tree and an engine. An engine knows no path and no format.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
@@ -9,6 +9,7 @@ use arrow_schema::SchemaRef;
 
 use crate::dialect::Dialect;
 use crate::error::{Code, Error, Result};
+use crate::formats::PartEncoder;
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 use crate::shape::Shape;
 use crate::value::Params;
@@ -110,6 +111,13 @@ pub trait Sink: Sync {
     fn put(&self, part: Part) -> Result<()>;
     /// The limit of the query cut its result. Called before the last `put` where that is known.
     fn truncated(&self);
+
+    /// What `prepare` would do after `start(schema)`, for an engine that encodes before it is sure
+    /// of the schema. Its parts may be `put` once `start` was called with an equal schema. `None`
+    /// where parts depend on what came before.
+    fn ahead(&self, _schema: &SchemaRef) -> Result<Option<Arc<dyn PartEncoder>>> {
+        Ok(None)
+    }
 
     /// `prepare` and `put` in one, for engines with one thread.
     fn push(&self, batch: RecordBatch) -> Result<()> {

@@ -98,7 +98,9 @@ mod tests {
 
     #[test]
     fn errors_never_show_the_address() {
-        for url in ["postgresql:u:canary@h/db", "postgresql://u:canary%zz@h/db", "x y://canary", "a://canary%00"] {
+        for url in
+            ["postgresql:u:canary@h/db", "postgresql://u:canary%zz@h/db", "x y://canary", "a://canary%00"]
+        {
             let error = Url::parse(url).err().unwrap();
             assert!(!error.detail().contains("canary"), "{error}");
         }

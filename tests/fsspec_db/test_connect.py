@@ -191,3 +191,9 @@ def test_the_protocols_are_known() -> None:
     assert fsspec.get_filesystem_class("db") is DatabaseFileSystem
     assert fsspec.get_filesystem_class("db+sqlite") is fsspec_db.SQLiteFileSystem
     assert {"db", "db+sqlite"} <= set(fsspec.available_protocols())
+
+
+@pytest.mark.usefixtures("modules")
+def test_threads_are_a_matter_of_native_engines() -> None:
+    with pytest.raises(ValueError, match="threads"):
+        connect("python:seeded:MemoryDatabase", threads=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import pathlib
 import signal
 import threading
 import weakref
@@ -19,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsspec_db import AbstractDatabaseFileSystem, ReadFile
+from fsspec_db.batches import record_batches
 from tests.fsspec_db.backends import OneTable
 from tests.fsspec_db.samples import USERS, plain, table_of
 
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Iterator
     from types import ModuleType
 
@@ -411,3 +412,62 @@ def test_a_time_limit_ends_a_read(fs: Any, engine: str) -> None:
     for act in (fs.query, fs.open_query):
         with pytest.raises(TimeoutError):
             act(endless, timeout=0.2)
+
+
+def test_a_file_answers_as_files_do(fs: Any) -> None:
+    whole = fs.cat_file("/main/users.csv")
+    with fs.open("/main/users.csv") as file:
+        assert file.read(0) == b""
+        assert file.seek(2) == 2
+        assert file.seek(3, io.SEEK_CUR) == 5
+        buffer = bytearray(4)
+        assert file.readinto1(buffer) == 4
+        assert bytes(buffer) == whole[5:9]
+        assert file.readline(2) == whole[9:11]
+        assert file.readline(0) == b""
+        assert io.BufferedReader(file).read() == whole[11:]
+    with pytest.raises(ValueError):
+        file.seek(0)
+    with fs.open("/main/users.csv") as file, pytest.raises(ValueError, match="whence"):
+        file.seek(0, 7)
+
+
+def test_lines_longer_than_a_look_ahead_are_whole(seed: ModuleType) -> None:
+    seed.fs.db.table = pa.table({"id": [1, 2], "name": ["x" * 30_000, "y"]})
+    for kept in ("none", "readahead"):
+        with seed.fs.open("/main/users.csv", cache_type=kept) as file:
+            assert [len(line) for line in file] == [9, 30_004, 5]
+
+
+def test_ranges_must_match_their_paths(fs: Any) -> None:
+    with pytest.raises(ValueError, match="length"):
+        fs.cat_ranges(["/main/users.csv"], [0, 1], [2])
+
+
+def test_a_device_is_written_as_it_is(fs: Any) -> None:
+    fs.get_file("/main/users.csv", "/dev/null")
+    assert pathlib.Path("/dev/null").is_char_device()
+
+
+def test_a_batch_stream_may_fail_by_itself() -> None:
+    class Failing:
+        """A stream whose consumer, not whose producer, is at fault."""
+
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            def batches() -> Iterator[pa.RecordBatch]:
+                yield batch_of(0, 1)
+                raise OSError("by itself")
+
+            return pa.RecordBatchReader.from_batches(batch_of(0, 0).schema, batches()).__arrow_c_stream__()
+
+        def check(self) -> None:
+            pass
+
+        def close(self) -> None:
+            closed.append(True)
+
+    closed: list[bool] = []
+    stream: Any = Failing()
+    with pytest.raises(OSError, match="by itself"):
+        record_batches(stream).read_all()
+    assert closed == [True]

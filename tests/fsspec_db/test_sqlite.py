@@ -190,6 +190,24 @@ def test_a_forked_process_opens_it_anew(path: str) -> None:
     assert fs.query("SELECT count(*) AS n FROM users").to_pylist() == [{"n": 3}]
 
 
+def error_in_child(fs: Any, queue: Any) -> None:
+    try:
+        fs.ls("/")
+    except NotImplementedError as error:
+        queue.put(str(error))
+
+
+def test_a_forked_process_has_no_database_of_its_parents_memory() -> None:
+    fs = SQLiteFileSystem(":memory:", access="manage", skip_instance_cache=True)
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    child = context.Process(target=error_in_child, args=(fs, queue))
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0
+    assert "forked" in queue.get()
+
+
 def test_a_spawned_process_opens_it_anew(path: str) -> None:
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()

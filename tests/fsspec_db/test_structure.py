@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fsspec_db import AbstractDatabaseFileSystem, code_of
+from tests.fsspec_db.backends import OneTable
 from tests.fsspec_db.samples import USERS, plain, table_of
 
 if TYPE_CHECKING:
@@ -122,3 +124,33 @@ def test_only_manage_changes_the_structure(opened: Callable[..., Any]) -> None:
     with pytest.raises(FileNotFoundError):
         fs.cp_file("/main/users.csv", "/main/again.csv")
     assert fs.exists("/main/empty")
+
+
+def test_what_is_no_schema_is_not_removed_as_one(fs: Any) -> None:
+    for path in ("/", "/main/users/columns"):
+        with pytest.raises(PermissionError):
+            fs.rmdir(path)
+    with pytest.raises(FileNotFoundError):
+        fs._rm("/main/none.csv")
+
+
+def test_several_relations_are_renamed(fs: Any) -> None:
+    fs.mv(["/main/users", "/main/empty"], ["/main/people", "/main/void"])
+    assert fs.exists("/main/people")
+    assert fs.exists("/main/void")
+    with pytest.raises(ValueError):
+        fs.mv(["/main/people"], [])
+
+
+def test_a_database_that_cannot_says_so() -> None:
+    fs = AbstractDatabaseFileSystem(OneTable(), access="manage")
+    for act in (
+        lambda: fs.mkdir("/second"),
+        lambda: fs.rmdir("/main"),
+        lambda: fs.rm("/main/users", recursive=True),
+        lambda: fs.mv("/main/users", "/main/people"),
+        lambda: fs.pipe_file("/main/fresh.csv", b"id\n1\n"),
+    ):
+        with pytest.raises(NotImplementedError) as caught:
+            act()
+        assert code_of(caught.value) == "unsupported"

@@ -69,11 +69,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_other_threads_keep_running(large: pathlib.Path, act: Any) -> None:
     fs = connect(f"sqlite:///{large}", access="write")
     fs.ls("/main")
-    start = time.perf_counter()
-    with Heartbeat() as heartbeat:
-        act(fs)
-    taken = time.perf_counter() - start
-    assert heartbeat.longest < taken / 2 + 0.02, (heartbeat.longest, taken)
+    pauses = []
+    for _ in range(3):  # a machine that stalls does so once, a lock that is held is held each time
+        start = time.perf_counter()
+        with Heartbeat() as heartbeat:
+            act(fs)
+        pauses.append(heartbeat.longest / (time.perf_counter() - start))
+    assert min(pauses) < 0.5, pauses
     fs.close()
 
 

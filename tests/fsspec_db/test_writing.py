@@ -4,8 +4,10 @@ from __future__ import annotations
 import gc
 import io
 import logging
+import os
 import pathlib
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -380,3 +382,23 @@ def test_a_backend_may_take_batches_as_they_come() -> None:
     with pytest.raises(ValueError) as caught:
         fs.pipe_file("/main/users.arrow", cut)
     assert code_of(caught.value) in ("incomplete-body", "malformed-body")
+
+
+def test_a_directory_is_put_as_a_directory(fs: Any, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main" / "users.csv").write_bytes(BODIES["csv"])
+    fs.put_file(tmp_path / "main", "/main")
+    fs.put(str(tmp_path / "main" / "users.csv"), "/main/")
+    assert users(fs) == EVE
+    fs.put(f"{tmp_path}/main/", "/main", recursive=True)
+    assert users(fs) == EVE
+
+
+def test_a_pipe_is_put_as_a_file(fs: Any, tmp_path: pathlib.Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(BODIES["arrow"]))
+    writer.start()
+    fs.put_file(pipe, "/main/users.arrow")
+    writer.join()
+    assert users(fs) == EVE

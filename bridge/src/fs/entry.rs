@@ -21,7 +21,10 @@ pub struct Entry {
 pub enum Node {
     Directory,
     /// The size in bytes is exact, or absent.
-    File { size: Option<u64>, media_type: &'static str },
+    File {
+        size: Option<u64>,
+        media_type: &'static str,
+    },
 }
 
 /// Media type of metadata items.
@@ -50,11 +53,7 @@ impl Entry {
 
     pub(super) fn relation(schema: &str, info: RelationInfo) -> Self {
         let path = Path::Relation { schema: schema.to_owned(), relation: info.name };
-        Self {
-            comment: info.comment,
-            row_count: info.row_count,
-            ..Self::directory(&path, info.kind)
-        }
+        Self { comment: info.comment, row_count: info.row_count, ..Self::directory(&path, info.kind) }
     }
 
     pub(super) fn data(path: &Path, format: Format, info: &RelationInfo) -> Self {

@@ -57,9 +57,7 @@ impl DatabaseFs {
         let path = Path::parse(path)?;
         let shape = at(&path, Shape::parse(shape))?;
         let fs = self.clone();
-        BatchStream::rows_of(timeout, move |sink, cancel| {
-            at(&path, fs.scan(&path, shape, sink, cancel))
-        })
+        BatchStream::rows_of(timeout, move |sink, cancel| at(&path, fs.scan(&path, shape, sink, cancel)))
     }
 
     fn scan(&self, path: &Path, shape: Shape, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {

@@ -68,15 +68,11 @@ impl DatabaseFs {
                 Ok(Entry::directory(path, "facet"))
             }
             Path::Ddl { .. } => Ok(Entry::document(path, "ddl", &self.document(path)?, SQL)),
-            Path::Definition { .. } => {
-                Ok(Entry::document(path, "definition", &self.document(path)?, SQL))
-            }
+            Path::Definition { .. } => Ok(Entry::document(path, "definition", &self.document(path)?, SQL)),
             Path::Item { facet, .. } => {
                 Ok(Entry::document(path, item_kind(*facet), &self.document(path)?, JSON))
             }
-            Path::Dependency { .. } => {
-                Ok(Entry::document(path, "dependency", &self.document(path)?, JSON))
-            }
+            Path::Dependency { .. } => Ok(Entry::document(path, "dependency", &self.document(path)?, JSON)),
         }
     }
 
@@ -117,16 +113,14 @@ impl DatabaseFs {
 
     fn facets(&self, schema: &str, info: &RelationInfo) -> Result<Vec<Entry>> {
         let facet = |facet| {
-            let path =
-                Path::Facet { schema: schema.to_owned(), relation: info.name.clone(), facet };
+            let path = Path::Facet { schema: schema.to_owned(), relation: info.name.clone(), facet };
             Entry::directory(&path, "facet")
         };
         if !is_view(info) {
             return Ok(vec![facet(Facet::Columns), facet(Facet::Indexes), facet(Facet::Constraints)]);
         }
         let mut entries = vec![facet(Facet::Columns), facet(Facet::DependsOn)];
-        let definition =
-            Path::Definition { schema: schema.to_owned(), relation: info.name.clone() };
+        let definition = Path::Definition { schema: schema.to_owned(), relation: info.name.clone() };
         match self.entry(&definition) {
             Ok(entry) => entries.push(entry),
             Err(error) if matches!(error.code(), Code::NotFound | Code::Unsupported) => {}

@@ -52,7 +52,10 @@ impl DatabaseFs {
                 (writing.mode, Some(self.database.arrow_schema(schema, relation)?))
             }
             Ok(_) => (writing.mode, None),
-            Err(error) if error.code() == Code::NotFound && (writing.create || writing.mode == WriteMode::Create) => {
+            Err(error)
+                if error.code() == Code::NotFound
+                    && (writing.create || writing.mode == WriteMode::Create) =>
+            {
                 self.allow(Access::Manage, path)?;
                 (WriteMode::Create, None)
             }
@@ -76,9 +79,8 @@ fn needs_target(format: Format) -> bool {
 
 /// No format has a file of zero bytes, and none may empty a table.
 fn refuse_empty(body: &mut Box<dyn Body>) -> Result<()> {
-    let unreadable = |error: std::io::Error| {
-        Error::new(Code::Internal, "the body cannot be read back").with_source(error)
-    };
+    let unreadable =
+        |error: std::io::Error| Error::new(Code::Internal, "the body cannot be read back").with_source(error);
     let mut first = [0];
     let length = body.read(&mut first).map_err(unreadable)?;
     body.rewind().map_err(unreadable)?;

@@ -1,4 +1,4 @@
-//! Arrow data between Rust and Python, by the Arrow PyCapsule interface.
+//! Arrow data between Rust and Python, by the Arrow `PyCapsule` interface.
 #![allow(unsafe_code)] // Capsules hold C structs, and their callers hold the lock or do not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
-use pyo3::ffi;
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
@@ -19,7 +19,7 @@ use crate::stream::panicked;
 const STREAM: &std::ffi::CStr = c"arrow_array_stream";
 
 /// A capsule that owns `reader` until somebody takes it out.
-pub fn export<'py>(py: Python<'py>, reader: Box<dyn RecordBatchReader + Send>) -> PyResult<Bound<'py, PyCapsule>> {
+pub fn export(py: Python<'_>, reader: Box<dyn RecordBatchReader + Send>) -> PyResult<Bound<'_, PyCapsule>> {
     let stream = FFI_ArrowArrayStream::new(Box::new(Foreign(Some(reader))));
     PyCapsule::new_with_value(py, stream, STREAM)
 }
@@ -73,13 +73,12 @@ impl Batches {
         match self {
             Self::Stream(reader) => foreign(|| Ok(reader.next().transpose()?)),
             Self::Reader(reader, _) => {
-                let mut stream = attached(Code::Internal, |py| {
-                    match reader.bind(py).call_method0("read_next_batch") {
+                let mut stream =
+                    attached(Code::Internal, |py| match reader.bind(py).call_method0("read_next_batch") {
                         Ok(batch) => import(&batch).map(Some),
                         Err(end) if end.is_instance_of::<PyStopIteration>(py) => Ok(None),
                         Err(raised) => Err(raised),
-                    }
-                })?;
+                    })?;
                 match &mut stream {
                     Some(batch) => Ok(batch.next().transpose()?),
                     None => Ok(None),
@@ -100,10 +99,7 @@ impl Drop for Batches {
 }
 
 /// A reader on the Python side of batches that Rust makes.
-pub fn reader_of<'py>(
-    py: Python<'py>,
-    reader: Box<dyn RecordBatchReader + Send>,
-) -> PyResult<Bound<'py, PyAny>> {
+pub fn reader_of(py: Python<'_>, reader: Box<dyn RecordBatchReader + Send>) -> PyResult<Bound<'_, PyAny>> {
     let capsule = export(py, reader)?;
     py.import("pyarrow")?.getattr("RecordBatchReader")?.call_method1("_import_from_c_capsule", (capsule,))
 }
@@ -125,7 +121,7 @@ impl Iterator for Foreign {
 
 impl RecordBatchReader for Foreign {
     fn schema(&self) -> SchemaRef {
-        self.0.as_ref().map_or_else(|| Arc::new(Schema::empty()), |reader| reader.schema())
+        self.0.as_ref().map_or_else(|| Arc::new(Schema::empty()), RecordBatchReader::schema)
     }
 }
 

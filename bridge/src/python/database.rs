@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::PyClass;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -42,7 +42,8 @@ pub struct PyDatabase {
 impl PyDatabase {
     pub fn new(object: Bound<'_, PyAny>) -> PyResult<Self> {
         let dialect: String = object.call_method0("dialect")?.extract()?;
-        let concurrent = object.getattr_opt("concurrent")?.is_some_and(|flag| flag.is_truthy().unwrap_or(false));
+        let concurrent =
+            object.getattr_opt("concurrent")?.is_some_and(|flag| flag.is_truthy().unwrap_or(false));
         Ok(Self {
             dialect: Dialect::by_name(&dialect),
             turn: (!concurrent).then(Turn::default),
@@ -81,7 +82,11 @@ impl PyDatabase {
     }
 
     /// Calls a method that a backend may lack.
-    fn command(&self, method: &str, work: impl FnOnce(Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>>) -> Result<()> {
+    fn command(
+        &self,
+        method: &str,
+        work: impl FnOnce(Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>>,
+    ) -> Result<()> {
         self.optional(method, |method| work(method).map(drop))?
             .ok_or_else(|| Error::new(Code::Unsupported, format!("this database has no {method}()")))
     }
@@ -167,12 +172,11 @@ impl PyDatabase {
             let py = object.py();
             let reader = reader_of(py, reader)?;
             let names = (write.schema.as_str(), write.relation.as_str());
-            let answer = match object.getattr_opt("insert_stream")? {
-                Some(method) => method.call1((names.0, names.1, reader, mode))?,
-                None => {
-                    let table = reader.call_method0("read_all")?;
-                    object.call_method1("insert", (names.0, names.1, table, mode))?
-                }
+            let answer = if let Some(method) = object.getattr_opt("insert_stream")? {
+                method.call1((names.0, names.1, reader, mode))?
+            } else {
+                let table = reader.call_method0("read_all")?;
+                object.call_method1("insert", (names.0, names.1, table, mode))?
             };
             count(&answer)
         });
@@ -301,7 +305,8 @@ impl Database for PyDatabase {
     }
 
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
-        self.optional("data_version", |method| method.call1((schema, relation))?.extract()).map(Option::flatten)
+        self.optional("data_version", |method| method.call1((schema, relation))?.extract())
+            .map(Option::flatten)
     }
 
     fn ping(&self) -> Result<()> {
@@ -348,9 +353,12 @@ fn count(answer: &Bound<'_, PyAny>) -> PyResult<u64> {
 /// The batch under the schema that was promised; Arrow's own readers believe whatever comes.
 fn held_to(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options).map_err(|error| {
-        Error::new(Code::Internal, "the database answered with a batch that breaks its schema").with_source(error)
-    })
+    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options).map_err(
+        |error| {
+            Error::new(Code::Internal, "the database answered with a batch that breaks its schema")
+                .with_source(error)
+        },
+    )
 }
 
 /// Cuts a long batch, without copying.
@@ -359,7 +367,9 @@ fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let bytes: usize = batch
         .columns()
         .iter()
-        .map(|column| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()))
+        .map(|column| {
+            column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+        })
         .sum();
     let step = (rows * PIECE).checked_div(bytes).unwrap_or(rows).max(FEW);
     (0..rows).step_by(step).map(move |start| batch.slice(start, step.min(rows - start)))

@@ -21,33 +21,25 @@ pub fn set_error_factory(factory: Py<PyAny>) {
 
 impl From<Error> for PyErr {
     fn from(mut error: Error) -> Self {
-        let error = match error.take_source().map(|source| source.downcast::<PyErr>()) {
-            Some(Ok(raised)) => return *raised,
-            Some(Err(source)) => error.with_source(source),
-            None => error,
-        };
+        if let Some(source) = error.take_source() {
+            match source.downcast::<PyErr>() {
+                Ok(raised) => return *raised,
+                Err(source) => error = error.with_source(source),
+            }
+        }
         Python::try_attach(|py| made(py, &error))
             .unwrap_or_else(|| PyRuntimeError::new_err(error.detail().to_owned()))
     }
 }
 
 fn made(py: Python<'_>, error: &Error) -> PyErr {
-    let factory = FACTORY
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .as_ref()
-        .map(|factory| factory.clone_ref(py));
+    let factory =
+        FACTORY.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|factory| factory.clone_ref(py));
     let Some(factory) = factory else {
         return PyRuntimeError::new_err(format!("{}: {}", error.code().as_str(), error.detail()));
     };
-    let context = (
-        error.code().as_str(),
-        error.detail(),
-        error.path(),
-        error.column(),
-        error.row(),
-        error.sqlstate(),
-    );
+    let context =
+        (error.code().as_str(), error.detail(), error.path(), error.column(), error.row(), error.sqlstate());
     match factory.bind(py).call1(context) {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,
@@ -58,7 +50,8 @@ fn made(py: Python<'_>, error: &Error) -> PyErr {
 /// means where it was raised.
 pub fn caught(py: Python<'_>, raised: PyErr, value: Code) -> Error {
     let code = code_of(py, &raised, value);
-    let detail = raised.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
+    let detail =
+        raised.value(py).str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned());
     Error::new(code, detail).with_source(raised)
 }
 

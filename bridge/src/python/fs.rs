@@ -110,6 +110,7 @@ impl PyDatabaseFs {
         Ok(PyBatchStream::new(self.0.query_batches(query, seconds(timeout)?)?))
     }
 
+    #[allow(clippy::too_many_arguments)] // Python's keywords.
     #[pyo3(signature = (path, body, mode="replace", *, create=false, extension=None, timeout=None))]
     fn write(
         &self,
@@ -138,7 +139,13 @@ impl PyDatabaseFs {
         Ok(detached(py, || self.0.drop_relation(schema, relation))?)
     }
 
-    fn rename_relation(&self, py: Python<'_>, source: (String, String), target: (String, String)) -> PyResult<()> {
+    #[allow(clippy::needless_pass_by_value)] // Extracted from tuples.
+    fn rename_relation(
+        &self,
+        py: Python<'_>,
+        source: (String, String),
+        target: (String, String),
+    ) -> PyResult<()> {
         Ok(detached(py, || self.0.rename_relation((&source.0, &source.1), (&target.0, &target.1)))?)
     }
 
@@ -206,4 +213,3 @@ fn write_mode(mode: &str) -> PyResult<WriteMode> {
         ))),
     }
 }
-

@@ -71,7 +71,8 @@ pub fn params_from(params: Option<&Bound<'_, PyAny>>) -> PyResult<Params> {
 }
 
 fn refused(value: &Bound<'_, PyAny>, rule: &str) -> PyErr {
-    let name = value.get_type().fully_qualified_name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    let name =
+        value.get_type().fully_qualified_name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
     PyTypeError::new_err(format!("{rule}, not {name}"))
 }
 

@@ -98,7 +98,6 @@ impl ChunkStream {
     }
 
     /// The next chunk, waiting up to `patience` for it; `None` at the proven end.
-    #[must_use]
     pub fn wait(&self, patience: Option<Duration>) -> Poll<Result<Option<Vec<u8>>>> {
         self.shared.channel.wait(patience)
     }
@@ -181,6 +180,13 @@ impl Sink for EncodingSink<'_> {
     fn prepare(&self, batch: RecordBatch) -> Result<Part> {
         self.shared.cancel.check()?;
         self.parts.get().ok_or_else(unstarted)?.encode(batch)
+    }
+
+    fn ahead(&self, schema: &SchemaRef) -> Result<Option<Arc<dyn PartEncoder>>> {
+        if self.format == Format::Parquet {
+            return Ok(None); // row groups are cut across batches
+        }
+        Ok(Some(formats::encoder(self.format, schema, self.options)?.parts()))
     }
 
     fn put(&self, part: Part) -> Result<()> {

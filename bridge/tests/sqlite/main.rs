@@ -1,5 +1,6 @@
 //! The SQLite engine through the `Database` trait, on real files.
 
+mod ahead;
 mod guard;
 mod reading;
 mod snapshots;

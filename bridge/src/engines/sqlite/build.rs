@@ -12,7 +12,7 @@ use arrow_array::{
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::SchemaRef;
 
-use super::exact;
+use super::exact::{self, Decimal};
 use super::scalar::Scalar;
 use super::types::Kind;
 use crate::error::{Code, Error, Result};
@@ -46,18 +46,23 @@ impl BatchBuilder {
         self.columns.iter().map(Column::value_bytes).sum::<usize>() >= BATCH_BYTES
     }
 
-    /// Appends one cell of the row under way.
+    /// Appends one row: a cell for each column.
     ///
     /// # Errors
-    /// `internal` where the value does not fit the kind that was decided for its column.
+    /// `internal` where a value does not fit the kind that was decided for its column.
     #[inline]
-    pub fn push(&mut self, column: usize, scalar: Scalar<'_>) -> Result<()> {
-        if self.columns[column].push(scalar) { Ok(()) } else { Err(self.misfit(column)) }
+    pub fn push<'c>(&mut self, cells: impl Iterator<Item = Scalar<'c>>) -> Result<()> {
+        let mut fits = true;
+        for (column, scalar) in self.columns.iter_mut().zip(cells) {
+            fits &= column.push(scalar);
+        }
+        self.rows += 1;
+        if fits { Ok(()) } else { Err(self.misfits()) }
     }
 
-    #[inline]
-    pub fn end_row(&mut self) {
-        self.rows += 1;
+    #[cold]
+    fn misfits(&self) -> Error {
+        self.misfit(self.columns.iter().position(|column| column.len < self.rows).unwrap_or(0))
     }
 
     #[cold]
@@ -86,6 +91,8 @@ struct Column {
     kind: Kind,
     len: usize,
     capacity: usize,
+    /// What the values of a decimal column are held to.
+    decimal: Decimal,
     /// Present once there was a NULL.
     validity: Option<BooleanBufferBuilder>,
     data: Data,
@@ -119,7 +126,12 @@ impl Data {
 
 impl Column {
     fn new(kind: Kind, rows: usize) -> Self {
-        Self { kind, len: 0, capacity: rows, validity: None, data: Data::new(kind, rows, rows * 16) }
+        let decimal = match kind {
+            Kind::Decimal(precision, scale) => Decimal::new(precision, scale),
+            _ => Decimal::new(1, 0),
+        };
+        let data = Data::new(kind, rows, rows * 16);
+        Self { kind, len: 0, capacity: rows, decimal, validity: None, data }
     }
 
     fn value_bytes(&self) -> usize {
@@ -147,8 +159,12 @@ impl Column {
                 true
             }
             (Data::I128(out), Scalar::Real(value)) => {
-                let Kind::Decimal(precision, scale) = self.kind else { return false };
-                let Some(value) = exact::real_to_decimal(value, precision, scale) else { return false };
+                let Some(value) = self.decimal.of_real(value) else { return false };
+                out.push(value);
+                true
+            }
+            (Data::I128(out), Scalar::Int(value)) => {
+                let Some(value) = self.decimal.of_int(value) else { return false };
                 out.push(value);
                 true
             }
@@ -209,14 +225,8 @@ impl Column {
                 };
                 parsed.map(|value| out.push(value)).is_some()
             }
-            (Data::I128(out), scalar) => {
-                let Kind::Decimal(precision, scale) = self.kind else { return false };
-                let value = match scalar {
-                    Scalar::Int(value) => exact::int_to_decimal(value, precision, scale),
-                    Scalar::Text(text) => exact::text_to_decimal(text, precision, scale),
-                    _ => None,
-                };
-                value.map(|value| out.push(value)).is_some()
+            (Data::I128(out), Scalar::Text(text)) => {
+                self.decimal.of_text(text).map(|value| out.push(value)).is_some()
             }
             (Data::Bool(out), Scalar::Int(value @ (0 | 1))) => {
                 out.append(value == 1);

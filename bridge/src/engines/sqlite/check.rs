@@ -1,7 +1,7 @@
 //! The pass that makes sure of a column's type, without building anything.
 
 use super::build::int_to_real;
-use super::exact;
+use super::exact::{self, Decimal};
 use super::scalar::Scalar;
 use super::types::{Kind, Seen};
 
@@ -9,19 +9,26 @@ use super::types::{Kind, Seen};
 #[derive(Clone, Debug)]
 pub struct Checker {
     kinds: Vec<Kind>,
+    decimals: Vec<Decimal>,
     pub seen: Vec<Seen>,
 }
 
 impl Checker {
     #[must_use]
     pub fn new(kinds: Vec<Kind>) -> Self {
+        let decimals = kinds.iter().map(|kind| match kind {
+            Kind::Decimal(precision, scale) => Decimal::new(*precision, *scale),
+            _ => Decimal::new(1, 0),
+        });
+        let decimals = decimals.collect();
         let seen = vec![Seen::default(); kinds.len()];
-        Self { kinds, seen }
+        Self { kinds, decimals, seen }
     }
 
     #[inline]
     pub fn push(&mut self, column: usize, scalar: Scalar<'_>) {
         let kind = self.kinds[column];
+        let decimal = &self.decimals[column];
         let seen = &mut self.seen[column];
         match scalar {
             Scalar::Null => {}
@@ -32,9 +39,7 @@ impl Checker {
                     Kind::Int | Kind::Any => false,
                     Kind::Real => int_to_real(value).is_none(),
                     Kind::Bool => value != 0 && value != 1,
-                    Kind::Decimal(precision, scale) => {
-                        exact::int_to_decimal(value, precision, scale).is_none()
-                    }
+                    Kind::Decimal(..) => decimal.of_int(value).is_none(),
                     _ => true,
                 };
             }
@@ -42,9 +47,7 @@ impl Checker {
                 seen.real = true;
                 seen.misfit |= match kind {
                     Kind::Real | Kind::Any => false,
-                    Kind::Decimal(precision, scale) => {
-                        exact::real_to_decimal(value, precision, scale).is_none()
-                    }
+                    Kind::Decimal(..) => decimal.of_real(value).is_none(),
                     _ => true,
                 };
             }
@@ -55,9 +58,7 @@ impl Checker {
                     Kind::Date => exact::parse_date(text).is_some(),
                     Kind::Time => exact::parse_time(text).is_some(),
                     Kind::Timestamp => exact::parse_timestamp(text).is_some(),
-                    Kind::Decimal(precision, scale) => {
-                        exact::text_to_decimal(text, precision, scale).is_some()
-                    }
+                    Kind::Decimal(..) => decimal.of_text(text).is_some(),
                     _ => false,
                 };
                 seen.misfit |= !fits;

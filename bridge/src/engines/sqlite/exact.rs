@@ -10,65 +10,87 @@ const POWERS: [f64; 23] = [
 /// double to the decimal.
 const EXACT: f64 = 1e15;
 
-/// The unscaled decimal that a double stands for: the one with at most 15 digits whose nearest
-/// double it is.
-#[must_use]
-#[inline]
-pub fn real_to_decimal(value: f64, precision: u8, scale: i8) -> Option<i128> {
-    let power = POWERS.get(usize::try_from(scale).ok()?)?;
-    let unscaled = (value * power).round();
-    if unscaled.abs() <= EXACT && unscaled / power == value && (value != 0.0 || value.is_sign_positive()) {
-        #[allow(clippy::cast_possible_truncation)] // at most 10^15
-        let unscaled = i128::from(unscaled as i64);
-        within(unscaled, precision)
-    } else {
-        None
-    }
+/// A decimal type, with what every value of it needs worked out once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decimal {
+    /// 10^scale; no number where a double does not hold it, so that nothing compares equal.
+    power: f64,
+    /// 10^scale.
+    multiplier: i128,
+    /// 10^precision: every unscaled value is nearer to 0.
+    bound: i128,
+    scale: usize,
 }
 
-#[must_use]
-#[inline]
-pub fn int_to_decimal(value: i64, precision: u8, scale: i8) -> Option<i128> {
-    let power = 10_i128.checked_pow(u32::try_from(scale).ok()?)?;
-    within(i128::from(value).checked_mul(power)?, precision)
-}
-
-/// Digits as `decimal_to_text` writes them, and no others.
-#[must_use]
-pub fn text_to_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
-    let (negative, digits) = match text.split_first()? {
-        (b'-', rest) => (true, rest),
-        _ => (false, text),
-    };
-    let point = digits.iter().position(|&b| b == b'.').unwrap_or(digits.len());
-    let fraction = digits.len().saturating_sub(point + 1);
-    let scale = usize::try_from(scale).ok()?;
-    if point == 0
-        || fraction != scale
-        || (point < digits.len() && fraction == 0)
-        || (point > 1 && digits[0] == b'0')
-    {
-        return None;
-    }
-    let mut unscaled: i128 = 0;
-    for (index, &digit) in digits.iter().enumerate() {
-        if index != point {
-            if !digit.is_ascii_digit() {
-                return None;
-            }
-            unscaled = unscaled.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+impl Decimal {
+    /// Precision 1 to 38, scale 0 to precision.
+    #[must_use]
+    pub fn new(precision: u8, scale: i8) -> Self {
+        let scale = usize::try_from(scale).unwrap_or(0);
+        Self {
+            power: POWERS.get(scale).copied().unwrap_or(f64::NAN),
+            multiplier: 10_i128.pow(scale.min(38) as u32),
+            bound: 10_i128.pow(u32::from(precision.min(38))),
+            scale,
         }
     }
-    if negative && unscaled == 0 {
-        return None;
-    }
-    within(if negative { -unscaled } else { unscaled }, precision)
-}
 
-#[inline]
-fn within(unscaled: i128, precision: u8) -> Option<i128> {
-    let bound = 10_i128.checked_pow(u32::from(precision))?;
-    (unscaled.abs() < bound).then_some(unscaled)
+    /// The unscaled decimal that a double stands for: the one with at most 15 digits whose nearest
+    /// double it is.
+    #[must_use]
+    #[inline]
+    pub fn of_real(&self, value: f64) -> Option<i128> {
+        let product = value * self.power;
+        if product.abs() > EXACT || (value == 0.0 && value.is_sign_negative()) {
+            return None;
+        }
+        // The product is off by less than a half where there is such a decimal at all.
+        let unscaled = (product + 0.5_f64.copysign(product)) as i64;
+        if unscaled as f64 / self.power == value { self.within(i128::from(unscaled)) } else { None }
+    }
+
+    #[must_use]
+    #[inline]
+    pub fn of_int(&self, value: i64) -> Option<i128> {
+        self.within(i128::from(value).checked_mul(self.multiplier)?)
+    }
+
+    #[inline]
+    fn within(&self, unscaled: i128) -> Option<i128> {
+        (unscaled < self.bound && -unscaled < self.bound).then_some(unscaled)
+    }
+
+    /// Digits as `decimal_to_text` writes them, and no others.
+    #[must_use]
+    pub fn of_text(&self, text: &[u8]) -> Option<i128> {
+        let (negative, digits) = match text.split_first()? {
+            (b'-', rest) => (true, rest),
+            _ => (false, text),
+        };
+        let point = digits.iter().position(|&b| b == b'.').unwrap_or(digits.len());
+        let fraction = digits.len().saturating_sub(point + 1);
+        let scale = self.scale;
+        if point == 0
+            || fraction != scale
+            || (point < digits.len() && fraction == 0)
+            || (point > 1 && digits[0] == b'0')
+        {
+            return None;
+        }
+        let mut unscaled: i128 = 0;
+        for (index, &digit) in digits.iter().enumerate() {
+            if index != point {
+                if !digit.is_ascii_digit() {
+                    return None;
+                }
+                unscaled = unscaled.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+            }
+        }
+        if negative && unscaled == 0 {
+            return None;
+        }
+        self.within(if negative { -unscaled } else { unscaled })
+    }
 }
 
 /// The double that reads back as this decimal; `None` beyond 15 digits.
@@ -110,7 +132,8 @@ fn two(text: &[u8]) -> Option<u32> {
 #[must_use]
 #[inline]
 pub fn parse_date(text: &[u8]) -> Option<i32> {
-    if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
+    let text: &[u8; 10] = text.try_into().ok()?;
+    if text[4] != b'-' || text[7] != b'-' {
         return None;
     }
     let year = two(text)? * 100 + two(&text[2..])?;
@@ -260,15 +283,18 @@ mod tests {
 
     #[test]
     fn decimals_of_doubles_are_the_shortest_ones() {
-        assert_eq!(real_to_decimal(21168.23, 15, 2), Some(2_116_823));
-        assert_eq!(real_to_decimal(0.1 + 0.2, 15, 2), None);
-        assert_eq!(real_to_decimal(0.005, 15, 2), None);
-        assert_eq!(real_to_decimal(-0.0, 15, 2), None);
-        assert_eq!(real_to_decimal(f64::NAN, 15, 2), None);
-        assert_eq!(real_to_decimal(f64::INFINITY, 15, 2), None);
-        assert_eq!(real_to_decimal(1e300, 38, 2), None);
-        assert_eq!(int_to_decimal(i64::MAX, 38, 19), Some(i128::from(i64::MAX) * 10_i128.pow(19)));
-        assert_eq!(int_to_decimal(1000, 5, 2), None);
+        let cents = Decimal::new(15, 2);
+        assert_eq!(cents.of_real(999_999_999_999_999.0), None);
+        assert_eq!(Decimal::new(15, 0).of_real(999_999_999_999_999.0), Some(999_999_999_999_999));
+        assert_eq!(cents.of_real(21168.23), Some(2_116_823));
+        assert_eq!(cents.of_real(0.1 + 0.2), None);
+        assert_eq!(cents.of_real(0.005), None);
+        assert_eq!(cents.of_real(-0.0), None);
+        assert_eq!(cents.of_real(f64::NAN), None);
+        assert_eq!(cents.of_real(f64::INFINITY), None);
+        assert_eq!(Decimal::new(38, 2).of_real(1e300), None);
+        assert_eq!(Decimal::new(38, 19).of_int(i64::MAX), Some(i128::from(i64::MAX) * 10_i128.pow(19)));
+        assert_eq!(Decimal::new(5, 2).of_int(1000), None);
     }
 
     proptest! {
@@ -288,19 +314,19 @@ mod tests {
         fn decimals_round_trip_as_doubles(unscaled in -999_999_999_999_999_i64..1_000_000_000_000_000, scale in 0_i8..15) {
             let value = decimal_to_real(i128::from(unscaled), scale).unwrap();
             if unscaled != 0 {
-                prop_assert_eq!(real_to_decimal(value, 15, scale), Some(i128::from(unscaled)));
+                prop_assert_eq!(Decimal::new(15, scale).of_real(value), Some(i128::from(unscaled)));
             }
         }
 
         #[test]
         fn decimals_round_trip_as_text(unscaled: i64, scale in 0_i8..30) {
             let written = text(|out| decimal_to_text(out, i128::from(unscaled), scale));
-            prop_assert_eq!(text_to_decimal(written.as_bytes(), 38, scale), Some(i128::from(unscaled)), "{}", written);
+            prop_assert_eq!(Decimal::new(38, scale).of_text(written.as_bytes()), Some(i128::from(unscaled)), "{}", written);
         }
 
         #[test]
         fn parsers_never_panic(bytes: Vec<u8>) {
-            let _ = (parse_date(&bytes), parse_time(&bytes), parse_timestamp(&bytes), text_to_decimal(&bytes, 38, 3));
+            let _ = (parse_date(&bytes), parse_time(&bytes), parse_timestamp(&bytes), Decimal::new(38, 3).of_text(&bytes));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! before the first byte, and remembered for the version of the database. Writing runs on a
 //! connection of its own, one at a time, with the body as a virtual table.
 
+mod ahead;
 mod build;
 mod catalogue;
 mod check;
@@ -131,15 +132,20 @@ impl Sqlite {
         let relation = Relation::load(reader.conn()?.raw(), schema, relation)?;
         let kinds = self.scanner(cancel).decide(reader, &relation)?;
         let typed = Arc::new(Typed { relation, kinds });
-        if reader.version >= 0 {
-            let mut remembered = self.typed_map();
-            if remembered.len() >= MAX_REMEMBERED {
-                remembered.clear();
-            }
-            let key = (typed.relation.schema.clone(), typed.relation.name.clone());
-            remembered.insert(key, (reader.version, typed.clone()));
-        }
+        self.remember(reader.version, &typed);
         Ok(typed)
+    }
+
+    fn remember(&self, version: i64, typed: &Arc<Typed>) {
+        if version < 0 {
+            return;
+        }
+        let mut remembered = self.typed_map();
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.clear();
+        }
+        let key = (typed.relation.schema.clone(), typed.relation.name.clone());
+        remembered.insert(key, (version, typed.clone()));
     }
 
     fn remembered(&self, version: i64, schema: &str, relation: &str) -> Option<Arc<Typed>> {
@@ -300,6 +306,19 @@ impl Database for Sqlite {
 
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
         let mut reader = self.readers.begin()?;
+        if scan.shape.is_whole() && self.remembered(reader.version, &scan.schema, &scan.relation).is_none() {
+            let relation = Relation::load(reader.conn()?.raw(), &scan.schema, &scan.relation)?;
+            let kinds = relation.declared();
+            let typed = Arc::new(Typed { relation, kinds });
+            if !typed.relation.is_certain()
+                && let Some(spool) = self.scanner(cancel).ahead(&mut reader, &typed, sink)?
+            {
+                self.remember(reader.version, &typed);
+                drop(reader);
+                sink.start(typed.whole_schema())?;
+                return spool.replay(sink);
+            }
+        }
         let typed = self.typed(&mut reader, &scan.schema, &scan.relation, cancel)?;
         self.scanner(cancel).scan(reader, &typed, &scan.shape, sink)
     }

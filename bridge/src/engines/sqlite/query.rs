@@ -131,7 +131,7 @@ fn spool(mut statement: Statement<'_>, limit: Option<u64>, sink: &dyn Sink) -> R
             break;
         }
         for column in 0..columns {
-            let scalar = cell(row, column)?;
+            let scalar = cell(row, column);
             checker.push(column, scalar);
             spooled.push(scalar)?;
         }

@@ -6,6 +6,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
 use rusqlite::types::Value as Stored;
 
+use super::ahead::PartSpool;
 use super::build::BatchBuilder;
 use super::catalogue::Relation;
 use super::check::Checker;
@@ -34,6 +35,12 @@ pub struct Typed {
 }
 
 impl Typed {
+    /// The Arrow schema of all its columns.
+    #[must_use]
+    pub fn whole_schema(&self) -> SchemaRef {
+        self.schema(&(0..self.relation.columns.len()).collect::<Vec<_>>())
+    }
+
     /// The Arrow schema of some of its columns.
     #[must_use]
     pub fn schema(&self, columns: &[usize]) -> SchemaRef {
@@ -73,7 +80,7 @@ impl<'a> Scanner<'a> {
             let ranges = Ranges::new(relation, rowid, &columns, filter);
             if !ranges.prefers_index(reader.conn()?)? {
                 return self.ranges(
-                    reader,
+                    &mut reader,
                     &ranges,
                     &|| BatchBuilder::new(schema.clone(), &kinds, FIRST_ROWS),
                     sink,
@@ -84,6 +91,37 @@ impl<'a> Scanner<'a> {
         let values = bind_all(&values)?;
         let cancel = self.cancel;
         reader.conn()?.watched(cancel, |conn| select::stream(conn, &sql, &values, schema, &kinds, sink))
+    }
+
+    /// Encodes the whole relation as what it declares to be, and so makes sure that it is.
+    ///
+    /// `None` where that cannot be done, or where some value does not fit.
+    ///
+    /// # Errors
+    /// The database's, `cancelled`, `query-timeout`.
+    pub fn ahead(
+        &self,
+        reader: &mut Reader<'a>,
+        typed: &Typed,
+        sink: &dyn Sink,
+    ) -> Result<Option<PartSpool>> {
+        let relation = &typed.relation;
+        let columns: Vec<usize> = (0..relation.columns.len()).collect();
+        let Some(rowid) = relation.rowid else { return Ok(None) };
+        if columns.len() > MAX_ARGUMENTS || typed.kinds.contains(&Kind::Any) {
+            return Ok(None);
+        }
+        let schema = typed.whole_schema();
+        let Some(parts) = sink.ahead(&schema)? else { return Ok(None) };
+        let spool = PartSpool::new(parts);
+        let ranges = Ranges::new(relation, rowid, &columns, None);
+        let builder = || BatchBuilder::new(schema.clone(), &typed.kinds, FIRST_ROWS);
+        match self.ranges(reader, &ranges, &builder, &spool) {
+            Ok(()) => Ok(Some(spool)),
+            // A misfit, or no room to wait in: then it takes two passes.
+            Err(error) if matches!(error.code(), Code::Internal | Code::SpoolFull) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes sure of the type of every column; rowid ranges side by side where there are any.
@@ -137,7 +175,7 @@ impl<'a> Scanner<'a> {
 
     fn ranges(
         &self,
-        mut reader: Reader<'a>,
+        reader: &mut Reader<'a>,
         ranges: &Ranges,
         builder: &(dyn Fn() -> BatchBuilder + Sync),
         sink: &dyn Sink,
@@ -171,7 +209,7 @@ impl<'a> Scanner<'a> {
             }
             outcome
         };
-        side_by_side(&mut reader, others, &work)
+        side_by_side(reader, others, &work)
     }
 
     /// As many more connections to the same state as may help.
@@ -402,10 +440,7 @@ impl Building<'_> {
 impl Collect for Building<'_> {
     #[inline]
     fn row(&mut self, cells: &[Cell]) -> Result<()> {
-        for (index, cell) in cells.iter().enumerate() {
-            self.builder.push(index, cell.scalar())?;
-        }
-        self.builder.end_row();
+        self.builder.push(cells.iter().map(Cell::scalar))?;
         if self.builder.rows() % 16 == 0 && self.builder.is_full() {
             let part = self.order.sink().prepare(self.builder.finish()?)?;
             self.order.put(self.ticket, Some(part), false)?;

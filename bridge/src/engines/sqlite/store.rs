@@ -132,10 +132,11 @@ impl Target {
 
     /// A double stands for a decimal of the column if it is the nearest one to it.
     fn check_reals(&self, array: &ArrayRef, precision: u8, scale: i8, first_row: u64) -> Result<()> {
+        let decimal = exact::Decimal::new(precision, scale);
         let reals = array.as_primitive::<Float64Type>();
         for (row, value) in reals.iter().enumerate() {
             if let Some(value) = value
-                && exact::real_to_decimal(value, precision, scale).is_none()
+                && decimal.of_real(value).is_none()
             {
                 return Err(self.out_of_range(first_row, row, &format!("{value:?}")));
             }
