@@ -11,7 +11,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::pages;
+use super::{footer, pages};
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
 use crate::formats::{Body, body_error};
@@ -89,6 +89,7 @@ pub(in crate::formats) fn open(mut body: Box<dyn Body>) -> Result<Box<dyn Rows>>
     if !magic(length - 4)? {
         return Err(Error::new(Code::IncompleteBody, "the Parquet body ends before its footer"));
     }
+    footer::check(&source, length)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(source.clone()).map_err(malformed)?;
     let mut unread = length;
     for column in builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {

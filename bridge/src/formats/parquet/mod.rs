@@ -2,7 +2,9 @@
 
 mod decode;
 mod encode;
+mod footer;
 mod pages;
+mod thrift;
 
 pub(super) use decode::open;
 pub(super) use encode::ParquetEncoder;

@@ -78,3 +78,36 @@ fn a_body_cut_anywhere_is_refused() {
         assert!(matches!(error.code(), Code::IncompleteBody | Code::MalformedBody), "{error} at {end}");
     }
 }
+
+/// A body whose footer is a schema of `count` elements, each with so many children.
+fn forged(count: u32, children: i32) -> Vec<u8> {
+    fn varint(mut value: u32, out: &mut Vec<u8>) {
+        while value >= 0x80 {
+            out.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        out.push(value as u8);
+    }
+    let mut footer = vec![0x15, 0x02, 0x19, 0xfc];
+    varint(count, &mut footer);
+    for _ in 0..count {
+        // repetition_type, name, num_children
+        footer.extend_from_slice(&[0x35, 0x02, 0x18, 0x01, b'a', 0x15]);
+        varint((children << 1).cast_unsigned() ^ (children >> 31).cast_unsigned(), &mut footer);
+        footer.push(0);
+    }
+    footer.push(0);
+    let mut body = b"PAR1".to_vec();
+    body.extend_from_slice(&footer);
+    body.extend_from_slice(&(footer.len() as u32).to_le_bytes());
+    body.extend_from_slice(b"PAR1");
+    body
+}
+
+#[test]
+fn a_schema_that_would_end_the_process_is_malformed() {
+    for (count, children) in [(1_000_000, 1), (3, i32::MAX), (3, -1)] {
+        let error = rows(Format::Parquet, &forged(count, children), None).unwrap_err();
+        assert_eq!(error.code(), Code::MalformedBody, "{error}");
+    }
+}
