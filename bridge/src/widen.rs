@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
-use arrow_array::{
-    Array, ArrayRef, Decimal128Array, Decimal256Array, Float64Array, new_null_array,
-};
+use arrow_array::{Array, ArrayRef, Decimal128Array, Decimal256Array, Float64Array, new_null_array};
 use arrow_buffer::i256;
 use arrow_cast::display::array_value_to_string;
 use arrow_cast::{CastOptions, cast_with_options};
@@ -56,7 +54,10 @@ pub fn widen(array: &ArrayRef, to: &DataType, column: &str, first_row: u64) -> R
 const fn is_decimal(data_type: &DataType) -> bool {
     matches!(
         data_type,
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..)
+        DataType::Decimal32(..)
+            | DataType::Decimal64(..)
+            | DataType::Decimal128(..)
+            | DataType::Decimal256(..)
     )
 }
 
@@ -102,7 +103,9 @@ impl Cast<'_> {
     fn lost(&self, row: usize) -> Error {
         let value = array_value_to_string(self.array, row).unwrap_or_default();
         let detail = format!("{} cannot hold {value:.64} exactly", self.to);
-        Error::new(Code::ValueOutOfRange, detail).with_column(self.column).with_row(self.first_row + row as u64)
+        Error::new(Code::ValueOutOfRange, detail)
+            .with_column(self.column)
+            .with_row(self.first_row + row as u64)
     }
 
     /// Casts; a value that does not fit becomes NULL.
@@ -208,15 +211,14 @@ fn unscaled(digits: &str, precision: u8, scale: i8) -> Option<String> {
     }
     let mut all = format!("{whole}{fraction}");
     let shift = i64::from(scale) - i64::try_from(fraction.len()).ok()?;
-    match usize::try_from(shift) {
-        Ok(zeros) => all.extend(std::iter::repeat_n('0', zeros)),
-        Err(_) => {
-            let cut = all.len().checked_sub(usize::try_from(-shift).ok()?)?;
-            if all[cut..].bytes().any(|byte| byte != b'0') {
-                return None;
-            }
-            all.truncate(cut);
+    if let Ok(zeros) = usize::try_from(shift) {
+        all.extend(std::iter::repeat_n('0', zeros));
+    } else {
+        let cut = all.len().checked_sub(usize::try_from(-shift).ok()?)?;
+        if all[cut..].bytes().any(|byte| byte != b'0') {
+            return None;
         }
+        all.truncate(cut);
     }
     let all = all.trim_start_matches('0');
     match all {
@@ -247,14 +249,20 @@ mod tests {
         arc(Decimal128Array::from(values).with_precision_and_scale(precision, scale).unwrap())
     }
 
+    #[allow(clippy::needless_pass_by_value)]
     fn ok(from: ArrayRef, to: ArrayRef) {
         let widened = widen(&from, to.data_type(), "c", 1).unwrap();
         assert_eq!(widened.as_ref(), to.as_ref());
     }
 
+    #[allow(clippy::needless_pass_by_value)]
     fn lost(from: ArrayRef, to: DataType, row: u64) {
         let error = widen(&from, &to, "c", 11).expect_err("it must be refused");
-        assert_eq!((error.code(), error.column(), error.row()), (Code::ValueOutOfRange, Some("c"), Some(row)), "{error}");
+        assert_eq!(
+            (error.code(), error.column(), error.row()),
+            (Code::ValueOutOfRange, Some("c"), Some(row)),
+            "{error}"
+        );
     }
 
     fn micros() -> DataType {
@@ -275,12 +283,16 @@ mod tests {
         ok(arc(Float32Array::from(vec![0.1_f32])), decimal(vec![Some(10)], 15, 2));
         ok(arc(Date32Array::from(vec![1])), arc(TimestampMicrosecondArray::from(vec![86_400_000_000])));
         ok(arc(TimestampMicrosecondArray::from(vec![86_400_000_000])), arc(Date32Array::from(vec![1])));
-        ok(arc(TimestampMillisecondArray::from(vec![-1])), arc(TimestampMicrosecondArray::from(vec![-1_000])));
+        ok(
+            arc(TimestampMillisecondArray::from(vec![-1])),
+            arc(TimestampMicrosecondArray::from(vec![-1_000])),
+        );
         ok(arc(LargeStringArray::from(vec!["a"])), arc(StringArray::from(vec!["a"])));
         ok(arc(StringViewArray::from(vec!["a"])), arc(StringArray::from(vec!["a"])));
         let dictionary: DictionaryArray<Int8Type> = [Some("a"), None].into_iter().collect();
         ok(arc(dictionary), arc(StringArray::from(vec![Some("a"), None])));
-        let runs: RunArray<Int32Type> = RunArray::try_new(&Int32Array::from(vec![2]), &Int32Array::from(vec![4])).unwrap();
+        let runs: RunArray<Int32Type> =
+            RunArray::try_new(&Int32Array::from(vec![2]), &Int32Array::from(vec![4])).unwrap();
         ok(arc(runs), arc(Int64Array::from(vec![4, 4])));
         ok(arc(arrow_array::NullArray::new(2)), arc(Int64Array::from(vec![None, None])));
     }
@@ -302,7 +314,11 @@ mod tests {
         lost(decimal(vec![Some(12_345_678_901_234_567_890)], 38, 2), DataType::Float64, 11);
         lost(arc(Int64Array::from(vec![1_000])), DataType::Decimal128(5, 2), 11);
         lost(arc(TimestampMicrosecondArray::from(vec![1])), DataType::Date32, 11);
-        lost(arc(TimestampMicrosecondArray::from(vec![1])), DataType::Timestamp(TimeUnit::Millisecond, None), 11);
+        lost(
+            arc(TimestampMicrosecondArray::from(vec![1])),
+            DataType::Timestamp(TimeUnit::Millisecond, None),
+            11,
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 // An allocator that counts needs the trait, which is unsafe to implement.
 #![allow(unsafe_code)]
+// As in tests inside the crate.
+#![allow(clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;
@@ -58,7 +60,8 @@ enum Damage {
 
 fn damage() -> impl Strategy<Value = Damage> {
     let ints = prop::sample::select(vec![0, 1, -1, 7, 255, 65_536, 1 << 20, 1 << 28, i32::MAX, i32::MIN]);
-    let longs = prop::sample::select(vec![0, 1, -1, 1 << 20, 1 << 33, 1 << 40, i64::MAX, i64::MIN, i64::MAX - 63]);
+    let longs =
+        prop::sample::select(vec![0, 1, -1, 1 << 20, 1 << 33, 1 << 40, i64::MAX, i64::MIN, i64::MAX - 63]);
     prop_oneof![
         4 => (any::<Index>(), 0_u8..8).prop_map(|(at, bit)| Damage::Bit(at, bit)),
         3 => any::<(Index, u8)>().prop_map(|(at, byte)| Damage::Byte(at, byte)),

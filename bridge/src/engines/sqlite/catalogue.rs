@@ -271,7 +271,7 @@ pub fn definition(connection: &Connection, relation: &Relation) -> Result<Option
         .prepare_cached(&sql)
         .and_then(|mut statement| statement.query_map([&relation.name], |row| row.get(0))?.collect())
         .map_err(internal)?;
-    Ok((!statements.is_empty()).then(|| statements.iter().map(|sql| format!("{sql};\n")).collect()))
+    Ok((!statements.is_empty()).then(|| statements.join(";\n") + ";\n"))
 }
 
 /// # Errors

@@ -13,14 +13,13 @@ use crate::formats::text::{Guess, Table, Token};
 pub(in crate::formats) fn open(body: Box<dyn Body>, target: Option<&SchemaRef>) -> Result<Box<dyn Rows>> {
     let mut records = Records::new(body)?;
     let names = header(&mut records)?;
-    let table = match target {
-        Some(target) => Table::of(fields(&names, target)?.into_iter())?,
-        None => {
-            let columns = guess(&mut records, &names)?;
-            records.rewind()?;
-            records.next()?;
-            Table::new(columns)?
-        }
+    let table = if let Some(target) = target {
+        Table::of(fields(&names, target)?.into_iter())?
+    } else {
+        let columns = guess(&mut records, &names)?;
+        records.rewind()?;
+        records.next()?;
+        Table::new(columns)?
     };
     Ok(Box::new(CsvRows { records, width: names.len(), table }))
 }
@@ -43,7 +42,9 @@ fn header(records: &mut Records) -> Result<Vec<String>> {
 fn fields(names: &[String], target: &SchemaRef) -> Result<Vec<Field>> {
     let field = |name: &String| match target.field_with_name(name) {
         Ok(field) => Ok(field.clone()),
-        Err(_) => Err(Error::new(Code::SchemaMismatch, format!("there is no column {name:?}")).with_column(name)),
+        Err(_) => {
+            Err(Error::new(Code::SchemaMismatch, format!("there is no column {name:?}")).with_column(name))
+        }
     };
     names.iter().map(field).collect()
 }

@@ -20,9 +20,7 @@ fn is_special(text: &[u8]) -> bool {
 
 fn push_text(text: &[u8], out: &mut Vec<u8>) {
     // A byte order mark at the start of a body would be taken for one.
-    let quoted = text.is_empty()
-        || text.starts_with("\u{feff}".as_bytes())
-        || is_special(text);
+    let quoted = text.is_empty() || text.starts_with("\u{feff}".as_bytes()) || is_special(text);
     if quoted {
         push_quoted(text, out);
     } else {
@@ -73,7 +71,8 @@ struct Records {
 
 impl PartEncoder for Records {
     fn encode(&self, batch: RecordBatch) -> Result<Part> {
-        let columns = batch.columns().iter().map(|array| Column::new(array.as_ref())).collect::<Result<Vec<_>>>()?;
+        let columns =
+            batch.columns().iter().map(|array| Column::new(array.as_ref())).collect::<Result<Vec<_>>>()?;
         let rows = batch.num_rows();
         let mut out = Vec::with_capacity(rows.saturating_mul(self.width.load(Ordering::Relaxed)));
         for row in 0..rows {

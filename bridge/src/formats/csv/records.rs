@@ -31,8 +31,12 @@ enum Stop {
 impl Records {
     /// Starts at the beginning of the body, after a byte order mark.
     pub(super) fn new(body: Box<dyn Body>) -> Result<Self> {
-        let mut records =
-            Self { input: BufReader::with_capacity(BUFFER, body), data: Vec::new(), ends: Vec::new(), row: 0 };
+        let mut records = Self {
+            input: BufReader::with_capacity(BUFFER, body),
+            data: Vec::new(),
+            ends: Vec::new(),
+            row: 0,
+        };
         records.rewind()?;
         Ok(records)
     }
@@ -127,7 +131,8 @@ impl Records {
             let stop = found.map(|at| buffer[at]);
             self.input.consume(end + usize::from(stop.is_some()));
             if self.data.len() - start > MAX_FIELD || self.data.len() > MAX_RECORD {
-                let error = Error::new(Code::BodyTooLarge, format!("a CSV field of more than {MAX_FIELD} bytes"));
+                let error =
+                    Error::new(Code::BodyTooLarge, format!("a CSV field of more than {MAX_FIELD} bytes"));
                 return Err(error.with_row(self.row.max(1)));
             }
             if let Some(stop) = stop {

@@ -108,8 +108,7 @@ impl Source {
 
     /// The length of a message's body, which is there.
     fn body_length(&self, message: &Message<'_>) -> Result<u64> {
-        let length =
-            u64::try_from(message.bodyLength()).map_err(|_| malformed("a negative body length"))?;
+        let length = u64::try_from(message.bodyLength()).map_err(|_| malformed("a negative body length"))?;
         if length > self.remaining() { Err(self.short(length)) } else { Ok(length) }
     }
 
@@ -163,11 +162,13 @@ impl Decoder {
                 Ok(())
             }
             MessageHeader::DictionaryBatch => {
-                let dictionary = message.header_as_dictionary_batch().ok_or_else(|| malformed("no dictionary"))?;
+                let dictionary =
+                    message.header_as_dictionary_batch().ok_or_else(|| malformed("no dictionary"))?;
                 let batch = dictionary.data().ok_or_else(|| malformed("a dictionary without data"))?;
                 check(&batch, length)?;
                 let body = whole(source, &batch, length)?;
-                read_dictionary(&body, dictionary, &self.schema, &mut self.dictionaries, &version).map_err(invalid)
+                read_dictionary(&body, dictionary, &self.schema, &mut self.dictionaries, &version)
+                    .map_err(invalid)
             }
             other => Err(malformed(format_args!("an unexpected message, {other:?}"))),
         }
@@ -229,7 +230,8 @@ fn whole(source: &mut Source, batch: &ipc::RecordBatch<'_>, length: u64) -> Resu
     let mut unfolded = 0_u64;
     for buffer in batch.buffers().into_iter().flatten().filter(|buffer| buffer.length() > 0) {
         let bytes = &body[buffer.offset() as usize..][..buffer.length() as usize];
-        let prefix = bytes.first_chunk::<8>().ok_or_else(|| malformed("a compressed buffer without length"))?;
+        let prefix =
+            bytes.first_chunk::<8>().ok_or_else(|| malformed("a compressed buffer without length"))?;
         unfolded = unfolded.saturating_add(match i64::from_le_bytes(*prefix) {
             -1 => bytes.len() as u64,
             length => u64::try_from(length).map_err(|_| malformed("a negative length"))?,
@@ -240,7 +242,8 @@ fn whole(source: &mut Source, batch: &ipc::RecordBatch<'_>, length: u64) -> Resu
 }
 
 fn too_large(length: u64, limit: u64) -> Error {
-    let detail = format!("a record batch of {length} bytes where at most {limit} are read; write smaller ones");
+    let detail =
+        format!("a record batch of {length} bytes where at most {limit} are read; write smaller ones");
     Error::new(Code::BodyTooLarge, detail)
 }
 

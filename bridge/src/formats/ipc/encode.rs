@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
 use arrow_ipc::convert::IpcSchemaEncoder;
 use arrow_ipc::writer::{self, DictionaryHandling, DictionaryTracker, IpcWriteOptions, StreamWriter};
 use arrow_ipc::{Block, CompressionType, FooterBuilder, MessageHeader, MetadataVersion, root_as_message};
@@ -59,18 +60,18 @@ impl Messages {
 
     fn general(&self, batch: &RecordBatch) -> Result<Vec<u8>> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut encoder = match idle {
-            Some(encoder) => encoder,
-            None => {
-                let mut encoder =
-                    writer::StreamEncoder::try_new_with_options(&self.schema, self.options.clone())?;
-                encoder.encode(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
-                encoder
-            }
+        let mut encoder = if let Some(encoder) = idle {
+            encoder
+        } else {
+            let mut encoder =
+                writer::StreamEncoder::try_new_with_options(&self.schema, self.options.clone())?;
+            // Takes the schema message out of the way.
+            encoder.encode(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
+            encoder
         };
         let buffers = encoder.encode(batch)?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(encoder);
-        let mut out = Vec::with_capacity(buffers.iter().map(|buffer| buffer.len()).sum());
+        let mut out = Vec::with_capacity(buffers.iter().map(Buffer::len).sum());
         for buffer in &buffers {
             out.extend_from_slice(buffer);
         }

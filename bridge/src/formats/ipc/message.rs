@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, downcast_primitive_array};
-use arrow_buffer::{ArrowNativeType, BooleanBuffer, ToByteSlice};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, ToByteSlice};
 use arrow_ipc::{
     Buffer as BufferNode, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder,
 };
@@ -92,7 +92,6 @@ fn copy_offsets<T: ArrowNativeType + std::ops::Sub<Output = T>>(offsets: &[T], o
     }
 }
 
-
 #[derive(Default)]
 struct Body<'a> {
     nodes: Vec<FieldNode>,
@@ -112,7 +111,7 @@ impl<'a> Body<'a> {
     /// The field node and the validity buffer, which is empty where nothing is null.
     fn open(&mut self, array: &'a dyn Array) {
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
-        let null_count = nulls.map_or(0, |nulls| nulls.null_count());
+        let null_count = nulls.map_or(0, NullBuffer::null_count);
         self.nodes.push(FieldNode::new(array.len() as i64, null_count as i64));
         self.push(nulls.map_or(Piece::Bytes(&[]), |nulls| Piece::Bits(nulls.inner())));
     }

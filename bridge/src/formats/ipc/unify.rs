@@ -122,7 +122,8 @@ fn rekeyed<K: ArrowDictionaryKeyType>(
     map: &[Option<usize>],
     values: ArrayRef,
 ) -> Result<ArrayRef> {
-    let too_many = || Error::new(Code::Unsupported, "more distinct values than the dictionary's keys can tell apart");
+    let too_many =
+        || Error::new(Code::Unsupported, "more distinct values than the dictionary's keys can tell apart");
     let keys: Result<PrimitiveArray<K>> = column
         .as_dictionary::<K>()
         .keys()

@@ -164,7 +164,10 @@ impl Slice<'_> {
                 let builder = builder.add_buffer(values);
                 match other {
                     DataType::Dictionary(_, value) => {
-                        #[expect(deprecated, reason = "the reader of whole batches finds dictionaries so too")]
+                        #[expect(
+                            deprecated,
+                            reason = "the reader of whole batches finds dictionaries so too"
+                        )]
                         let known = field.dict_id().and_then(|id| dictionaries.get(&id)).cloned();
                         let known = known.unwrap_or_else(|| new_empty_array(value));
                         builder.add_child_data(known.to_data())

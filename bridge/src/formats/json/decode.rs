@@ -1,14 +1,15 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
 
-use super::object::Members;
+use super::object::{Members, Name};
 use super::split::Split;
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
 use crate::formats::Body;
-use crate::formats::text::{Guess, Table, Token};
+use crate::formats::text::{Guess, Table, Token, push_json_string};
 
 /// Distinct names that a body without a target may use.
 const MAX_COLUMNS: usize = 1 << 14;
@@ -26,28 +27,44 @@ pub(in crate::formats) fn open(
         None => Table::new(guess(&mut split)?)?,
     };
     split.rewind()?;
-    let names = table.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let names = Names::new(names);
-    let last = vec![0; names.names.len()];
+    let names = Names::new(table.schema().fields().iter().map(|field| field.name().clone()));
+    let last = vec![0; names.all.len()];
     Ok(Box::new(JsonRows { split, names, table, last }))
 }
 
 /// Columns by name. Members mostly come in the order of the columns.
 struct Names {
-    names: Vec<String>,
+    all: Vec<String>,
+    /// Each name as JSON, colon included.
+    spelled: Vec<Vec<u8>>,
     places: HashMap<String, usize>,
 }
 
 impl Names {
-    fn new(names: Vec<String>) -> Self {
-        let places = names.iter().enumerate().map(|(place, name)| (name.clone(), place)).collect();
-        Self { names, places }
+    fn new(names: impl Iterator<Item = String>) -> Self {
+        let mut all = Self { all: Vec::new(), spelled: Vec::new(), places: HashMap::new() };
+        names.for_each(|name| all.push(name));
+        all
     }
 
-    fn place(&self, name: &str, expected: usize) -> Option<usize> {
-        match self.names.get(expected) {
-            Some(known) if known == name => Some(expected),
-            _ => self.places.get(name).copied(),
+    fn push(&mut self, name: String) {
+        let mut spelled = Vec::with_capacity(name.len() + 3);
+        push_json_string(&name, &mut spelled);
+        spelled.push(b':');
+        self.spelled.push(spelled);
+        self.places.insert(name.clone(), self.all.len());
+        self.all.push(name);
+    }
+
+    fn expected(&self, place: usize) -> Option<&[u8]> {
+        self.spelled.get(place).map(Vec::as_slice)
+    }
+
+    /// The column of a name, or the name where there is no such column.
+    fn place<'n>(&self, name: Name<'n>, expected: usize) -> Result<usize, Cow<'n, str>> {
+        match name {
+            Name::Expected => Ok(expected),
+            Name::Other(name) => self.places.get(name.as_ref()).copied().ok_or(name),
         }
     }
 }
@@ -63,7 +80,7 @@ fn unknown(name: &str, row: u64) -> Error {
 /// The target's fields that some row has; all of them if no row has any.
 fn present(split: &mut Split, target: &SchemaRef) -> Result<Vec<Field>> {
     let fields = target.fields();
-    let names = Names::new(fields.iter().map(|field| field.name().clone()).collect());
+    let names = Names::new(fields.iter().map(|field| field.name().clone()));
     let mut seen = vec![false; fields.len()];
     let mut row = 0;
     while seen.iter().any(|seen| !seen)
@@ -72,8 +89,10 @@ fn present(split: &mut Split, target: &SchemaRef) -> Result<Vec<Field>> {
         row += 1;
         let mut members = Members::new(object);
         let mut expected = 0;
-        while let Some((name, _)) = members.next().map_err(|fault| malformed(fault, row))? {
-            let place = names.place(&name, expected).ok_or_else(|| unknown(&name, row))?;
+        while let Some((name, _)) =
+            members.next(names.expected(expected)).map_err(|fault| malformed(fault, row))?
+        {
+            let place = names.place(name, expected).map_err(|name| unknown(&name, row))?;
             seen[place] = true;
             expected = place + 1;
         }
@@ -84,22 +103,23 @@ fn present(split: &mut Split, target: &SchemaRef) -> Result<Vec<Field>> {
 }
 
 fn guess(split: &mut Split) -> Result<Vec<(Field, bool)>> {
-    let mut names = Names::new(Vec::new());
+    let mut names = Names::new(std::iter::empty());
     let mut guesses: Vec<Guess> = Vec::new();
     let mut row = 0;
     while let Some(object) = split.next()? {
         row += 1;
         let mut members = Members::new(object);
         let mut expected = 0;
-        while let Some((name, value)) = members.next().map_err(|fault| malformed(fault, row))? {
-            let place = match names.place(&name, expected) {
-                Some(place) => place,
-                None if guesses.len() == MAX_COLUMNS => {
+        while let Some((name, value)) =
+            members.next(names.expected(expected)).map_err(|fault| malformed(fault, row))?
+        {
+            let place = match names.place(name, expected) {
+                Ok(place) => place,
+                Err(_) if guesses.len() == MAX_COLUMNS => {
                     return Err(malformed("more columns than a table can have", row));
                 }
-                None => {
-                    names.places.insert(name.clone().into_owned(), guesses.len());
-                    names.names.push(name.into_owned());
+                Err(name) => {
+                    names.push(name.into_owned());
                     guesses.push(Guess::default());
                     guesses.len() - 1
                 }
@@ -111,7 +131,7 @@ fn guess(split: &mut Split) -> Result<Vec<(Field, bool)>> {
     if guesses.is_empty() {
         return Err(Error::new(Code::MalformedBody, "a JSON body without members does not say its columns"));
     }
-    Ok(names.names.iter().zip(&guesses).map(|(name, guess)| guess.field(name, true)).collect())
+    Ok(names.all.iter().zip(&guesses).map(|(name, guess)| guess.field(name, true)).collect())
 }
 
 struct JsonRows {
@@ -128,9 +148,12 @@ impl JsonRows {
             let row = self.table.row();
             let mut members = Members::new(object);
             let mut expected = 0;
-            while let Some((name, value)) = members.next().map_err(|fault| malformed(fault, row))? {
-                let place = self.names.place(&name, expected).ok_or_else(|| unknown(&name, row))?;
+            while let Some((name, value)) =
+                members.next(self.names.expected(expected)).map_err(|fault| malformed(fault, row))?
+            {
+                let place = self.names.place(name, expected).map_err(|name| unknown(&name, row))?;
                 if self.last[place] == row {
+                    let name = &self.names.all[place];
                     return Err(malformed("two members of one name", row).with_column(name));
                 }
                 self.last[place] = row;

@@ -25,7 +25,8 @@ struct Objects {
 
 impl PartEncoder for Objects {
     fn encode(&self, batch: RecordBatch) -> Result<Part> {
-        let columns = batch.columns().iter().map(|array| Column::new(array.as_ref())).collect::<Result<Vec<_>>>()?;
+        let columns =
+            batch.columns().iter().map(|array| Column::new(array.as_ref())).collect::<Result<Vec<_>>>()?;
         let rows = batch.num_rows();
         let mut out = Vec::with_capacity(rows.saturating_mul(self.width.load(Ordering::Relaxed)));
         for row in 0..rows {

@@ -8,6 +8,12 @@ use crate::formats::text::number::Numeral;
 /// Why a text is no JSON object.
 pub(super) type Fault = &'static str;
 
+/// A member's name.
+pub(super) enum Name<'a> {
+    Expected,
+    Other(Cow<'a, str>),
+}
+
 /// A member's value; text without escapes is borrowed.
 pub(super) enum Value<'a> {
     Token(Token<'a>),
@@ -56,8 +62,9 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The next name and value; `None` after the last.
-    pub(super) fn next(&mut self) -> Result<Option<(Cow<'a, str>, Value<'a>)>, Fault> {
+    /// The next name and value; `None` after the last. Where the name is spelled as `expected`,
+    /// its colon included, it is not looked at further.
+    pub(super) fn next(&mut self, expected: Option<&[u8]>) -> Result<Option<(Name<'a>, Value<'a>)>, Fault> {
         self.skip_space();
         if self.byte() == Some(b'}') {
             return if self.at + 1 == self.text.len() { Ok(None) } else { Err("something after }") };
@@ -70,8 +77,17 @@ impl<'a> Members<'a> {
         if self.byte() != Some(b'"') {
             return Err("a member without a name");
         }
-        let name = self.string()?;
-        self.expect(b':', "no colon after a name")?;
+        let name = match expected {
+            Some(expected) if self.text.as_bytes()[self.at..].starts_with(expected) => {
+                self.at += expected.len();
+                Name::Expected
+            }
+            _ => {
+                let name = self.string()?;
+                self.expect(b':', "no colon after a name")?;
+                Name::Other(name)
+            }
+        };
         self.skip_space();
         Ok(Some((name, self.value()?)))
     }
@@ -125,7 +141,8 @@ impl<'a> Members<'a> {
         self.at += 1;
         let start = self.at;
         let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-        let plain = self.text.as_bytes()[start..].iter().position(special).ok_or("a string without an end")?;
+        let plain =
+            self.text.as_bytes()[start..].iter().position(special).ok_or("a string without an end")?;
         self.at += plain;
         if self.byte() == Some(b'"') {
             self.at += 1;
@@ -134,7 +151,8 @@ impl<'a> Members<'a> {
         let mut out = self.text[start..self.at].to_owned();
         loop {
             let run = self.at;
-            let length = self.text.as_bytes()[run..].iter().position(special).ok_or("a string without an end")?;
+            let length =
+                self.text.as_bytes()[run..].iter().position(special).ok_or("a string without an end")?;
             self.at += length;
             out.push_str(&self.text[run..self.at]);
             match self.byte() {

@@ -1,6 +1,6 @@
 //! The objects of a body, one at a time, so that an array is never held whole.
 
-use std::io::{BufRead, BufReader, Seek};
+use std::io::{BufRead, BufReader, Read, Seek};
 
 use crate::error::{Code, Error, Result};
 use crate::formats::{Body, body_error};
@@ -9,6 +9,10 @@ const BUFFER: usize = 256 << 10;
 const MAX_OBJECT: usize = 256 << 20;
 const MAX_DEPTH: usize = 128;
 const BOM: &[u8] = "\u{feff}".as_bytes();
+
+fn incomplete(detail: &str) -> Error {
+    Error::new(Code::IncompleteBody, format!("the JSON body ends {detail}"))
+}
 
 /// Splits a body into the texts of its objects.
 pub(super) struct Split {
@@ -35,7 +39,7 @@ impl Split {
         if self.input.fill_buf().map_err(body_error)?.starts_with(BOM) {
             self.input.consume(BOM.len());
         }
-        if self.array && self.skip_space(true)? != Some(b'[') {
+        if self.array && self.skip_space()? != Some(b'[') {
             return Err(self.malformed("it does not start with ["));
         }
         if self.array {
@@ -49,14 +53,14 @@ impl Split {
         if self.row == 0 { error } else { error.with_row(self.row) }
     }
 
-    fn incomplete(&self, detail: &str) -> Error {
-        Error::new(Code::IncompleteBody, format!("the JSON body ends {detail}"))
+    fn too_large(&self) -> Error {
+        let detail = format!("a JSON object of more than {MAX_OBJECT} bytes");
+        Error::new(Code::BodyTooLarge, detail).with_row(self.row)
     }
 
-    /// The next byte that is not white space, left unread. Line ends count as white space
-    /// where `lines` says so.
-    fn skip_space(&mut self, lines: bool) -> Result<Option<u8>> {
-        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r') || (lines && *byte == b'\n');
+    /// The next byte that is not white space, left unread.
+    fn skip_space(&mut self) -> Result<Option<u8>> {
+        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         loop {
             let buffer = self.input.fill_buf().map_err(body_error)?;
             if buffer.is_empty() {
@@ -71,41 +75,46 @@ impl Split {
         }
     }
 
-    /// The text of the next object; `None` at the end of the body.
+    /// The text of the next object, from `{` to `}`; `None` at the end of the body.
     pub(super) fn next(&mut self) -> Result<Option<&str>> {
         if self.ended || !(if self.array { self.next_item()? } else { self.next_line()? }) {
             self.ended = true;
             return Ok(None);
         }
-        self.row += 1;
-        self.read_object()?;
-        match std::str::from_utf8(&self.object) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => {
-                let error = Error::new(Code::MalformedBody, "not a JSON body: bytes that are no UTF-8");
-                Err(error.with_row(self.row))
-            }
-        }
+        let text = std::str::from_utf8(&self.object);
+        text.map(Some).map_err(|_| self.malformed("bytes that are no UTF-8"))
     }
 
-    /// Goes to the next object of JSON lines; at most one stands on a line.
+    /// Reads the next line that is not blank; at most one object stands on it.
     fn next_line(&mut self) -> Result<bool> {
-        if self.row > 0 && !matches!(self.skip_space(false)?, None | Some(b'\n')) {
-            return Err(self.malformed("something after the object on its line"));
-        }
-        match self.skip_space(true)? {
-            None => Ok(false),
-            Some(b'{') => Ok(true),
-            Some(_) => Err(self.malformed("a line that is no object")),
+        loop {
+            self.object.clear();
+            let mut line = (&mut self.input).take(MAX_OBJECT as u64 + 1);
+            if line.read_until(b'\n', &mut self.object).map_err(body_error)? == 0 {
+                return Ok(false);
+            }
+            let whole = self.object.ends_with(b"\n");
+            self.object.truncate(self.object.trim_ascii_end().len());
+            self.object.drain(..self.object.len() - self.object.trim_ascii_start().len());
+            if self.object.is_empty() {
+                continue;
+            }
+            self.row += 1;
+            return match (self.object[0], self.object.ends_with(b"}")) {
+                _ if self.object.len() > MAX_OBJECT => Err(self.too_large()),
+                (b'{', true) => Ok(true),
+                (b'{', false) if !whole => Err(incomplete("inside an object").with_row(self.row)),
+                _ => Err(self.malformed("a line that is no object")),
+            };
         }
     }
 
     /// Goes to the next object of the array.
     fn next_item(&mut self) -> Result<bool> {
-        let mut next = self.skip_space(true)?;
+        let mut next = self.skip_space()?;
         if self.row > 0 && next == Some(b',') {
             self.input.consume(1);
-            next = self.skip_space(true)?;
+            next = self.skip_space()?;
             if next == Some(b']') {
                 return Err(self.malformed("a comma before ]"));
             }
@@ -113,16 +122,20 @@ impl Split {
             return Err(self.malformed("no comma between objects"));
         }
         match next {
-            Some(b'{') => Ok(true),
+            Some(b'{') => {
+                self.row += 1;
+                self.read_object()?;
+                Ok(true)
+            }
             Some(b']') => {
                 self.input.consume(1);
-                match self.skip_space(true)? {
+                match self.skip_space()? {
                     None => Ok(false),
                     Some(_) => Err(self.malformed("something after ]")),
                 }
             }
             Some(_) => Err(self.malformed("an item that is no object")),
-            None => Err(self.incomplete("without ]")),
+            None => Err(incomplete("without ]")),
         }
     }
 
@@ -133,30 +146,34 @@ impl Split {
         loop {
             let buffer = self.input.fill_buf().map_err(body_error)?;
             if buffer.is_empty() {
-                return Err(self.incomplete("inside an object").with_row(self.row));
+                return Err(incomplete("inside an object").with_row(self.row));
             }
-            let mut end = None;
-            for (place, byte) in buffer.iter().enumerate() {
+            let (mut place, mut end) = (0, None);
+            while place < buffer.len() {
+                let rest = &buffer[place..];
                 if string {
-                    match byte {
-                        _ if escaped => escaped = false,
-                        b'\\' => escaped = true,
-                        b'"' => string = false,
-                        _ => {}
+                    if escaped {
+                        escaped = false;
+                        place += 1;
+                        continue;
                     }
+                    let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { break };
+                    escaped = rest[at] == b'\\';
+                    string = escaped;
+                    place += at + 1;
                     continue;
                 }
-                match byte {
+                let structural = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
+                let Some(at) = rest.iter().position(structural) else { break };
+                place += at + 1;
+                match rest[at] {
                     b'"' => string = true,
                     b'{' | b'[' => depth += 1,
-                    b'}' | b']' => {
-                        depth -= 1;
-                        if depth == 0 {
-                            end = Some(place + 1);
-                            break;
-                        }
-                    }
-                    _ => {}
+                    _ => depth -= 1,
+                }
+                if depth == 0 {
+                    end = Some(place);
+                    break;
                 }
                 if depth > MAX_DEPTH {
                     return Err(self.malformed("nested too deeply"));
@@ -166,8 +183,7 @@ impl Split {
             self.object.extend_from_slice(&buffer[..taken]);
             self.input.consume(taken);
             if self.object.len() > MAX_OBJECT {
-                let detail = format!("a JSON object of more than {MAX_OBJECT} bytes");
-                return Err(Error::new(Code::BodyTooLarge, detail).with_row(self.row));
+                return Err(self.too_large());
             }
             if end.is_some() {
                 return Ok(());

@@ -8,6 +8,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::pages;
@@ -90,7 +91,7 @@ pub(in crate::formats) fn open(mut body: Box<dyn Body>) -> Result<Box<dyn Rows>>
     }
     let builder = ParquetRecordBatchReaderBuilder::try_new(source.clone()).map_err(malformed)?;
     let mut unread = length;
-    for column in builder.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+    for column in builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
         let packed = pages::check(&source, column)?;
         unread = unread.checked_sub(packed).ok_or_else(|| malformed("columns that overlap"))?;
     }

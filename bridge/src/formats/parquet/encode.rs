@@ -39,7 +39,8 @@ impl ParquetEncoder {
             .set_max_row_group_bytes(Some(GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();
-        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties)).map_err(unsupported)?;
+        let writer =
+            ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties)).map_err(unsupported)?;
         probe(schema)?;
         Ok(Self { writer })
     }
@@ -52,7 +53,11 @@ impl ParquetEncoder {
 
 /// Some types are only refused once a row comes; by then the response has begun.
 fn probe(schema: &SchemaRef) -> Result<()> {
-    for field in schema.fields().iter().filter(|field| field.data_type().is_nested() || field.data_type().is_temporal()) {
+    for field in schema
+        .fields()
+        .iter()
+        .filter(|field| field.data_type().is_nested() || field.data_type().is_temporal())
+    {
         let nullable = Arc::new(Schema::new(vec![field.as_ref().clone().with_nullable(true)]));
         let row = new_null_array(field.data_type(), 1);
         let written = guarded(|| {
@@ -60,7 +65,8 @@ fn probe(schema: &SchemaRef) -> Result<()> {
             let mut writer = ArrowWriter::try_new(Vec::new(), nullable, None).map_err(unsupported)?;
             writer.write(&batch).map_err(unsupported)
         });
-        written.map_err(|error| Error::new(Code::Unsupported, error.to_string()).with_column(field.name()))?;
+        written
+            .map_err(|error| Error::new(Code::Unsupported, error.to_string()).with_column(field.name()))?;
     }
     Ok(())
 }

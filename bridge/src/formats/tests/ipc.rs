@@ -1,8 +1,8 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow_array::types::Int8Type;
 use arrow_array::cast::AsArray;
+use arrow_array::types::Int8Type;
 use arrow_array::{Array, BooleanArray, DictionaryArray, Int64Array, NullArray, RecordBatch, StringArray};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::StreamWriter;
@@ -44,10 +44,12 @@ fn arrows_own_readers_agree() {
         let batches = variants(&sample);
         let expected = concat_batches(&sample.schema(), &batches).unwrap();
         let stream = body(Format::ArrowStream, &sample.schema(), &batches, EncodeOptions::default());
-        let read: Vec<_> = StreamReader::try_new(Cursor::new(stream), None).unwrap().map(Result::unwrap).collect();
+        let read: Vec<_> =
+            StreamReader::try_new(Cursor::new(stream), None).unwrap().map(Result::unwrap).collect();
         equal(&expected, &concat_batches(&sample.schema(), &read).unwrap());
         let file = body(Format::ArrowFile, &sample.schema(), &batches, EncodeOptions::default());
-        let read: Vec<_> = FileReader::try_new(Cursor::new(file), None).unwrap().map(Result::unwrap).collect();
+        let read: Vec<_> =
+            FileReader::try_new(Cursor::new(file), None).unwrap().map(Result::unwrap).collect();
         equal(&expected, &concat_batches(&sample.schema(), &read).unwrap());
     }
 }
@@ -55,7 +57,8 @@ fn arrows_own_readers_agree() {
 #[test]
 fn a_flat_stream_is_as_long_as_arrows_own() {
     let sample = scalars();
-    let ours = body(Format::ArrowStream, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+    let ours =
+        body(Format::ArrowStream, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
     let mut writer = StreamWriter::try_new(Vec::new(), &sample.schema()).unwrap();
     writer.write(&sample).unwrap();
     writer.finish().unwrap();
@@ -65,8 +68,10 @@ fn a_flat_stream_is_as_long_as_arrows_own() {
 #[test]
 fn each_form_is_accepted_for_the_other() {
     let sample = scalars();
-    for (written, read) in [(Format::ArrowStream, Format::ArrowFile), (Format::ArrowFile, Format::ArrowStream)] {
-        let bytes = body(written, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+    for (written, read) in
+        [(Format::ArrowStream, Format::ArrowFile), (Format::ArrowFile, Format::ArrowStream)]
+    {
+        let bytes = body(written, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
         equal(&sample, &rows(read, &bytes, None).unwrap());
     }
 }
@@ -96,11 +101,9 @@ fn a_file_unites_the_dictionaries_of_its_batches() {
         let bytes = body(format, &batches[0].schema(), &batches, EncodeOptions::default());
         let decoded = rows(format, &bytes, None).unwrap();
         let column = decoded.column(0).as_dictionary::<Int8Type>();
-        let values: Vec<_> = column.downcast_dict::<arrow_array::StringArray>().unwrap().into_iter().collect();
-        assert_eq!(
-            values,
-            [Some("a"), None, Some("b"), Some("c"), Some("b"), Some("b"), Some("a"), None]
-        );
+        let values: Vec<_> =
+            column.downcast_dict::<arrow_array::StringArray>().unwrap().into_iter().collect();
+        assert_eq!(values, [Some("a"), None, Some("b"), Some("c"), Some("b"), Some("b"), Some("a"), None]);
         assert_eq!(column.len(), 8);
     }
 }
@@ -123,7 +126,8 @@ fn a_body_cut_anywhere_is_refused() {
 #[test]
 fn a_stream_cut_between_batches_is_incomplete() {
     let sample = scalars();
-    let bytes = body(Format::ArrowStream, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+    let bytes =
+        body(Format::ArrowStream, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
     let error = rows(Format::ArrowStream, &bytes[..bytes.len() - 8], None).unwrap_err();
     assert_eq!(error.code(), Code::IncompleteBody);
 }
@@ -131,7 +135,8 @@ fn a_stream_cut_between_batches_is_incomplete() {
 #[test]
 fn bytes_after_the_end_are_malformed() {
     let sample = scalars();
-    let mut bytes = body(Format::ArrowStream, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+    let mut bytes =
+        body(Format::ArrowStream, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
     bytes.push(0);
     let error = rows(Format::ArrowStream, &bytes, None).unwrap_err();
     assert_eq!(error.code(), Code::MalformedBody);
@@ -140,21 +145,33 @@ fn bytes_after_the_end_are_malformed() {
 #[test]
 fn a_batch_of_a_whole_table_is_read_in_parts() {
     const ROWS: i64 = 700_000;
-    let words: DictionaryArray<Int8Type> = (0..ROWS).map(|i| (i % 11 != 0).then(|| ["a", "b"][i as usize % 2])).collect();
+    let words: DictionaryArray<Int8Type> =
+        (0..ROWS).map(|i| (i % 11 != 0).then(|| ["a", "b"][i as usize % 2])).collect();
     let table = batch(vec![
         ("id", Arc::new(Int64Array::from_iter((0..ROWS).map(|i| (i % 3 != 0).then_some(i)))) as _),
-        ("flag", Arc::new(BooleanArray::from_iter((0..ROWS).map(|i| (i % 5 != 0).then_some(i % 2 == 0)))) as _),
-        ("text", Arc::new(StringArray::from_iter((0..ROWS).map(|i| (i % 7 != 0).then(|| format!("row {i}"))))) as _),
+        (
+            "flag",
+            Arc::new(BooleanArray::from_iter((0..ROWS).map(|i| (i % 5 != 0).then_some(i % 2 == 0)))) as _,
+        ),
+        (
+            "text",
+            Arc::new(StringArray::from_iter((0..ROWS).map(|i| (i % 7 != 0).then(|| format!("row {i}")))))
+                as _,
+        ),
         ("none", Arc::new(NullArray::new(ROWS as usize)) as _),
         ("word", Arc::new(words) as _),
     ]);
     for format in FORMS {
         let slice = table.slice(5, ROWS as usize - 5);
-        let bytes = body(format, &table.schema(), &[slice.clone(), table.slice(0, 3)], EncodeOptions::default());
+        let bytes =
+            body(format, &table.schema(), &[slice.clone(), table.slice(0, 3)], EncodeOptions::default());
         let decoded: Vec<_> =
             decode(format, Box::new(Cursor::new(bytes.clone())), None).unwrap().map(Result::unwrap).collect();
         assert!(decoded.len() > 10 && decoded.iter().all(|batch| batch.num_rows() <= 65_536 + 64));
-        equal(&concat_batches(&table.schema(), [&slice, &table.slice(0, 3)]).unwrap(), &concat_batches(&decoded[0].schema(), &decoded).unwrap());
+        equal(
+            &concat_batches(&table.schema(), [&slice, &table.slice(0, 3)]).unwrap(),
+            &concat_batches(&decoded[0].schema(), &decoded).unwrap(),
+        );
         for tenth in 1..10 {
             let cut = &bytes[..bytes.len() * tenth / 10];
             let error = rows(format, cut, None).expect_err("a part must not decode");
@@ -169,7 +186,8 @@ fn messages_that_overlap_are_malformed() {
     let sample = batch(vec![("id", Arc::new(Int64Array::from_iter_values(0..1_000)) as _)]);
     let schema = sample.schema();
     let bytes = body(Format::ArrowFile, &schema, &[sample], EncodeOptions::default());
-    let footer_length = u32::from_le_bytes(bytes[bytes.len() - 10..bytes.len() - 6].try_into().unwrap()) as usize;
+    let footer_length =
+        u32::from_le_bytes(bytes[bytes.len() - 10..bytes.len() - 6].try_into().unwrap()) as usize;
     let footer = &bytes[bytes.len() - 10 - footer_length..bytes.len() - 10];
     let block = *arrow_ipc::root_as_footer(footer).unwrap().recordBatches().unwrap().get(0);
     let mut builder = flatbuffers::FlatBufferBuilder::new();

@@ -1,3 +1,6 @@
+// An array says its type first.
+#![allow(clippy::from_iter_instead_of_collect)]
+
 use std::io::Cursor;
 
 use arrow_array::RecordBatch;

@@ -29,7 +29,9 @@ fn every_type_that_parquet_has_comes_back_equal() {
         let expected = concat_batches(&sample.schema(), &batches).unwrap();
         let bytes = body(Format::Parquet, &sample.schema(), &batches, EncodeOptions::default());
         let decoded = rows(Format::Parquet, &bytes, None).unwrap();
-        for (field, (a, b)) in sample.schema().fields().iter().zip(expected.columns().iter().zip(decoded.columns())) {
+        for (field, (a, b)) in
+            sample.schema().fields().iter().zip(expected.columns().iter().zip(decoded.columns()))
+        {
             assert_eq!(a, b, "{field}");
         }
     }
@@ -69,7 +71,8 @@ fn many_rows_make_several_groups_and_the_same_bytes() {
 #[test]
 fn a_body_cut_anywhere_is_refused() {
     let sample = carried(&exotic());
-    let bytes = body(Format::Parquet, &sample.schema(), &[sample.clone()], EncodeOptions::default());
+    let bytes =
+        body(Format::Parquet, &sample.schema(), std::slice::from_ref(&sample), EncodeOptions::default());
     for end in (1..bytes.len()).step_by(11) {
         let error = rows(Format::Parquet, &bytes[..end], None).expect_err("a part must not decode");
         assert!(matches!(error.code(), Code::IncompleteBody | Code::MalformedBody), "{error} at {end}");

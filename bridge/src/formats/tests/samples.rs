@@ -75,7 +75,10 @@ pub fn scalars() -> RecordBatch {
                 .unwrap(),
             ),
         ),
-        ("date", Arc::new(Date32Array::from(vec![Some(0), None, Some(-719_162), Some(2_932_896), Some(19_000)]))),
+        (
+            "date",
+            Arc::new(Date32Array::from(vec![Some(0), None, Some(-719_162), Some(2_932_896), Some(19_000)])),
+        ),
         (
             "time",
             Arc::new(Time64MicrosecondArray::from(vec![
@@ -119,7 +122,10 @@ pub fn scalars() -> RecordBatch {
                 Some(" \\N NULL null "),
             ])),
         ),
-        ("large", Arc::new(LargeStringArray::from(vec![Some(""), None, Some("a"), Some("😀"), Some("\u{feff}")]))),
+        (
+            "large",
+            Arc::new(LargeStringArray::from(vec![Some(""), None, Some("a"), Some("😀"), Some("\u{feff}")])),
+        ),
         (
             "binary",
             Arc::new(BinaryArray::from_opt_vec(vec![
@@ -158,10 +164,7 @@ pub fn exotic() -> RecordBatch {
         maps.append(i != 1).unwrap();
     }
     let mut structs = StructBuilder::from_fields(
-        Fields::from(vec![
-            Field::new("x", DataType::Int32, true),
-            Field::new("y", DataType::Utf8, true),
-        ]),
+        Fields::from(vec![Field::new("x", DataType::Int32, true), Field::new("y", DataType::Utf8, true)]),
         5,
     );
     for i in 0..5 {
@@ -174,11 +177,30 @@ pub fn exotic() -> RecordBatch {
         runs.append_value(value);
     }
     batch(vec![
-        ("f16", cast(&Float32Array::from(vec![Some(1.5), None, Some(0.0), None, Some(-2.0)]), &DataType::Float16).unwrap()),
-        ("date64", Arc::new(Date64Array::from(vec![Some(0), None, Some(86_400_000), Some(-86_400_000), Some(0)]))),
+        (
+            "f16",
+            cast(&Float32Array::from(vec![Some(1.5), None, Some(0.0), None, Some(-2.0)]), &DataType::Float16)
+                .unwrap(),
+        ),
+        (
+            "date64",
+            Arc::new(Date64Array::from(vec![Some(0), None, Some(86_400_000), Some(-86_400_000), Some(0)])),
+        ),
         ("t32s", Arc::new(Time32SecondArray::from(vec![Some(0), None, Some(86_399), Some(1), Some(2)]))),
-        ("t32ms", Arc::new(Time32MillisecondArray::from(vec![Some(0), None, Some(86_399_999), Some(1), Some(2)]))),
-        ("t64ns", Arc::new(Time64NanosecondArray::from(vec![Some(0), None, Some(86_399_999_999_999), Some(1), Some(2)]))),
+        (
+            "t32ms",
+            Arc::new(Time32MillisecondArray::from(vec![Some(0), None, Some(86_399_999), Some(1), Some(2)])),
+        ),
+        (
+            "t64ns",
+            Arc::new(Time64NanosecondArray::from(vec![
+                Some(0),
+                None,
+                Some(86_399_999_999_999),
+                Some(1),
+                Some(2),
+            ])),
+        ),
         ("tss", Arc::new(TimestampSecondArray::from(vec![Some(0), None, Some(1), Some(-1), Some(2)]))),
         ("tsms", Arc::new(TimestampMillisecondArray::from(vec![Some(0), None, Some(1), Some(-1), Some(2)]))),
         (
@@ -191,7 +213,16 @@ pub fn exotic() -> RecordBatch {
                 Some(2),
             ])),
         ),
-        ("dur", Arc::new(DurationMicrosecondArray::from(vec![Some(0), None, Some(-3_020_399_000_001), Some(1), Some(-1)]))),
+        (
+            "dur",
+            Arc::new(DurationMicrosecondArray::from(vec![
+                Some(0),
+                None,
+                Some(-3_020_399_000_001),
+                Some(1),
+                Some(-1),
+            ])),
+        ),
         ("iym", Arc::new(IntervalYearMonthArray::from(vec![Some(0), None, Some(-13), Some(14), Some(2)]))),
         (
             "idt",
@@ -213,12 +244,62 @@ pub fn exotic() -> RecordBatch {
                 Some(IntervalMonthDayNano::new(1, 1, 1)),
             ])),
         ),
-        ("d32", Arc::new(Decimal32Array::from(vec![Some(1), None, Some(-999_999_999), Some(0), Some(5)]).with_precision_and_scale(9, 2).unwrap())),
-        ("d64", Arc::new(Decimal64Array::from(vec![Some(1), None, Some(-999_999_999), Some(0), Some(5)]).with_precision_and_scale(18, 0).unwrap())),
-        ("lbin", Arc::new(LargeBinaryArray::from_opt_vec(vec![Some(b"a"), None, Some(b""), Some(b"bb"), Some(b"c")]))),
-        ("view", Arc::new(StringViewArray::from(vec![Some("short"), None, Some("a text longer than twelve bytes"), Some(""), Some("x")]))),
-        ("bview", Arc::new(BinaryViewArray::from(vec![Some(b"short".as_slice()), None, Some(b"bytes longer than twelve bytes"), Some(b""), Some(b"x")]))),
-        ("dict", Arc::new(DictionaryArray::<Int8Type>::from_iter([Some("a"), None, Some("b"), Some("a"), Some("")]))),
+        (
+            "d32",
+            Arc::new(
+                Decimal32Array::from(vec![Some(1), None, Some(-999_999_999), Some(0), Some(5)])
+                    .with_precision_and_scale(9, 2)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "d64",
+            Arc::new(
+                Decimal64Array::from(vec![Some(1), None, Some(-999_999_999), Some(0), Some(5)])
+                    .with_precision_and_scale(18, 0)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "lbin",
+            Arc::new(LargeBinaryArray::from_opt_vec(vec![
+                Some(b"a"),
+                None,
+                Some(b""),
+                Some(b"bb"),
+                Some(b"c"),
+            ])),
+        ),
+        (
+            "view",
+            Arc::new(StringViewArray::from(vec![
+                Some("short"),
+                None,
+                Some("a text longer than twelve bytes"),
+                Some(""),
+                Some("x"),
+            ])),
+        ),
+        (
+            "bview",
+            Arc::new(BinaryViewArray::from(vec![
+                Some(b"short".as_slice()),
+                None,
+                Some(b"bytes longer than twelve bytes"),
+                Some(b""),
+                Some(b"x"),
+            ])),
+        ),
+        (
+            "dict",
+            Arc::new(DictionaryArray::<Int8Type>::from_iter([
+                Some("a"),
+                None,
+                Some("b"),
+                Some("a"),
+                Some(""),
+            ])),
+        ),
         ("ree", Arc::new(runs.finish())),
         ("list", Arc::new(lists.finish())),
         ("map", Arc::new(maps.finish())),
@@ -234,11 +315,5 @@ pub fn nulls(schema: &SchemaRef) -> RecordBatch {
 
 /// The batch, some of its slices, an empty one and an all-null one.
 pub fn variants(batch: &RecordBatch) -> Vec<RecordBatch> {
-    vec![
-        batch.clone(),
-        batch.slice(1, 3),
-        batch.slice(2, 0),
-        batch.slice(3, 2),
-        nulls(&batch.schema()),
-    ]
+    vec![batch.clone(), batch.slice(1, 3), batch.slice(2, 0), batch.slice(3, 2), nulls(&batch.schema())]
 }

@@ -19,14 +19,20 @@ const BATCHES: usize = 32;
 
 /// Sixteen columns like TPC-H's `lineitem`.
 fn lineitem() -> RecordBatch {
-    let ints = |step: i64| Arc::new(Int64Array::from_iter_values((0..ROWS).map(|i| i * step % 200_000))) as ArrayRef;
+    let ints =
+        |step: i64| Arc::new(Int64Array::from_iter_values((0..ROWS).map(|i| i * step % 200_000))) as ArrayRef;
     let decimals = |step: i128| {
         let values = (0..i128::from(ROWS)).map(|i| i * step % 9_000_000);
-        Arc::new(Decimal128Array::from_iter_values(values).with_precision_and_scale(15, 2).unwrap()) as ArrayRef
+        Arc::new(Decimal128Array::from_iter_values(values).with_precision_and_scale(15, 2).unwrap())
+            as ArrayRef
     };
-    let dates = |step: i32| Arc::new(Date32Array::from_iter_values((0..ROWS as i32).map(|i| 8_000 + i * step % 2_500))) as ArrayRef;
+    let dates = |step: i32| {
+        Arc::new(Date32Array::from_iter_values((0..ROWS as i32).map(|i| 8_000 + i * step % 2_500)))
+            as ArrayRef
+    };
     let texts = |words: &[&str]| {
-        Arc::new(StringArray::from_iter_values((0..ROWS as usize).map(|i| words[i % words.len()]))) as ArrayRef
+        Arc::new(StringArray::from_iter_values((0..ROWS as usize).map(|i| words[i % words.len()])))
+            as ArrayRef
     };
     let comments = (0..ROWS).map(|i| format!("carefully final deposits {i} sleep"));
     batch(vec![
@@ -120,9 +126,9 @@ fn speed() {
         };
         let total = encode();
         report(&format!("encode {name}"), best(encode), total);
-        let bytes = body(format, &schema, &batches, options);
+        let bytes: Arc<[u8]> = body(format, &schema, &batches, options).into();
         let read = |target| {
-            let body = Box::new(Cursor::new(bytes.clone()));
+            let body = Box::new(Cursor::new(Arc::clone(&bytes)));
             decode(format, body, target).unwrap().map(|batch| batch.unwrap().num_rows()).sum::<usize>()
         };
         report(&format!("decode {name}"), best(|| read(Some(&schema))), bytes.len());

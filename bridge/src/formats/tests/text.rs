@@ -43,7 +43,8 @@ fn every_type_is_valid_json() {
             let value: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(value.as_object().unwrap().len(), sample.num_columns());
         }
-        let array: serde_json::Value = serde_json::from_str(&text(Format::Json, &[sample.clone()])).unwrap();
+        let array: serde_json::Value =
+            serde_json::from_str(&text(Format::Json, std::slice::from_ref(&sample))).unwrap();
         assert_eq!(array.as_array().unwrap().len(), sample.num_rows());
     }
 }

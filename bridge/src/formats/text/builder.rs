@@ -7,13 +7,13 @@ use arrow_array::builder::{
     NullBuilder, PrimitiveBuilder, StringBuilder,
 };
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
-    Decimal256Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    IntervalDayTime, IntervalDayTimeType, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalYearMonthType, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
-    Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalDayTime,
+    IntervalDayTimeType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalYearMonthType,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{ArrayRef, ArrowNativeTypeOp};
 use arrow_schema::{DataType, FieldRef, IntervalUnit, TimeUnit};
@@ -173,7 +173,9 @@ impl Builder {
             DataType::LargeUtf8 => Self::LargeUtf8(LargeStringBuilder::new()),
             DataType::Binary => Self::Binary(BinaryBuilder::new()),
             DataType::LargeBinary => Self::LargeBinary(LargeBinaryBuilder::new()),
-            DataType::FixedSizeBinary(size) => Self::FixedSizeBinary(FixedSizeBinaryBuilder::new(*size), *size),
+            DataType::FixedSizeBinary(size) => {
+                Self::FixedSizeBinary(FixedSizeBinaryBuilder::new(*size), *size)
+            }
             DataType::List(_)
             | DataType::LargeList(_)
             | DataType::FixedSizeList(..)
@@ -248,9 +250,15 @@ impl Builder {
             Self::Time64Microsecond(b) => b.append_value(clock(bytes, TimeUnit::Microsecond)?),
             Self::Time64Nanosecond(b) => b.append_value(clock(bytes, TimeUnit::Nanosecond)?),
             Self::TimestampSecond(b, zoned) => b.append_value(moment(bytes, TimeUnit::Second, *zoned)?),
-            Self::TimestampMillisecond(b, zoned) => b.append_value(moment(bytes, TimeUnit::Millisecond, *zoned)?),
-            Self::TimestampMicrosecond(b, zoned) => b.append_value(moment(bytes, TimeUnit::Microsecond, *zoned)?),
-            Self::TimestampNanosecond(b, zoned) => b.append_value(moment(bytes, TimeUnit::Nanosecond, *zoned)?),
+            Self::TimestampMillisecond(b, zoned) => {
+                b.append_value(moment(bytes, TimeUnit::Millisecond, *zoned)?);
+            }
+            Self::TimestampMicrosecond(b, zoned) => {
+                b.append_value(moment(bytes, TimeUnit::Microsecond, *zoned)?);
+            }
+            Self::TimestampNanosecond(b, zoned) => {
+                b.append_value(moment(bytes, TimeUnit::Nanosecond, *zoned)?);
+            }
             Self::DurationSecond(b) => b.append_value(duration(bytes, TimeUnit::Second)?),
             Self::DurationMillisecond(b) => b.append_value(duration(bytes, TimeUnit::Millisecond)?),
             Self::DurationMicrosecond(b) => b.append_value(duration(bytes, TimeUnit::Microsecond)?),
@@ -349,12 +357,46 @@ impl Builder {
             };
         }
         Ok(finish!(
-            Null, Bool, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float16, Float32, Float64,
-            Decimal32, Decimal64, Decimal128, Decimal256, Date32, Date64, Time32Second, Time32Millisecond,
-            Time64Microsecond, Time64Nanosecond, TimestampSecond, TimestampMillisecond,
-            TimestampMicrosecond, TimestampNanosecond, DurationSecond, DurationMillisecond,
-            DurationMicrosecond, DurationNanosecond, YearMonth, DayTime, MonthDayNano, Utf8, LargeUtf8,
-            JsonText, Binary, LargeBinary, FixedSizeBinary
+            Null,
+            Bool,
+            Int8,
+            Int16,
+            Int32,
+            Int64,
+            UInt8,
+            UInt16,
+            UInt32,
+            UInt64,
+            Float16,
+            Float32,
+            Float64,
+            Decimal32,
+            Decimal64,
+            Decimal128,
+            Decimal256,
+            Date32,
+            Date64,
+            Time32Second,
+            Time32Millisecond,
+            Time64Microsecond,
+            Time64Nanosecond,
+            TimestampSecond,
+            TimestampMillisecond,
+            TimestampMicrosecond,
+            TimestampNanosecond,
+            DurationSecond,
+            DurationMillisecond,
+            DurationMicrosecond,
+            DurationNanosecond,
+            YearMonth,
+            DayTime,
+            MonthDayNano,
+            Utf8,
+            LargeUtf8,
+            JsonText,
+            Binary,
+            LargeBinary,
+            FixedSizeBinary
         ))
     }
 }

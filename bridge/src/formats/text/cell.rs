@@ -3,8 +3,8 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
-    DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType, Float16Type,
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalDayTime,
+    DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalDayTime,
     IntervalDayTimeType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalYearMonthType,
     Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
@@ -202,7 +202,8 @@ impl<'a> Cell<'a> {
             DataType::Dictionary(..) => {
                 let dictionary = array.as_any_dictionary();
                 let values = dictionary.values();
-                let places = if values.is_empty() { vec![0; array.len()] } else { dictionary.normalized_keys() };
+                let places =
+                    if values.is_empty() { vec![0; array.len()] } else { dictionary.normalized_keys() };
                 Self::Indirect(places, column(values.as_ref())?)
             }
             DataType::RunEndEncoded(..) => {
@@ -222,12 +223,14 @@ impl<'a> Cell<'a> {
             }
             DataType::ListView(_) => {
                 let list = array.as_list_view::<i32>();
-                let spans = list.offsets().iter().zip(list.sizes()).map(|(o, n)| (o.as_usize(), (o + n).as_usize()));
+                let spans =
+                    list.offsets().iter().zip(list.sizes()).map(|(o, n)| (o.as_usize(), (o + n).as_usize()));
                 Self::List(spans.collect(), column(list.values().as_ref())?)
             }
             DataType::LargeListView(_) => {
                 let list = array.as_list_view::<i64>();
-                let spans = list.offsets().iter().zip(list.sizes()).map(|(o, n)| (o.as_usize(), (o + n).as_usize()));
+                let spans =
+                    list.offsets().iter().zip(list.sizes()).map(|(o, n)| (o.as_usize(), (o + n).as_usize()));
                 Self::List(spans.collect(), column(list.values().as_ref())?)
             }
             DataType::FixedSizeList(..) => {
@@ -362,7 +365,9 @@ impl<'a> Cell<'a> {
     pub(in crate::formats) fn target(&self, row: usize) -> Option<(&Column<'a>, usize)> {
         match self {
             Self::Indirect(places, values) => Some((values, places[row])),
-            Self::Union(array, children) => Some((child(children, array.type_id(row))?, array.value_offset(row))),
+            Self::Union(array, children) => {
+                Some((child(children, array.type_id(row))?, array.value_offset(row)))
+            }
             _ => None,
         }
     }

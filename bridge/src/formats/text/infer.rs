@@ -14,6 +14,7 @@ use super::number::Numeral;
 
 /// What a column may still be, after all values seen so far.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // One for each type it may still be.
 pub(in crate::formats) struct Guess {
     int: bool,
     float: bool,
@@ -62,8 +63,7 @@ impl Guess {
             Token::Literal(_) => {
                 self.literals = true;
                 self.number(text);
-                self.boolean &=
-                    matches!(text, b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE");
+                self.boolean &= matches!(text, b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE");
             }
             Token::Text(_) => {
                 self.texts = true;

@@ -229,7 +229,8 @@ pub(in crate::formats) fn parse_timestamp(text: &[u8]) -> Option<Moment> {
         None => (text, b"00:00".as_slice()),
     };
     let days = parse_date(date)?;
-    let (clock, offset) = match time.iter().position(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-' | b' ')) {
+    let (clock, offset) = match time.iter().position(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-' | b' '))
+    {
         None => (time, None),
         Some(zone) => (&time[..zone], Some(parse_zone(time[zone..].trim_ascii_start())?)),
     };
@@ -288,7 +289,9 @@ pub(in crate::formats) fn parse_interval(text: &[u8]) -> Option<(i64, i64, i128)
         };
         let direction = if negative { -sign } else { sign };
         let (whole, part_nanos) = match digits.iter().position(|byte| matches!(byte, b'.' | b',')) {
-            Some(dot) if clock && designator == b'S' => (number(&digits[..dot])?, fraction(&digits[dot + 1..])?),
+            Some(dot) if clock && designator == b'S' => {
+                (number(&digits[..dot])?, fraction(&digits[dot + 1..])?)
+            }
             Some(_) => return None,
             None => (number(digits)?, 0),
         };

@@ -47,17 +47,27 @@ fn misfit(value: &Value, data_type: &DataType) -> Error {
 }
 
 fn build(data_type: &DataType, values: &[&Value]) -> Result<ArrayRef> {
-    let nulls = || Some(NullBuffer::from_iter(values.iter().map(|value| !value.is_null())));
+    let nulls = || Some(values.iter().map(|value| !value.is_null()).collect::<NullBuffer>());
     Ok(match data_type {
         DataType::List(field) => {
             let (lengths, items) = items(values, data_type)?;
             let items = build(field.data_type(), &items)?;
-            Arc::new(ListArray::try_new(Arc::clone(field), OffsetBuffer::from_lengths(lengths), items, nulls())?)
+            Arc::new(ListArray::try_new(
+                Arc::clone(field),
+                OffsetBuffer::from_lengths(lengths),
+                items,
+                nulls(),
+            )?)
         }
         DataType::LargeList(field) => {
             let (lengths, items) = items(values, data_type)?;
             let items = build(field.data_type(), &items)?;
-            Arc::new(LargeListArray::try_new(Arc::clone(field), OffsetBuffer::from_lengths(lengths), items, nulls())?)
+            Arc::new(LargeListArray::try_new(
+                Arc::clone(field),
+                OffsetBuffer::from_lengths(lengths),
+                items,
+                nulls(),
+            )?)
         }
         DataType::FixedSizeList(field, size) => {
             let length = usize::try_from(*size).unwrap_or(0);
@@ -103,7 +113,13 @@ fn build(data_type: &DataType, values: &[&Value]) -> Result<ArrayRef> {
             }
             let columns = vec![build(fields[0].data_type(), &keys)?, build(fields[1].data_type(), &items)?];
             let entries = StructArray::try_new(fields.clone(), columns, None)?;
-            Arc::new(MapArray::try_new(Arc::clone(field), OffsetBuffer::from_lengths(lengths), entries, nulls(), *sorted)?)
+            Arc::new(MapArray::try_new(
+                Arc::clone(field),
+                OffsetBuffer::from_lengths(lengths),
+                entries,
+                nulls(),
+                *sorted,
+            )?)
         }
         scalar => {
             let mut builder = Builder::new(scalar)?;

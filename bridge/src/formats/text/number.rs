@@ -128,7 +128,7 @@ pub(in crate::formats) enum Misfit {
 /// The digits of a number, taken apart: `±digits × 10^exponent`, no zeros at either end.
 struct Digits {
     negative: bool,
-    digits: Vec<u8>,
+    significant: Vec<u8>,
     exponent: i64,
 }
 
@@ -169,23 +169,23 @@ impl Digits {
             digits.pop();
             exponent += 1;
         }
-        Some(Self { negative, digits, exponent })
+        Some(Self { negative, significant: digits, exponent })
     }
 
     /// The digits of the value times `10^scale`, if that is an integer of at most `precision` digits.
     fn scaled(mut self, precision: u8, scale: i8) -> Option<Vec<u8>> {
-        if self.digits.is_empty() {
+        if self.significant.is_empty() {
             return Some(vec![b'0']);
         }
         let zeros = usize::try_from(self.exponent + i64::from(scale)).ok()?;
-        if self.digits.len().checked_add(zeros)? > usize::from(precision) {
+        if self.significant.len().checked_add(zeros)? > usize::from(precision) {
             return None;
         }
-        self.digits.resize(self.digits.len() + zeros, b'0');
+        self.significant.resize(self.significant.len() + zeros, b'0');
         if self.negative {
-            self.digits.insert(0, b'-');
+            self.significant.insert(0, b'-');
         }
-        Some(self.digits)
+        Some(self.significant)
     }
 }
 
@@ -199,8 +199,39 @@ pub(in crate::formats) fn parse_i128(text: &[u8]) -> Result<i128, Misfit> {
     parse_decimal(text, 38, 0)
 }
 
+/// The unscaled value of a few plain digits, or `None` for anything less plain.
+fn short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let scale = u32::try_from(scale).ok().filter(|scale| *scale <= 18)?;
+    if unsigned.len() > 18 || !unsigned.first()?.is_ascii_digit() {
+        return None;
+    }
+    let (mut value, mut fraction) = (0_i64, None);
+    for byte in unsigned {
+        match (byte, &mut fraction) {
+            (b'0'..=b'9', fraction) => {
+                value = value * 10 + i64::from(byte - b'0');
+                if let Some(digits) = fraction {
+                    *digits += 1;
+                }
+            }
+            (b'.', fraction @ None) => *fraction = Some(0_u32),
+            _ => return None,
+        }
+    }
+    let zeros = scale.checked_sub(fraction.unwrap_or(0))?;
+    let value = i128::from(value) * i128::from(10_i64.pow(zeros));
+    if value >= 10_i128.pow(u32::from(precision)) {
+        return None;
+    }
+    Some(if unsigned.len() < text.len() { -value } else { value })
+}
+
 /// The unscaled value of a decimal of at most 38 digits.
 pub(in crate::formats) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, Misfit> {
+    if let Some(value) = short_decimal(text, precision, scale) {
+        return Ok(value);
+    }
     let digits = Digits::parse(text).ok_or(Misfit::Syntax)?.scaled(precision, scale).ok_or(Misfit::Range)?;
     lexical_core::parse(&digits).map_err(|_| Misfit::Range)
 }
@@ -226,7 +257,7 @@ pub(in crate::formats) fn parse_float<T: Float>(text: &[u8]) -> Result<T, Misfit
     let value = T::read(text).ok_or(Misfit::Syntax)?;
     let exact = match value.classify() {
         std::num::FpCategory::Nan | std::num::FpCategory::Infinite => false,
-        std::num::FpCategory::Zero => Digits::parse(text).is_some_and(|digits| digits.digits.is_empty()),
+        std::num::FpCategory::Zero => Digits::parse(text).is_some_and(|digits| digits.significant.is_empty()),
         // Seven digits are exact in 32 bits already.
         _ if text.len() <= 7 => true,
         _ if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') => is_integer(value, text),
@@ -243,7 +274,7 @@ fn is_integer<T: Float>(value: T, text: &[u8]) -> bool {
     let mut shortest = Vec::new();
     push_float(value, &mut shortest);
     match (Digits::parse(text), Digits::parse(&shortest)) {
-        (Some(a), Some(b)) => a.digits == b.digits && a.exponent == b.exponent,
+        (Some(a), Some(b)) => a.significant == b.significant && a.exponent == b.exponent,
         _ => false,
     }
 }
@@ -287,7 +318,8 @@ impl Numeral {
             return None;
         }
         let mantissa = &unsigned[..unsigned.len() - rest.len()];
-        let negative_zero = unsigned.len() < text.len() && mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
+        let negative_zero =
+            unsigned.len() < text.len() && mantissa.iter().all(|byte| matches!(byte, b'0' | b'.'));
         Some(Self { whole, fraction, exponent, negative_zero })
     }
 
@@ -302,7 +334,9 @@ impl Numeral {
         let mut shortest = Vec::new();
         push_float(value, &mut shortest);
         match (Digits::parse(text), Digits::parse(&shortest)) {
-            (Some(a), Some(b)) => a.digits == b.digits && (a.exponent == b.exponent || a.digits.is_empty()),
+            (Some(a), Some(b)) => {
+                a.significant == b.significant && (a.exponent == b.exponent || a.significant.is_empty())
+            }
             _ => false,
         }
     }
@@ -361,6 +395,14 @@ mod tests {
         fn decimals_round_trip(value in -99_999_999_999_999_999_999_999_999_999_999_999_999_i128..=99_999_999_999_999_999_999_999_999_999_999_999_999, scale in -5_i8..=38) {
             prop_assume!(scale >= 0 || value.unsigned_abs() < 10_u128.pow(33));
             prop_assert_eq!(parse_decimal(decimal(value, scale).as_bytes(), 38, scale), Ok(value));
+        }
+
+        #[test]
+        fn short_texts_mean_what_long_ones_mean(text in "-?[0-9]{0,12}(\\.[0-9]{0,6})?", precision in 1_u8..=38, scale in 0_i8..=20) {
+            if let Some(value) = short_decimal(text.as_bytes(), precision, scale) {
+                let digits = Digits::parse(text.as_bytes()).and_then(|digits| digits.scaled(precision, scale));
+                prop_assert_eq!(digits.map(|digits| lexical_core::parse(&digits)), Some(Ok(value)));
+            }
         }
 
         #[test]
