@@ -37,7 +37,7 @@ impl Relation {
     /// `not-found` unless a relation has exactly this name.
     pub fn load(connection: &Connection, schema: &str, name: &str) -> Result<Self> {
         let found = connection
-            .prepare_cached("SELECT type, wr, strict FROM pragma_table_list WHERE schema = ?1 AND name = ?2")
+            .prepare_cached("SELECT type, wr, strict FROM pragma_table_list WHERE arg = ?2 AND schema = ?1 AND name = ?2")
             .and_then(|mut statement| {
                 statement
                     .query_row([schema, name], |row| {
