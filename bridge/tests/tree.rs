@@ -4,7 +4,7 @@
 use std::io::Cursor;
 use std::task::Poll;
 
-use _bridge::database::{Access, Query, WriteMode};
+use _bridge::database::{Access, Cancel, Query, WriteMode};
 use _bridge::error::{Code, Error};
 use _bridge::fs::{DatabaseFs, Node, Reading, Writing};
 use _bridge::stream::ChunkStream;
@@ -25,8 +25,8 @@ fn filled() -> DatabaseFs {
 }
 
 fn put(fs: &DatabaseFs, path: &str, body: &str, mode: WriteMode) -> Result<(u64, bool), Error> {
-    let writing = Writing { mode, create: false, extension: None, timeout: None };
-    fs.write(path, Box::new(Cursor::new(body.as_bytes().to_vec())), &writing)
+    let writing = Writing { mode, create: false, extension: None };
+    fs.write(path, Box::new(Cursor::new(body.as_bytes().to_vec())), &writing, &Cancel::default())
 }
 
 fn all(stream: &ChunkStream) -> Result<Vec<u8>, Error> {

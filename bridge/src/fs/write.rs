@@ -1,7 +1,5 @@
 //! Writing: a whole body becomes rows, in one transaction.
 
-use std::time::Duration;
-
 use super::{DatabaseFs, at, format_of};
 use crate::database::{Access, Cancel, Write, WriteMode};
 use crate::error::{Code, Error, Result};
@@ -16,7 +14,6 @@ pub struct Writing {
     pub create: bool,
     /// Instead of the path's own format.
     pub extension: Option<String>,
-    pub timeout: Option<Duration>,
 }
 
 impl DatabaseFs {
@@ -28,12 +25,24 @@ impl DatabaseFs {
     /// In this order: `invalid-path`; `read-only`; `is-a-directory` and `forbidden` for what is no
     /// data file; `not-found`, `already-exists` or `forbidden` by the relation; `malformed-body`
     /// and its kin; whatever the database says.
-    pub fn write(&self, path: &str, body: Box<dyn Body>, writing: &Writing) -> Result<(u64, bool)> {
+    pub fn write(
+        &self,
+        path: &str,
+        body: Box<dyn Body>,
+        writing: &Writing,
+        cancel: &Cancel,
+    ) -> Result<(u64, bool)> {
         let path = Path::parse(path)?;
-        at(&path, self.write_at(&path, body, writing))
+        at(&path, self.write_at(&path, body, writing, cancel))
     }
 
-    fn write_at(&self, path: &Path, mut body: Box<dyn Body>, writing: &Writing) -> Result<(u64, bool)> {
+    fn write_at(
+        &self,
+        path: &Path,
+        mut body: Box<dyn Body>,
+        writing: &Writing,
+        cancel: &Cancel,
+    ) -> Result<(u64, bool)> {
         self.allow(Access::Write, path)?;
         let Path::Data { schema, relation, format, .. } = path else {
             return Err(match path {
@@ -64,7 +73,7 @@ impl DatabaseFs {
         refuse_empty(&mut body)?;
         let rows = formats::decode(format, body, target.as_ref())?;
         let write = Write { schema: schema.clone(), relation: relation.clone(), mode };
-        let written = self.database.write(&write, rows, &Cancel::new(writing.timeout))?;
+        let written = self.database.write(&write, rows, cancel)?;
         Ok((written, mode == WriteMode::Create))
     }
 }

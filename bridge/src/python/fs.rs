@@ -1,25 +1,31 @@
 //! The tree, as Python walks it.
 
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use std::sync::Arc;
 
 use super::attach::detached;
 use super::body::body_of;
 use super::database::PyDatabase;
-use super::stream::{PyBatchStream, PyChunkStream};
+use super::stream::{PyBatchStream, PyChunkStream, SIGNALS};
 use super::values::params_from;
-use crate::database::{Access, Query, WriteMode};
+use crate::database::{Access, Cancel, Query, WriteMode};
+use crate::error::Result;
 use crate::formats::{EncodeOptions, IpcCodec};
 use crate::fs::{DatabaseFs, Entry, Node, Reading, Writing};
+use crate::stream::{Task, calm};
 
 /// The tree over one database. Every method may be called from any thread.
 #[pyclass(module = "fsspec_db._bridge", name = "DatabaseFs", frozen)]
-pub struct PyDatabaseFs(DatabaseFs);
+pub struct PyDatabaseFs {
+    fs: DatabaseFs,
+    native: bool,
+}
 
 #[pymethods]
 impl PyDatabaseFs {
@@ -27,44 +33,46 @@ impl PyDatabaseFs {
     #[pyo3(signature = (url, *, access="read", threads=None))]
     fn open(py: Python<'_>, url: &str, access: &str, threads: Option<usize>) -> PyResult<Self> {
         let access = Access::by_name(access)?;
-        Ok(Self(detached(py, || DatabaseFs::open(url, access, threads))?))
+        let fs = run(py, || DatabaseFs::open(url, access, threads))?;
+        Ok(Self { fs, native: true })
     }
 
     #[staticmethod]
     #[pyo3(signature = (database, *, access="write"))]
     fn wrap(database: Bound<'_, PyAny>, access: &str) -> PyResult<Self> {
         let access = Access::by_name(access)?;
-        Ok(Self(DatabaseFs::new(Arc::new(PyDatabase::new(database)?), access)))
+        let fs = DatabaseFs::new(Arc::new(PyDatabase::new(database)?), access);
+        Ok(Self { fs, native: false })
     }
 
     #[getter]
     fn dialect(&self) -> &'static str {
-        self.0.dialect().name
+        self.fs.dialect().name
     }
 
     #[getter]
     fn access(&self) -> &'static str {
-        self.0.access().as_str()
+        self.fs.access().as_str()
     }
 
     #[getter]
     fn formats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
-        pyo3::types::PyTuple::new(py, self.0.formats().iter())
+        pyo3::types::PyTuple::new(py, self.fs.formats().iter())
     }
 
     #[setter]
     fn set_formats(&self, formats: Vec<String>) -> PyResult<()> {
-        Ok(self.0.set_formats(formats)?)
+        Ok(self.fs.set_formats(formats)?)
     }
 
     fn ls<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyList>> {
-        let entries = detached(py, || self.0.ls(path))?;
+        let entries = run(py, || self.fs.ls(path))?;
         let entries: Vec<_> = entries.iter().map(|entry| shown(py, entry)).collect::<PyResult<_>>()?;
         PyList::new(py, entries)
     }
 
     fn info<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyDict>> {
-        shown(py, &detached(py, || self.0.info(path))?)
+        shown(py, &run(py, || self.fs.info(path))?)
     }
 
     #[pyo3(signature = (path, shape="", *, extension=None, codec=None, timeout=None))]
@@ -76,12 +84,12 @@ impl PyDatabaseFs {
         codec: Option<&str>,
         timeout: Option<f64>,
     ) -> PyResult<PyChunkStream> {
-        Ok(PyChunkStream(self.0.read(path, shape, &reading(extension, codec, timeout)?)?))
+        Ok(PyChunkStream(self.fs.read(path, shape, &reading(extension, codec, timeout)?)?))
     }
 
     #[pyo3(signature = (path, shape="", *, timeout=None))]
     fn read_batches(&self, path: &str, shape: &str, timeout: Option<f64>) -> PyResult<PyBatchStream> {
-        Ok(PyBatchStream::new(self.0.read_batches(path, shape, seconds(timeout)?)?))
+        Ok(PyBatchStream::new(self.fs.read_batches(path, shape, seconds(timeout)?)?))
     }
 
     #[pyo3(signature = (sql, params=None, *, extension="arrow", codec=None, limit=None, timeout=None))]
@@ -95,7 +103,7 @@ impl PyDatabaseFs {
         timeout: Option<f64>,
     ) -> PyResult<PyChunkStream> {
         let query = Query { sql, params: params_from(params)?, limit };
-        Ok(PyChunkStream(self.0.query(query, &reading(Some(extension.to_owned()), codec, timeout)?)?))
+        Ok(PyChunkStream(self.fs.query(query, &reading(Some(extension.to_owned()), codec, timeout)?)?))
     }
 
     #[pyo3(signature = (sql, params=None, *, limit=None, timeout=None))]
@@ -107,7 +115,7 @@ impl PyDatabaseFs {
         timeout: Option<f64>,
     ) -> PyResult<PyBatchStream> {
         let query = Query { sql, params: params_from(params)?, limit };
-        Ok(PyBatchStream::new(self.0.query_batches(query, seconds(timeout)?)?))
+        Ok(PyBatchStream::new(self.fs.query_batches(query, seconds(timeout)?)?))
     }
 
     #[allow(clippy::too_many_arguments)] // Python's keywords.
@@ -123,20 +131,38 @@ impl PyDatabaseFs {
         timeout: Option<f64>,
     ) -> PyResult<(u64, bool)> {
         let body = body_of(body)?;
-        let writing = Writing { mode: write_mode(mode)?, create, extension, timeout: seconds(timeout)? };
-        Ok(detached(py, || self.0.write(path, body, &writing))?)
+        let writing = Writing { mode: write_mode(mode)?, create, extension };
+        let timeout = seconds(timeout)?;
+        if !self.native {
+            // Ctrl-C reaches the backend's own Python code, on this thread.
+            return run(py, || self.fs.write(path, body, &writing, &Cancel::new(timeout)));
+        }
+        let (fs, path) = (self.fs.clone(), path.to_owned());
+        let task = Task::start(timeout, move |cancel| fs.write(&path, body, &writing, cancel))?;
+        let mut interrupt = None;
+        loop {
+            match detached(py, || task.wait(SIGNALS)) {
+                Poll::Ready(written) => return interrupt.map_or_else(|| Ok(written?), Err),
+                Poll::Pending => {
+                    if let Err(signal) = py.check_signals() {
+                        task.cancel();
+                        interrupt = Some(signal);
+                    }
+                }
+            }
+        }
     }
 
     fn create_schema(&self, py: Python<'_>, schema: &str) -> PyResult<()> {
-        Ok(detached(py, || self.0.create_schema(schema))?)
+        run(py, || self.fs.create_schema(schema))
     }
 
     fn drop_schema(&self, py: Python<'_>, schema: &str) -> PyResult<()> {
-        Ok(detached(py, || self.0.drop_schema(schema))?)
+        run(py, || self.fs.drop_schema(schema))
     }
 
     fn drop_relation(&self, py: Python<'_>, schema: &str, relation: &str) -> PyResult<()> {
-        Ok(detached(py, || self.0.drop_relation(schema, relation))?)
+        run(py, || self.fs.drop_relation(schema, relation))
     }
 
     #[allow(clippy::needless_pass_by_value)] // Extracted from tuples.
@@ -146,20 +172,25 @@ impl PyDatabaseFs {
         source: (String, String),
         target: (String, String),
     ) -> PyResult<()> {
-        Ok(detached(py, || self.0.rename_relation((&source.0, &source.1), (&target.0, &target.1)))?)
+        run(py, || self.fs.rename_relation((&source.0, &source.1), (&target.0, &target.1)))
     }
 
     fn data_version(&self, py: Python<'_>, path: &str) -> PyResult<Option<String>> {
-        Ok(detached(py, || self.0.data_version(path))?)
+        run(py, || self.fs.data_version(path))
     }
 
     fn ping(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(detached(py, || self.0.ping())?)
+        run(py, || self.fs.ping())
     }
 
     fn close(&self, py: Python<'_>) {
-        detached(py, || self.0.close());
+        detached(py, || self.fs.close());
     }
+}
+
+/// Runs `work` without Python's lock; a panic in it is an error.
+fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+    Ok(detached(py, || calm(work))?)
 }
 
 fn shown<'py>(py: Python<'py>, entry: &Entry) -> PyResult<Bound<'py, PyDict>> {

@@ -16,7 +16,7 @@ use crate::error::{Code, Error};
 use crate::stream::{BatchStream, ChunkStream};
 
 /// How long a wait may keep Ctrl-C waiting.
-const SIGNALS: Duration = Duration::from_millis(100);
+pub const SIGNALS: Duration = Duration::from_millis(100);
 
 /// Encoded bytes of one read, produced ahead on Rust threads, at most a few chunks.
 #[pyclass(module = "fsspec_db._bridge", name = "ChunkStream", frozen)]

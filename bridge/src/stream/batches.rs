@@ -9,7 +9,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::channel::Channel;
-use super::{guard, threads};
+use super::deadline::Deadline;
+use super::{guard, late, limit, threads};
 use crate::database::{Cancel, Part, Sink};
 use crate::error::{Code, Error, Result};
 
@@ -20,6 +21,7 @@ const AHEAD: usize = 4;
 /// producer.
 pub struct BatchStream {
     shared: Arc<Shared>,
+    _deadline: Option<Deadline>,
 }
 
 struct Shared {
@@ -48,7 +50,11 @@ impl BatchStream {
             cancel: Cancel::new(timeout),
             truncated: AtomicBool::new(false),
         });
-        let stream = Self { shared: Arc::clone(&shared) };
+        let deadline = limit(&shared, &shared.cancel, |shared| {
+            shared.channel.finish(Err(late()));
+            shared.cancel.cancel();
+        });
+        let stream = Self { shared: Arc::clone(&shared), _deadline: deadline };
         threads::spawn(move || {
             let outcome = guard(&shared.cancel, || {
                 let sink = BatchSink { shared: &shared, schema: OnceLock::new() };
@@ -98,7 +104,7 @@ impl BatchStream {
 
     /// Stops the producer; what is queued is dropped.
     pub fn close(&self) {
-        if self.shared.channel.close() {
+        if self.shared.channel.close().0 {
             self.shared.cancel.cancel();
         }
     }

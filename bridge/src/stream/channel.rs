@@ -60,7 +60,7 @@ impl<T> Channel<T> {
     pub fn send(&self, item: T, cancel: &Cancel) -> Result<()> {
         let mut state = self.lock();
         loop {
-            if state.closed {
+            if state.closed || state.end.is_some() {
                 return Err(left());
             }
             if state.weight < self.capacity {
@@ -75,7 +75,7 @@ impl<T> Channel<T> {
         Ok(())
     }
 
-    /// Ends the channel: with its last item, or with what stopped it. Never blocks.
+    /// Ends the channel: with its last item, or with what stopped it; once. Never blocks.
     pub fn finish(&self, outcome: Result<Option<T>>) {
         let mut state = self.lock();
         if state.end.is_some() {
@@ -91,6 +91,7 @@ impl<T> Channel<T> {
             Err(error) => Err(error),
         });
         self.announce(state);
+        self.drained.notify_all();
     }
 
     fn announce(&self, mut state: MutexGuard<'_, State<T>>) {
@@ -156,9 +157,11 @@ impl<T> Channel<T> {
         state.queue.is_empty() && matches!(state.end, Some(Ok(())))
     }
 
-    /// The consumer leaves: what is queued is dropped, and the producer's next send fails.
+    /// The consumer leaves: what is queued is dropped, and the producer's next send fails. Whoever
+    /// was to be woken is given back.
+    ///
     /// False if everything had been taken, or the consumer had left before.
-    pub fn close(&self) -> bool {
+    pub fn close(&self) -> (bool, Option<Wake>) {
         let mut state = self.lock();
         let queue = std::mem::take(&mut state.queue);
         let wake = state.wake.take();
@@ -169,8 +172,8 @@ impl<T> Channel<T> {
         drop(state);
         self.drained.notify_all();
         self.filled.notify_all();
-        drop((queue, wake));
-        open
+        drop(queue);
+        (open, wake)
     }
 }
 

@@ -9,7 +9,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::channel::{Channel, Wake};
-use super::{guard, threads};
+use super::deadline::Deadline;
+use super::{guard, late, limit, threads};
 use crate::database::{Cancel, Part, Sink};
 use crate::error::{Code, Error, Result};
 use crate::formats::{self, EncodeOptions, Encoder, Format, PartEncoder};
@@ -27,6 +28,7 @@ const AHEAD: usize = 2 << 20;
 /// after which [`ChunkStream::complete`] is true.
 pub struct ChunkStream {
     shared: Arc<Shared>,
+    _deadline: Option<Deadline>,
 }
 
 struct Shared {
@@ -38,14 +40,17 @@ struct Shared {
 
 impl ChunkStream {
     fn new(timeout: Option<Duration>) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                channel: Channel::new(AHEAD, Vec::len),
-                cancel: Cancel::new(timeout),
-                rows: AtomicU64::new(0),
-                truncated: AtomicBool::new(false),
-            }),
-        }
+        let shared = Arc::new(Shared {
+            channel: Channel::new(AHEAD, Vec::len),
+            cancel: Cancel::new(timeout),
+            rows: AtomicU64::new(0),
+            truncated: AtomicBool::new(false),
+        });
+        let deadline = limit(&shared, &shared.cancel, |shared| {
+            shared.channel.finish(Err(late()));
+            shared.cancel.cancel();
+        });
+        Self { shared, _deadline: deadline }
     }
 
     /// Starts `job`, which pushes rows into the sink it is given.
@@ -102,11 +107,19 @@ impl ChunkStream {
         self.shared.channel.wait(patience)
     }
 
-    /// Stops the producer; what is queued is dropped.
+    /// Stops the producer; what is queued is dropped, and whoever waits is woken.
     pub fn close(&self) {
-        if self.shared.channel.close() {
+        if let Some(wake) = self.leave() {
+            wake();
+        }
+    }
+
+    fn leave(&self) -> Option<Wake> {
+        let (open, wake) = self.shared.channel.close();
+        if open {
             self.shared.cancel.cancel();
         }
+        wake
     }
 
     /// True once the last chunk has been taken.
@@ -130,7 +143,7 @@ impl ChunkStream {
 
 impl Drop for ChunkStream {
     fn drop(&mut self) {
-        self.close();
+        drop(self.leave());
     }
 }
 

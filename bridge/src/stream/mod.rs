@@ -7,29 +7,50 @@
 mod batches;
 mod channel;
 mod chunks;
+mod deadline;
 #[cfg(test)]
 mod tests;
+mod task;
 mod threads;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 pub use batches::BatchStream;
 pub use channel::Wake;
 pub use chunks::ChunkStream;
+pub use task::Task;
 
+use self::deadline::Deadline;
 use crate::database::Cancel;
 use crate::error::{Code, Error, Result};
 
-/// Runs `job` so that a panic or a passed deadline comes out as an error of its own.
+/// Runs `job` so that a passed deadline comes out as an error of its own, and a panic as one too.
 fn guard<T>(cancel: &Cancel, job: impl FnOnce() -> Result<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(job)) {
-        Ok(Err(error)) if error.code() == Code::Cancelled && cancel.timed_out() => {
-            Err(Error::new(Code::QueryTimeout, "the statement took longer than its time limit"))
-        }
-        Ok(outcome) => outcome,
-        Err(panic) => Err(panicked(panic.as_ref())),
+    match calm(job) {
+        Err(error) if error.code() == Code::Cancelled && cancel.timed_out() => Err(late()),
+        outcome => outcome,
     }
+}
+
+/// Runs `expire` once the deadline has passed, if there is one and the stream is still there.
+fn limit<S: Send + Sync + 'static>(shared: &Arc<S>, cancel: &Cancel, expire: fn(&S)) -> Option<Deadline> {
+    let shared = Arc::downgrade(shared);
+    let act = move || shared.upgrade().into_iter().for_each(|shared| expire(&shared));
+    cancel.deadline().map(|at| Deadline::at(at, act))
+}
+
+fn late() -> Error {
+    Error::new(Code::QueryTimeout, "the statement took longer than its time limit")
+}
+
+/// Runs `job` so that a panic comes out as an error.
+///
+/// # Errors
+/// What `job` fails with, or `internal`.
+pub fn calm<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
 }
 
 /// What a caught panic says, as an error.

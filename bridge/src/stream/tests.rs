@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::{BatchStream, ChunkStream};
+use super::{BatchStream, ChunkStream, Task};
 use crate::database::{Cancel, Sink};
 use crate::error::{Code, Error, Result};
 use crate::formats::{EncodeOptions, Format};
@@ -135,7 +135,22 @@ fn a_slow_reader_holds_the_producer_back() {
     assert!(before <= 4, "{before} parts ahead");
     drop(stream);
     assert_eq!(producer.ended.recv_timeout(FOREVER).unwrap(), Some(Code::Cancelled));
-    assert!(producer.interrupted.load(Ordering::SeqCst));
+}
+
+#[test]
+fn dropping_a_stream_interrupts_an_engine_that_is_busy() {
+    let (tell, told) = mpsc::channel();
+    let (busy, begun) = mpsc::channel();
+    let stream = stream(move |_: &dyn Sink, cancel: &Cancel| {
+        let (interrupt, interrupted) = mpsc::channel();
+        cancel.on_cancel(move || interrupt.send(()).unwrap_or_default());
+        busy.send(()).unwrap();
+        tell.send(interrupted.recv_timeout(FOREVER).is_ok()).unwrap();
+        Err(Error::new(Code::Cancelled, "interrupted"))
+    });
+    begun.recv_timeout(FOREVER).unwrap();
+    drop(stream);
+    assert!(told.recv_timeout(FOREVER).unwrap());
 }
 
 #[test]
@@ -208,7 +223,7 @@ fn a_passed_deadline_is_a_timeout_even_while_nobody_reads() {
     let (producer, job) = producer(usize::MAX, 131_072, || Ok(()));
     let timeout = Some(Duration::from_millis(50));
     let stream = ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), timeout, job).unwrap();
-    assert_eq!(producer.ended.recv_timeout(FOREVER).unwrap(), Some(Code::QueryTimeout));
+    assert!(producer.ended.recv_timeout(FOREVER).unwrap().is_some());
     let error = loop {
         match next(&stream) {
             Ok(chunk) => assert!(chunk.is_some()),
@@ -216,6 +231,38 @@ fn a_passed_deadline_is_a_timeout_even_while_nobody_reads() {
         }
     };
     assert_eq!(error.code(), Code::QueryTimeout);
+}
+
+#[test]
+fn a_passed_deadline_is_a_timeout_even_for_an_engine_that_does_not_look() {
+    let (let_go, held) = mpsc::channel::<()>();
+    let timeout = Some(Duration::from_millis(50));
+    let job = move |_: &dyn Sink, _: &Cancel| {
+        held.recv().unwrap();
+        Ok(())
+    };
+    let stream = ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), timeout, job).unwrap();
+    let (woken, wakes) = mpsc::channel();
+    let waker = || Box::new(move || woken.send(()).unwrap()) as super::Wake;
+    assert!(stream.poll(waker).is_pending());
+    wakes.recv_timeout(FOREVER).unwrap();
+    assert_eq!(next(&stream).unwrap_err().code(), Code::QueryTimeout);
+    let_go.send(()).unwrap();
+}
+
+#[test]
+fn closing_wakes_whoever_waits() {
+    let (_let_go, held) = mpsc::channel::<()>();
+    let stream = stream(move |_: &dyn Sink, _: &Cancel| {
+        let _ = held.recv();
+        Ok(())
+    });
+    let (woken, wakes) = mpsc::channel();
+    let waker = || Box::new(move || woken.send(()).unwrap()) as super::Wake;
+    assert!(stream.poll(waker).is_pending());
+    stream.close();
+    wakes.recv_timeout(FOREVER).unwrap();
+    assert_eq!(next(&stream).unwrap_err().code(), Code::Cancelled);
 }
 
 #[test]
@@ -267,4 +314,30 @@ fn an_error_before_the_schema_is_said_by_the_schema() {
     let job = |_: &dyn Sink, _: &Cancel| Err(Error::new(Code::NotFound, "no"));
     let stream = BatchStream::rows_of(None, job).unwrap();
     assert_eq!(stream.schema().unwrap_err().code(), Code::NotFound);
+}
+
+#[test]
+fn a_task_is_waited_for_in_steps_and_can_be_called_off() {
+    let (go, wait) = mpsc::channel::<()>();
+    let task = Task::start(None, move |_| {
+        wait.recv().unwrap();
+        Ok(7)
+    })
+    .unwrap();
+    assert!(task.wait(Duration::ZERO).is_pending());
+    go.send(()).unwrap();
+    assert!(matches!(task.wait(FOREVER), Poll::Ready(Ok(7))));
+
+    let (interrupt, interrupted) = mpsc::channel::<()>();
+    let (busy, begun) = mpsc::channel();
+    let task = Task::start(None, move |cancel| {
+        cancel.on_cancel(move || interrupt.send(()).unwrap_or_default());
+        busy.send(()).unwrap();
+        interrupted.recv_timeout(FOREVER).unwrap();
+        cancel.check()
+    })
+    .unwrap();
+    begun.recv_timeout(FOREVER).unwrap();
+    task.cancel();
+    assert!(matches!(task.wait(FOREVER), Poll::Ready(Err(error)) if error.code() == Code::Cancelled));
 }

@@ -36,8 +36,13 @@ impl Relation {
     /// # Errors
     /// `not-found` unless a relation has exactly this name.
     pub fn load(connection: &Connection, schema: &str, name: &str) -> Result<Self> {
+        // The argument keeps SQLite from reading every table; its own tables go by another name there.
         let found = connection
-            .prepare_cached("SELECT type, wr, strict FROM pragma_table_list WHERE schema = ?1 AND name = ?2")
+            .prepare_cached(if name.starts_with("sqlite_") {
+                "SELECT type, wr, strict FROM pragma_table_list WHERE schema = ?1 AND name = ?2"
+            } else {
+                "SELECT type, wr, strict FROM pragma_table_list WHERE arg = ?2 AND schema = ?1 AND name = ?2"
+            })
             .and_then(|mut statement| {
                 statement
                     .query_row([schema, name], |row| {
@@ -271,7 +276,7 @@ pub fn definition(connection: &Connection, relation: &Relation) -> Result<Option
         .prepare_cached(&sql)
         .and_then(|mut statement| statement.query_map([&relation.name], |row| row.get(0))?.collect())
         .map_err(internal)?;
-    Ok((!statements.is_empty()).then(|| statements.iter().map(|sql| format!("{sql};\n")).collect()))
+    Ok((!statements.is_empty()).then(|| statements.join(";\n") + ";\n"))
 }
 
 /// # Errors

@@ -39,6 +39,7 @@ impl Decimal {
     /// double it is.
     #[must_use]
     #[inline]
+    #[allow(clippy::float_cmp)] // the same double, or not the decimal
     pub fn of_real(&self, value: f64) -> Option<i128> {
         let product = value * self.power;
         if product.abs() > EXACT || (value == 0.0 && value.is_sign_negative()) {

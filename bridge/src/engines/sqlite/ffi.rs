@@ -5,6 +5,7 @@
 //! row and asking for each column costs twice as much.
 #![allow(unsafe_code)] // C callbacks; every pointer is to the `Slot` that its connection owns
 
+use std::cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -71,18 +72,18 @@ pub trait Collect {
 
 /// What the callbacks of one connection reach.
 pub struct Slot {
-    collect: std::cell::Cell<Option<NonNull<dyn Collect>>>,
-    cancel: std::cell::Cell<Option<NonNull<Cancel>>>,
-    failure: std::cell::Cell<Option<Error>>,
+    collect: cell::Cell<Option<NonNull<dyn Collect>>>,
+    cancel: cell::Cell<Option<NonNull<Cancel>>>,
+    failure: cell::Cell<Option<Error>>,
     /// While set, the authorizer lets only reading statements through.
-    guarded: std::cell::Cell<bool>,
-    denied: std::cell::Cell<Option<Denied>>,
+    guarded: cell::Cell<bool>,
+    denied: cell::Cell<Option<Denied>>,
     /// While set, notes which relations a statement reads, and on behalf of which view.
-    reads: std::cell::RefCell<Option<Vec<Read>>>,
+    reads: cell::RefCell<Option<Vec<Read>>>,
     busy_timeout: Duration,
     /// While set, a lock that somebody holds is not waited for.
-    hasty: std::cell::Cell<bool>,
-    busy_since: std::cell::Cell<Option<Instant>>,
+    hasty: cell::Cell<bool>,
+    busy_since: cell::Cell<Option<Instant>>,
 }
 
 /// One relation that a statement reads.
@@ -125,15 +126,15 @@ impl SlotBox {
     /// `internal` if SQLite refuses.
     pub fn install(connection: &rusqlite::Connection, busy_timeout: Duration) -> Result<Self> {
         let slot = Box::new(Slot {
-            collect: Default::default(),
-            cancel: Default::default(),
-            failure: Default::default(),
-            guarded: Default::default(),
-            denied: Default::default(),
-            reads: Default::default(),
+            collect: cell::Cell::default(),
+            cancel: cell::Cell::default(),
+            failure: cell::Cell::default(),
+            guarded: cell::Cell::default(),
+            denied: cell::Cell::default(),
+            reads: cell::RefCell::default(),
             busy_timeout,
-            hasty: Default::default(),
-            busy_since: Default::default(),
+            hasty: cell::Cell::default(),
+            busy_since: cell::Cell::default(),
         });
         let slot = Self(NonNull::from(Box::leak(slot)));
         let app: *mut c_void = slot.0.as_ptr().cast();
@@ -311,7 +312,7 @@ unsafe extern "C" fn authorize(
             reads.push(Read {
                 schema: owned(schema),
                 relation: owned(first),
-                view: text(view).map(|v| v.into_owned()),
+                view: text(view).map(std::borrow::Cow::into_owned),
             });
         }
         if !slot.guarded.get() {

@@ -65,13 +65,16 @@ pub struct Options {
     pub query: Vec<(String, String)>,
 }
 
+/// By schema and name: what was made sure of, and of which version.
+type Remembered = HashMap<(String, String), (i64, Arc<Typed>)>;
+
 /// One SQLite database.
 pub struct Sqlite {
     location: Location,
     access: Access,
     threads: usize,
     readers: Readers,
-    typed: Mutex<HashMap<(String, String), (i64, Arc<Typed>)>>,
+    typed: Mutex<Remembered>,
     /// Held while a write goes on: SQLite has one writer, and ours need not fight for it.
     writing: Mutex<()>,
     /// Keeps a database in memory alive.
@@ -154,7 +157,7 @@ impl Sqlite {
         (*of == version).then(|| typed.clone())
     }
 
-    fn typed_map(&self) -> MutexGuard<'_, HashMap<(String, String), (i64, Arc<Typed>)>> {
+    fn typed_map(&self) -> MutexGuard<'_, Remembered> {
         self.typed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -30,9 +30,10 @@ pub fn query(
     conn.guarded(|connection| {
         let mut statement = only_statement(connection, &query.sql)?;
         if statement.column_count() == 0 {
-            return Err(match statement.readonly() {
-                true => Error::new(Code::InvalidQuery, "the statement returns no rows"),
-                false => Error::new(Code::ReadOnly, "the statement writes, and queries are read-only"),
+            return Err(if statement.readonly() {
+                Error::new(Code::InvalidQuery, "the statement returns no rows")
+            } else {
+                Error::new(Code::ReadOnly, "the statement writes, and queries are read-only")
             });
         }
         bind_params(&mut statement, &query.params)?;

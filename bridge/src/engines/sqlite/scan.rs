@@ -359,12 +359,15 @@ struct Tickets<'a> {
     state: Mutex<TicketState>,
 }
 
+/// Where a range starts; nowhere after the last.
+type Boundary = Option<i64>;
+
 struct TicketState {
     number: u64,
     rows: usize,
     first: Option<i64>,
-    /// The end of the next range, once looked up.
-    looked: Option<Option<i64>>,
+    /// The start of the range after the next, once looked up.
+    looked: Option<Boundary>,
 }
 
 impl<'a> Tickets<'a> {
@@ -407,8 +410,8 @@ impl<'a> Tickets<'a> {
 
     /// Sizes the ranges that follow by what the first one weighed.
     fn weigh(&self, rows: usize, bytes: usize) {
-        if rows > 0 {
-            let each = (bytes / rows).max(1);
+        if let Some(each) = bytes.checked_div(rows) {
+            let each = each.max(1);
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.rows = (TARGET_BYTES / each).clamp(FIRST_ROWS / 4, 65_536);
         }
@@ -441,7 +444,7 @@ impl Collect for Building<'_> {
     #[inline]
     fn row(&mut self, cells: &[Cell]) -> Result<()> {
         self.builder.push(cells.iter().map(Cell::scalar))?;
-        if self.builder.rows() % 16 == 0 && self.builder.is_full() {
+        if self.builder.rows().is_multiple_of(16) && self.builder.is_full() {
             let part = self.order.sink().prepare(self.builder.finish()?)?;
             self.order.put(self.ticket, Some(part), false)?;
         }

@@ -88,7 +88,9 @@ impl<'a> Batches<'a> {
     }
 
     fn end_row(&mut self) -> Result<()> {
-        if self.builder.rows() >= self.rows || (self.builder.rows() % 16 == 0 && self.builder.is_full()) {
+        if self.builder.rows() >= self.rows
+            || (self.builder.rows().is_multiple_of(16) && self.builder.is_full())
+        {
             self.rows = ROWS;
             self.sink.push(self.builder.finish()?)?;
         }

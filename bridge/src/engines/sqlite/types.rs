@@ -133,6 +133,7 @@ fn split_arguments(declared: &str) -> (&str, Vec<i64>) {
 
 /// What was seen in one column: enough to choose the narrowest type that holds it all.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // a set, merged bit by bit
 pub struct Seen {
     pub int: bool,
     /// An integer that a double cannot hold.
