@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod footer;
+mod inflate;
 mod pages;
 mod thrift;
 

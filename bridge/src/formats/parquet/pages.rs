@@ -4,11 +4,13 @@
 
 use std::io::Read;
 
+use parquet::basic::Compression;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::decode::{Source, malformed};
-use super::thrift::{Compact, I32};
+use super::inflate;
+use super::thrift::{Compact, FALSE, I32, STRUCT, TRUE};
 use crate::error::{Code, Error, Result};
 
 /// What one page may unpack to. Writers aim at one MiB; a page holds at least one value.
@@ -35,32 +37,79 @@ pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<u64
         .ok_or_else(|| malformed("a column outside the body"))?;
     while position < end {
         let mut header = Compact::new(source.get_read(position).map_err(malformed)?);
-        let (unpacked, packed) = sizes(&mut header)?;
+        let page = Page::read(&mut header)?;
+        let (unpacked, packed) = (page.unpacked, page.packed);
         let limit = packed.max(0).saturating_mul(MAX_RATIO).clamp(MIN_PAGE, MAX_PAGE);
         if unpacked > limit {
             let detail = format!("a Parquet page of {unpacked} bytes where {limit} are read");
             return Err(Error::new(Code::BodyTooLarge, detail));
         }
-        position = position
-            .checked_add(header.length)
-            .and_then(|after| after.checked_add(place(packed).ok()?))
+        let data = position.saturating_add(header.length);
+        position = data
+            .checked_add(place(packed)?)
             .filter(|after| *after <= end && unpacked >= 0)
             .ok_or_else(|| malformed("a page outside its column"))?;
+        page.inflate(column.compression(), source, data)?;
     }
     Ok(length)
 }
 
-/// The sizes that a page header claims, unpacked and packed.
-fn sizes<R: Read>(header: &mut Compact<R>) -> Result<(i64, i64)> {
-    let (mut unpacked, mut packed) = (-1, -1);
-    let mut number = 0;
-    while let Some((next, kind)) = header.field(number)? {
-        match (next, kind) {
-            (2, I32) => unpacked = header.zigzag()?,
-            (3, I32) => packed = header.zigzag()?,
-            (_, kind) => header.skip(kind)?,
+/// What a page header claims.
+struct Page {
+    unpacked: i64,
+    packed: i64,
+    /// Bytes at the start that are not packed, and whether the rest is; in pages of version 2.
+    levels: i64,
+    compressed: bool,
+}
+
+impl Page {
+    fn read<R: Read>(header: &mut Compact<R>) -> Result<Self> {
+        let mut page = Self { unpacked: -1, packed: -1, levels: 0, compressed: true };
+        let mut number = 0;
+        while let Some((next, kind)) = header.field(number)? {
+            match (next, kind) {
+                (2, I32) => page.unpacked = header.zigzag()?,
+                (3, I32) => page.packed = header.zigzag()?,
+                (8, STRUCT) => page.version_2(header)?,
+                (_, kind) => header.skip(kind)?,
+            }
+            number = next;
         }
-        number = next;
+        Ok(page)
     }
-    Ok((unpacked, packed))
+
+    fn version_2<R: Read>(&mut self, header: &mut Compact<R>) -> Result<()> {
+        let mut number = 0;
+        while let Some((next, kind)) = header.field(number)? {
+            match (next, kind) {
+                (5 | 6, I32) => self.levels = self.levels.saturating_add(header.zigzag()?),
+                (7, TRUE | FALSE) => self.compressed = kind == TRUE,
+                (_, kind) => header.skip(kind)?,
+            }
+            number = next;
+        }
+        Ok(())
+    }
+
+    /// Looks into a page that may be more than it claims.
+    fn inflate(&self, codec: Compression, source: &Source, position: u64) -> Result<()> {
+        if !self.compressed || !inflate::is_open_ended(codec) {
+            return Ok(());
+        }
+        let levels = u64::try_from(self.levels).map_err(|_| malformed("a negative length"))?;
+        let left = |length: i64| {
+            length
+                .unsigned_abs()
+                .checked_sub(levels)
+                .ok_or_else(|| malformed("a page without room for its levels"))
+        };
+        let packed = left(self.packed)?;
+        let unpacked = left(self.unpacked)?;
+        if packed == 0 {
+            return Ok(());
+        }
+        let reader = source.get_read(position + levels).map_err(malformed)?;
+        inflate::check(codec, reader.take(packed), unpacked)
+    }
 }

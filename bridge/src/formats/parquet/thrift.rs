@@ -9,6 +9,8 @@ use crate::formats::body_error;
 
 const MAX_DEPTH: u8 = 16;
 
+pub(super) const TRUE: u8 = 1;
+pub(super) const FALSE: u8 = 2;
 pub(super) const I32: u8 = 5;
 pub(super) const LIST: u8 = 9;
 pub(super) const STRUCT: u8 = 12;
@@ -83,10 +85,10 @@ impl<R: Read> Compact<R> {
             return Err(malformed("metadata nested too deeply"));
         }
         match kind {
-            1 | 2 if in_list => self.bytes(1),
-            1 | 2 => Ok(()),
+            TRUE | FALSE if in_list => self.bytes(1),
+            TRUE | FALSE => Ok(()),
             3 => self.bytes(1),
-            4..=6 => self.varint().map(drop),
+            4 | I32 | 6 => self.varint().map(drop),
             7 => self.bytes(8),
             8 => {
                 let length = self.varint()?;

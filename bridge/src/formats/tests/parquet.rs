@@ -2,6 +2,9 @@ use std::sync::Arc;
 
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_select::concat::concat_batches;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::samples::{batch, exotic, scalars, variants};
 use super::{body, rows};
@@ -109,5 +112,57 @@ fn a_schema_that_would_end_the_process_is_malformed() {
     for (count, children) in [(1_000_000, 1), (3, i32::MAX), (3, -1)] {
         let error = rows(Format::Parquet, &forged(count, children), None).unwrap_err();
         assert_eq!(error.code(), Code::MalformedBody, "{error}");
+    }
+}
+
+/// A body of text columns in one codec, as other programs write them.
+fn written(sample: &RecordBatch, codec: Compression, version: WriterVersion) -> Vec<u8> {
+    let properties = WriterProperties::builder().set_compression(codec).set_writer_version(version).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), sample.schema(), Some(properties)).unwrap();
+    writer.write(sample).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn every_codec_is_read() {
+    let sample = carried(&exotic());
+    for codec in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ] {
+        for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+            let bytes = written(&sample, codec, version);
+            assert_eq!(
+                rows(Format::Parquet, &bytes, None).unwrap().num_rows(),
+                sample.num_rows(),
+                "{codec:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_page_that_unpacks_to_more_than_it_says_is_malformed() {
+    let zeros = batch(vec![("z", Arc::new(Int64Array::from(vec![0; 100_000])) as _)]);
+    for codec in [Compression::GZIP(GzipLevel::default()), Compression::BROTLI(BrotliLevel::default())] {
+        let properties =
+            WriterProperties::builder().set_compression(codec).set_dictionary_enabled(false).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), zeros.schema(), Some(properties)).unwrap();
+        writer.write(&zeros).unwrap();
+        let mut bytes = writer.into_inner().unwrap();
+        // The first page's header: its type, then its size unpacked, of three bytes or more.
+        assert_eq!(bytes[4..7], [0x15, 0x00, 0x15], "a data page");
+        bytes[7] = 0x80;
+        bytes[8] = 0x80;
+        bytes[9] &= 0x80;
+        bytes[9] |= 0x01;
+        let error = rows(Format::Parquet, &bytes, None).unwrap_err();
+        assert_eq!(error.code(), Code::MalformedBody, "{error}");
+        assert!(error.detail().contains("more than its header says"), "{error}");
     }
 }
