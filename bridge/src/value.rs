@@ -16,7 +16,10 @@ pub enum Value {
     /// Microseconds since midnight.
     Time(i64),
     /// Microseconds since 1970-01-01T00:00:00; UTC if `utc`, else without a zone.
-    Timestamp { micros: i64, utc: bool },
+    Timestamp {
+        micros: i64,
+        utc: bool,
+    },
     /// 16 bytes, big endian.
     Uuid([u8; 16]),
     List(Vec<Value>),

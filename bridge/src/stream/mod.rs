@@ -8,9 +8,9 @@ mod batches;
 mod channel;
 mod chunks;
 mod deadline;
+mod task;
 #[cfg(test)]
 mod tests;
-mod task;
 mod threads;
 
 use std::any::Any;

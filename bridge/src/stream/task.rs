@@ -37,9 +37,10 @@ impl<T: Send + 'static> Task<T> {
 
     /// The outcome, once; pending when `patience` is over before it.
     pub fn wait(&self, patience: Duration) -> Poll<Result<T>> {
-        self.shared.channel.wait(Some(patience)).map(|outcome| {
-            outcome?.ok_or_else(|| Error::new(Code::Internal, "the outcome was taken before"))
-        })
+        self.shared
+            .channel
+            .wait(Some(patience))
+            .map(|outcome| outcome?.ok_or_else(|| Error::new(Code::Internal, "the outcome was taken before")))
     }
 
     /// Asks the job to stop. It is still to be waited for.
