@@ -24,6 +24,9 @@ fn decimals(values: Vec<i128>, precision: u8, scale: i8) -> ArrayRef {
     Arc::new(Decimal128Array::from(values).with_precision_and_scale(precision, scale).unwrap())
 }
 
+/// A body, and the code, column and row of its refusal.
+type Case = (RecordBatch, Code, Option<&'static str>, Option<u64>);
+
 const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL, n INTEGER DEFAULT 7);
     INSERT INTO t VALUES (1, 'old', 1), (2, 'older', 2);";
 
@@ -75,7 +78,6 @@ fn what_fails_changes_nothing_and_says_where() {
         ])),
         vec![ints([5, 6]), Arc::new(StringArray::from(vec![Some("x"), None]))],
     );
-    type Case = (RecordBatch, Code, Option<&'static str>, Option<u64>);
     let cases: Vec<Case> = vec![
         (last_row, Code::ConstraintViolation, Some("id"), Some(5001)),
         (null.unwrap(), Code::ConstraintViolation, Some("name"), Some(2)),
