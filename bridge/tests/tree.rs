@@ -57,7 +57,7 @@ fn walk(fs: &DatabaseFs, path: &str, visit: &mut dyn FnMut(&str)) {
                 walk(fs, &entry.path, visit);
             }
             Node::File { size, .. } => {
-                assert_eq!(fs.ls(&entry.path).unwrap(), [entry.clone()], "a file lists itself");
+                assert_eq!(fs.ls(&entry.path).unwrap(), std::slice::from_ref(&entry), "a file lists itself");
                 let bytes = all(&fs.read(&entry.path, "", &Reading::default()).unwrap()).unwrap();
                 assert!(size.is_none_or(|size| size == bytes.len() as u64), "a size is exact or absent");
             }
