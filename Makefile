@@ -39,11 +39,11 @@ test: $(VENV)/dev $(VENV)/bridge-dev ## Run all tests, of the bridge and of the 
 
 .PHONY: check
 check: $(VENV)/dev $(VENV)/bridge-dev ## Lint, formatting, types, and the stub against the binary
+	cargo fmt --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/stubtest --mypy-config-file pyproject.toml fsspec_db._bridge
-	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
 .PHONY: fmt
