@@ -84,12 +84,14 @@ impl PyDatabaseFs {
         codec: Option<&str>,
         timeout: Option<f64>,
     ) -> PyResult<PyChunkStream> {
-        Ok(PyChunkStream(self.fs.read(path, shape, &reading(extension, codec, timeout)?)?))
+        let reading = reading(extension, codec, timeout)?;
+        Ok(PyChunkStream(calm(|| self.fs.read(path, shape, &reading))?))
     }
 
     #[pyo3(signature = (path, shape="", *, timeout=None))]
     fn read_batches(&self, path: &str, shape: &str, timeout: Option<f64>) -> PyResult<PyBatchStream> {
-        Ok(PyBatchStream::new(self.fs.read_batches(path, shape, seconds(timeout)?)?))
+        let timeout = seconds(timeout)?;
+        Ok(PyBatchStream::new(calm(|| self.fs.read_batches(path, shape, timeout))?))
     }
 
     #[pyo3(signature = (sql, params=None, *, extension="arrow", codec=None, limit=None, timeout=None))]

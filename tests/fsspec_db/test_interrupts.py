@@ -1,0 +1,115 @@
+"""What ends before its time: the interpreter under readers, a write under Ctrl-C, a stuck backend."""
+# ruff: noqa: ARG002  (the contract names the arguments)
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from fsspec_db import AbstractDatabaseFileSystem, connect
+from tests.fsspec_db.backends import OneTable
+from tests.fsspec_db.samples import arrow_bytes
+
+if TYPE_CHECKING:
+    import pathlib
+
+EXIT_UNDER_READERS = """
+import sys, threading
+import pyarrow as pa
+from fsspec_db import AbstractDatabaseFileSystem
+from tests.fsspec_db.backends import OneTable
+
+class Endless(OneTable):
+    def query(self, sql, params=None):
+        batch = self.table.to_batches()[0]
+        def make():
+            while True:
+                yield batch
+        return pa.RecordBatchReader.from_batches(self.table.schema, make())
+
+fs = AbstractDatabaseFileSystem(Endless())
+streams = [fs.open_stream("/main/users.arrow") for _ in range(4)]
+begun = threading.Barrier(5)
+
+def read(stream):
+    stream.next()
+    begun.wait()
+    while True:
+        stream.next()
+
+for stream in streams:
+    threading.Thread(target=read, args=(stream,), daemon=True).start()
+begun.wait()
+print("over")
+"""
+
+
+def test_python_ends_in_peace_under_its_readers() -> None:
+    for _ in range(3):
+        ended = subprocess.run(  # noqa: S603  (our own interpreter)
+            [sys.executable, "-c", EXIT_UNDER_READERS],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "over\n", "")
+
+
+def test_an_interrupt_ends_a_write_and_nothing_is_written(tmp_path: pathlib.Path) -> None:
+    with closing(connect(f"sqlite:///{tmp_path / 'new.db'}", access="manage")) as fs:
+        fs.pipe_file("/main/numbers.csv", b"n\n1\n", mode="create")
+        body = arrow_bytes(pa.table({"n": pa.array(range(20_000_000), pa.int64())}))
+        main = threading.main_thread().ident
+        assert main is not None
+        timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))
+        timer.start()
+        start = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            fs.pipe_file("/main/numbers.arrow", body)
+        timer.join()
+        assert time.perf_counter() - start < 5
+        assert fs.cat_file("/main/numbers.csv").split() == [b"n", b"1"]
+
+
+def test_a_time_limit_ends_a_read_from_a_backend_that_is_stuck() -> None:
+    class Stuck(OneTable):
+        def query(self, sql: str, params: Any = None) -> pa.Table:
+            released.wait(30)
+            return self.table
+
+    released = threading.Event()
+    fs = AbstractDatabaseFileSystem(Stuck())
+    woken = threading.Event()
+    with pytest.raises(TimeoutError):
+        fs.query("SELECT 1", timeout=0.1)
+    stream = fs.query_stream("SELECT 1", timeout=0.1)
+    assert stream.poll(woken.set) is None
+    assert woken.wait(10)
+    with pytest.raises(TimeoutError):
+        stream.poll(woken.set)
+    released.set()
+
+
+def test_closing_a_stream_wakes_whoever_waits_for_it() -> None:
+    class Stuck(OneTable):
+        def query(self, sql: str, params: Any = None) -> pa.Table:
+            released.wait(30)
+            return self.table
+
+    released, woken = threading.Event(), threading.Event()
+    stream = AbstractDatabaseFileSystem(Stuck()).query_stream("SELECT 1")
+    assert stream.poll(woken.set) is None
+    stream.close()
+    assert woken.wait(10)
+    with pytest.raises(Exception, match="closed"):
+        stream.poll(woken.set)
+    released.set()
