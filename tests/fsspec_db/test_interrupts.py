@@ -54,7 +54,7 @@ print("over")
 
 def test_python_ends_in_peace_under_its_readers() -> None:
     for _ in range(3):
-        ended = subprocess.run(  # noqa: S603  (our own interpreter)
+        ended = subprocess.run(
             [sys.executable, "-c", EXIT_UNDER_READERS],
             capture_output=True,
             text=True,
