@@ -16,6 +16,7 @@ mod ffi;
 mod ingest;
 mod order;
 mod query;
+mod ranges;
 mod readers;
 mod scalar;
 mod scan;
