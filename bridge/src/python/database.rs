@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::SchemaRef;
 use pyo3::PyClass;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -13,7 +12,7 @@ use pyo3::types::PyTuple;
 
 use super::arrow::{Batches, reader_of};
 use super::attach::attached;
-use super::stream::said;
+use super::rows::{Incoming, held_to, pieces};
 use super::turn::Turn;
 use super::values::params_to;
 use crate::database::{Cancel, Database, Query, Rows, Scan, Sink, Write, WriteMode};
@@ -22,11 +21,6 @@ use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 use crate::shape::Shape;
 use crate::value::Params;
-
-/// Batches go on in pieces of about this many bytes, however long the backend made them.
-const PIECE: usize = 1 << 20;
-/// Nor are pieces shorter than this many rows, lest wide rows be cut to crumbs.
-const FEW: usize = 64;
 
 /// A Python object with the methods of `AbstractDatabase`.
 pub struct PyDatabase {
@@ -166,11 +160,10 @@ impl PyDatabase {
     }
 
     fn insert(&self, write: &Write, mode: &str, rows: Box<dyn Rows>) -> Result<u64> {
-        let failure = Arc::new(Mutex::new(None));
-        let reader = Box::new(Incoming { schema: rows.schema(), rows, failure: Arc::clone(&failure) });
+        let (reader, failure) = Incoming::new(rows);
         let outcome = self.with(Code::InvalidParameter, |object| {
             let py = object.py();
-            let reader = reader_of(py, reader)?;
+            let reader = reader_of(py, Box::new(reader))?;
             let names = (write.schema.as_str(), write.relation.as_str());
             let answer = if let Some(method) = object.getattr_opt("insert_stream")? {
                 method.call1((names.0, names.1, reader, mode))?
@@ -180,7 +173,6 @@ impl PyDatabase {
             };
             count(&answer)
         });
-        // What broke the body is said by the decoder; Python saw only the text of it.
         match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(error),
             None => outcome,
@@ -348,55 +340,4 @@ fn count(answer: &Bound<'_, PyAny>) -> PyResult<u64> {
         let answer = answer.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
         PyValueError::new_err(format!("insert() must return how many rows it wrote, not {answer}"))
     })
-}
-
-/// The batch under the schema that was promised; Arrow's own readers believe whatever comes.
-fn held_to(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options).map_err(
-        |error| {
-            Error::new(Code::Internal, "the database answered with a batch that breaks its schema")
-                .with_source(error)
-        },
-    )
-}
-
-/// Cuts a long batch, without copying.
-fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
-    let rows = batch.num_rows();
-    let bytes: usize = batch
-        .columns()
-        .iter()
-        .map(|column| {
-            column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
-        })
-        .sum();
-    let step = (rows * PIECE).checked_div(bytes).unwrap_or(rows).max(FEW);
-    (0..rows).step_by(step).map(move |start| batch.slice(start, step.min(rows - start)))
-}
-
-/// Decoded rows, as Python reads them.
-struct Incoming {
-    schema: SchemaRef,
-    rows: Box<dyn Rows>,
-    failure: Arc<Mutex<Option<Error>>>,
-}
-
-impl Iterator for Incoming {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.rows.next()?;
-        Some(next.map_err(|error| {
-            let text = said(&error);
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            text
-        }))
-    }
-}
-
-impl RecordBatchReader for Incoming {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
 }

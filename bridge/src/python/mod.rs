@@ -10,6 +10,7 @@ mod errors;
 mod fs;
 mod metadata;
 mod path;
+mod rows;
 mod stream;
 mod turn;
 mod values;
