@@ -248,3 +248,40 @@ fn a_database_in_memory_is_shared_by_its_connections() {
     let other = Sqlite::open(&options).unwrap();
     assert_eq!(fails(scan(&other, "t")).code(), Code::NotFound);
 }
+
+#[test]
+fn a_text_that_is_no_utf8_is_read_even_from_a_strict_table() {
+    let folder =
+        Folder::with("CREATE TABLE t (a TEXT) STRICT; INSERT INTO t VALUES ('x'), (CAST(x'ff' AS TEXT))");
+    let got = scan(&folder.open(Access::Read), "t").unwrap();
+    assert_eq!(
+        (got.types(), got.rows()),
+        (vec!["Binary".to_owned()], vec!["78".to_owned(), "ff".to_owned()])
+    );
+}
+
+#[test]
+fn a_stray_semicolon_before_a_statement_does_no_harm() {
+    let folder = Folder::with("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)");
+    let database = folder.open(Access::Read);
+    for _ in 0..2 {
+        assert_eq!(ask(&database, "; SELECT a FROM t").unwrap().rows(), ["1"]);
+        scan(&database, "t").unwrap();
+    }
+}
+
+#[test]
+fn an_attached_file_that_is_replaced_is_read_anew() {
+    let (main, old, new) = (
+        Folder::with(""),
+        Folder::with("CREATE TABLE z (a); INSERT INTO z VALUES (1)"),
+        Folder::with("CREATE TABLE z (a); INSERT INTO z VALUES (2)"),
+    );
+    let query = vec![("attach".to_owned(), format!("x:{}", old.file()))];
+    let database =
+        Sqlite::open(&Options { path: main.file(), access: Access::Read, threads: None, query }).unwrap();
+    let read = || ask(&database, "SELECT a FROM x.z").unwrap().rows();
+    assert_eq!(read(), ["1"]);
+    std::fs::rename(new.file(), old.file()).unwrap();
+    assert_eq!(read(), ["2"]);
+}

@@ -260,3 +260,102 @@ fn relations_are_dropped_and_renamed_by_who_may() {
     assert_eq!(left, ["a\"b"]);
     assert_eq!(fails(database.drop_relation("main", "u")).code(), Code::NotFound);
 }
+
+#[test]
+fn a_table_with_the_name_of_our_source_is_not_read_in_its_place() {
+    let folder = Folder::with(
+        "CREATE TABLE fsspec_db_rows (c0); INSERT INTO fsspec_db_rows VALUES (666); CREATE TABLE t (a INTEGER)",
+    );
+    write(&folder.open(Access::Write), "t", WriteMode::Replace, vec![batch(vec![("a", ints([1, 2]))])])
+        .unwrap();
+    assert_eq!(folder.text("SELECT group_concat(a) FROM t"), "1,2");
+}
+
+#[test]
+fn no_conflict_clause_of_a_column_drops_or_changes_a_row() {
+    let folder = Folder::with(
+        "CREATE TABLE t (a INTEGER UNIQUE ON CONFLICT IGNORE, b TEXT NOT NULL ON CONFLICT REPLACE DEFAULT 'x')",
+    );
+    let database = folder.open(Access::Write);
+    let twice = batch(vec![("a", ints([1, 1])), ("b", texts(&["x", "y"]))]);
+    let error = fails(write(&database, "t", WriteMode::Append, vec![twice]));
+    assert_eq!((error.code(), error.row()), (Code::ConstraintViolation, Some(2)));
+    let null: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>]));
+    let error =
+        fails(write(&database, "t", WriteMode::Append, vec![batch(vec![("a", ints([1])), ("b", null)])]));
+    assert_eq!(error.code(), Code::ConstraintViolation);
+    assert_eq!(folder.text("SELECT count(*) FROM t"), "0");
+}
+
+#[test]
+fn a_text_that_sqlite_would_make_a_number_of_is_refused() {
+    let folder = Folder::with("CREATE TABLE t (s STRING)");
+    let database = folder.open(Access::Write);
+    write(&database, "t", WriteMode::Append, vec![batch(vec![("s", texts(&["abc", "7", "1.50"]))])]).unwrap();
+    for text in ["007", "1e5", "12345678901234567890123", " 5 "] {
+        let error =
+            fails(write(&database, "t", WriteMode::Append, vec![batch(vec![("s", texts(&["a", text]))])]));
+        assert_eq!(
+            (error.code(), error.column(), error.row()),
+            (Code::ValueOutOfRange, Some("s"), Some(2)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn dropping_a_table_takes_no_row_of_another_with_it() {
+    let folder = Folder::with(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p INTEGER REFERENCES p (id) ON DELETE CASCADE);
+         INSERT INTO p VALUES (1); INSERT INTO c VALUES (1);",
+    );
+    let database = folder.open(Access::Manage);
+    assert_eq!(fails(database.drop_relation("main", "p")).code(), Code::ConstraintViolation);
+    assert_eq!(folder.text("SELECT (SELECT count(*) FROM c) || (SELECT count(*) FROM p)"), "11");
+    database.drop_relation("main", "c").unwrap();
+    database.drop_relation("main", "p").unwrap();
+}
+
+#[test]
+fn wide_decimals_keep_their_form_whatever_they_come_as() {
+    let folder = Folder::with("CREATE TABLE t (d DECIMAL_TEXT(30,2))");
+    let database = folder.open(Access::Manage);
+    let float: ArrayRef = Arc::new(Float64Array::from(vec![1.5]));
+    write(&database, "t", WriteMode::Append, vec![batch(vec![("d", float)])]).unwrap();
+    assert_eq!(folder.text("SELECT d FROM t"), "1.50");
+    assert_eq!(scan(&database, "t").unwrap().types(), ["Decimal128(30, 2)"]);
+    let negative = batch(vec![("d", decimals(vec![123], 20, -2))]);
+    assert_eq!(
+        fails(write(&database, "new", WriteMode::Create, vec![negative])).code(),
+        Code::SchemaMismatch
+    );
+}
+
+#[test]
+fn a_column_of_texts_and_blobs_is_not_written_back_as_blobs() {
+    let folder = Folder::with("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1), (x'ff')");
+    let database = folder.open(Access::Write);
+    let batches = scan(&database, "t").unwrap().batches();
+    assert_eq!(fails(write(&database, "t", WriteMode::Replace, batches)).code(), Code::SchemaMismatch);
+    assert_eq!(folder.text("SELECT group_concat(typeof(a)) FROM t"), "integer,blob");
+}
+
+#[test]
+fn a_violation_behind_a_trigger_claims_no_row() {
+    let folder = Folder::with(
+        "CREATE TABLE log (a); CREATE TABLE t (a INTEGER UNIQUE);
+         CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.a); END;",
+    );
+    let rows = batch(vec![("a", ints([1, 1, 2]))]);
+    let error = fails(write(&folder.open(Access::Write), "t", WriteMode::Append, vec![rows]));
+    assert_eq!((error.code(), error.row()), (Code::ConstraintViolation, None));
+}
+
+#[test]
+fn a_new_name_that_differs_by_case_alone_is_taken() {
+    let folder = Folder::with("CREATE TABLE a (x); CREATE TABLE B (x)");
+    let database = folder.open(Access::Manage);
+    assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "b"))).code(), Code::AlreadyExists);
+    assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "sqlite_a"))).code(), Code::Forbidden);
+    assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "A"))).code(), Code::AlreadyExists);
+}

@@ -72,10 +72,13 @@ impl Relation {
         self.columns.iter().map(|column| Kind::declared(&column.declared)).collect()
     }
 
-    /// True where SQLite itself enforces the type of every column.
+    /// True where SQLite itself enforces the type of every column. It does not for text, which may
+    /// be no UTF-8 even in a `STRICT` table.
     #[must_use]
     pub fn is_certain(&self) -> bool {
-        self.strict && !self.columns.iter().any(|column| column.declared.eq_ignore_ascii_case("ANY"))
+        let open =
+            |declared: &str| declared.eq_ignore_ascii_case("ANY") || declared.eq_ignore_ascii_case("TEXT");
+        self.strict && !self.columns.iter().any(|column| open(&column.declared))
     }
 
     /// `"schema"."name"`.
@@ -93,6 +96,25 @@ impl Relation {
 #[must_use]
 pub fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", SQLITE.quoted(schema), SQLITE.quoted(name))
+}
+
+/// Case does not tell relations of SQLite apart.
+///
+/// # Errors
+/// `already-exists`; `forbidden` for a name that SQLite keeps for itself.
+pub fn must_be_new(connection: &Connection, schema: &str, name: &str) -> Result<()> {
+    let found = connection
+        .prepare_cached("SELECT 1 FROM pragma_table_list WHERE schema = ?1 AND name = ?2 COLLATE NOCASE")
+        .and_then(|mut statement| statement.query_row([schema, name], |_| Ok(())).optional())
+        .map_err(internal)?;
+    if found.is_some() {
+        let detail = format!("there is a relation {name:?} in schema {schema:?} already");
+        return Err(Error::new(Code::AlreadyExists, detail));
+    }
+    if name.to_ascii_lowercase().starts_with("sqlite_") {
+        return Err(Error::new(Code::Forbidden, "names that start with \"sqlite_\" are SQLite's own"));
+    }
+    Ok(())
 }
 
 fn columns(connection: &Connection, schema: &str, name: &str) -> Result<Vec<Column>> {

@@ -114,8 +114,9 @@ impl Conn {
     /// What `work` failed with otherwise.
     pub fn hastily<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
         self.slot.set_hasty(true);
+        let undo = self.slot.undo(|slot| slot.set_hasty(false));
         let outcome = work(self);
-        self.slot.set_hasty(false);
+        drop(undo);
         match outcome {
             Ok(done) => Ok(Some(done)),
             Err(error) if error.code() == Code::DatabaseUnavailable => Ok(None),
@@ -182,8 +183,9 @@ impl Conn {
     /// What `work` failed with; an interrupt as `cancelled` or `query-timeout`.
     pub fn watched<T>(&mut self, cancel: &Cancel, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.slot.set_cancel(Some(cancel));
+        let undo = self.slot.undo(|slot| slot.set_cancel(None));
         let outcome = work(self);
-        self.slot.set_cancel(None);
+        drop(undo);
         outcome.map_err(|error| fault::stopped(error, cancel))
     }
 
@@ -193,8 +195,9 @@ impl Conn {
     /// What `work` failed with; `read-only` or `forbidden` where the guard refused.
     pub fn guarded<'c, T>(&'c self, work: impl FnOnce(&'c Connection) -> Result<T>) -> Result<T> {
         self.slot.set_guarded(true);
+        let undo = self.slot.undo(|slot| slot.set_guarded(false));
         let outcome = work(&self.raw);
-        self.slot.set_guarded(false);
+        drop(undo);
         let denied = self.slot.take_denied();
         outcome.map_err(|error| match denied {
             // A denied function is a plain error to SQLite, told apart by its text alone.

@@ -94,6 +94,25 @@ impl Decimal {
     }
 }
 
+/// Whether a text keeps its value in a column of numeric affinity: it does not look like a number,
+/// or is written as plain digits, at most 15 of them or an integer of 64 bits.
+#[must_use]
+pub fn survives_affinity(text: &str) -> bool {
+    let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace());
+    let numeric = trimmed.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    if !numeric || trimmed.parse::<f64>().is_err() {
+        return true;
+    }
+    let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
+    let plain = trimmed.len() == text.len()
+        && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && !digits.starts_with('.')
+        && !digits.ends_with('.')
+        && (!digits.starts_with('0') || digits.len() == 1 || digits.starts_with("0."));
+    let count = digits.bytes().filter(u8::is_ascii_digit).count();
+    plain && (count <= 15 || text.parse::<i64>().is_ok())
+}
+
 /// The double that reads back as this decimal; `None` beyond 15 digits.
 #[must_use]
 pub fn decimal_to_real(unscaled: i128, scale: i8) -> Option<f64> {
@@ -296,6 +315,20 @@ mod tests {
         assert_eq!(Decimal::new(38, 2).of_real(1e300), None);
         assert_eq!(Decimal::new(38, 19).of_int(i64::MAX), Some(i128::from(i64::MAX) * 10_i128.pow(19)));
         assert_eq!(Decimal::new(5, 2).of_int(1000), None);
+    }
+
+    #[test]
+    fn texts_that_numeric_affinity_would_change_are_told_apart() {
+        for kept in
+            ["", "abc", "7", "-12.50", "0.5", "9223372036854775807", "1.2.3", "1e", "--1", "2024-01-01", "e"]
+        {
+            assert!(survives_affinity(kept), "{kept:?}");
+        }
+        for changed in
+            ["007", "1e5", " 5 ", "+1", ".5", "5.", "12345678901234567890123", "1234567890.1234567"]
+        {
+            assert!(!survives_affinity(changed), "{changed:?}");
+        }
     }
 
     proptest! {

@@ -21,7 +21,8 @@ pub fn of_query(error: rusqlite::Error) -> Error {
 #[must_use]
 pub fn stopped(error: Error, cancel: &Cancel) -> Error {
     match error.code() {
-        Code::Cancelled => cancel.check().err().unwrap_or(error),
+        // A wait for a lock that is called off ends as a lock that was not had.
+        Code::Cancelled | Code::DatabaseUnavailable => cancel.check().err().unwrap_or(error),
         _ => error,
     }
 }

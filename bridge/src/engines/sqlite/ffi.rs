@@ -162,6 +162,12 @@ impl SlotBox {
         Ok(slot)
     }
 
+    /// Undoes a setting of the slot when dropped, by a panic as well.
+    #[must_use]
+    pub fn undo(&self, undo: fn(&Self)) -> Undo {
+        Undo(std::mem::ManuallyDrop::new(Self(self.0)), undo)
+    }
+
     fn get(&self) -> &Slot {
         // SAFETY: alive until dropped; shared with callbacks, which also take it by `&`.
         unsafe { self.0.as_ref() }
@@ -209,6 +215,15 @@ impl SlotBox {
     #[must_use]
     pub fn take_failure(&self) -> Option<Error> {
         self.get().failure.take()
+    }
+}
+
+/// What [`SlotBox::undo`] gives. Does not own the slot; dropped before the connection is.
+pub struct Undo(std::mem::ManuallyDrop<SlotBox>, fn(&SlotBox));
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        (self.1)(&self.0);
     }
 }
 

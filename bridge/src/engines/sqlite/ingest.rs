@@ -1,10 +1,12 @@
 //! A virtual table over rows on their way in.
 //!
-//! `INSERT INTO t SELECT c0, c1, … FROM fsspec_db_rows` runs the whole body in one statement: no
+//! `INSERT INTO t SELECT c0, c1, … FROM rows` runs the whole body in one statement: no
 //! binding, no stepping, and the table's cursor stays at its end between rows.
 #![allow(unsafe_code)] // a virtual table is a struct of C callbacks
 
+use std::collections::hash_map::RandomState;
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::hash::{BuildHasher, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
 
@@ -13,8 +15,11 @@ use rusqlite::ffi;
 use super::store::{Stored, Values};
 use crate::error::{Code, Error, Result};
 
-/// The name of the virtual table.
-pub const ROWS: &str = "fsspec_db_rows";
+/// A name for the virtual table that no table has: one of that name would be read in its place.
+#[must_use]
+pub fn fresh_name() -> String {
+    format!("fsspec_db_rows_{:016x}", RandomState::new().build_hasher().finish())
+}
 
 /// So many rows of every column.
 pub struct StoredBatch {
@@ -25,6 +30,7 @@ pub struct StoredBatch {
 /// The source that the virtual table reads: batches as they are decoded.
 pub struct Source {
     batches: Receiver<Result<StoredBatch>>,
+    name: CString,
     declaration: CString,
     batch: StoredBatch,
     row: usize,
@@ -36,11 +42,12 @@ pub struct Source {
 
 impl Source {
     #[must_use]
-    pub fn new(batches: Receiver<Result<StoredBatch>>, columns: usize) -> Self {
+    pub fn new(name: &str, batches: Receiver<Result<StoredBatch>>, columns: usize) -> Self {
         let names: Vec<String> = (0..columns).map(|index| format!("c{index}")).collect();
         let declaration = CString::new(format!("CREATE TABLE x({})", names.join(", "))).unwrap_or_default();
         let batch = StoredBatch { rows: 0, columns: Vec::new() };
-        Self { batches, declaration, batch, row: 0, before: 0, ended: false, failure: None }
+        let name = CString::new(name).unwrap_or_default();
+        Self { name, batches, declaration, batch, row: 0, before: 0, ended: false, failure: None }
     }
 
     /// Puts the virtual table on a connection, for as long as the source lives.
@@ -56,7 +63,7 @@ impl Source {
             let app: *mut c_void = std::ptr::from_mut(self).cast();
             ffi::sqlite3_create_module_v2(
                 connection.handle(),
-                c"fsspec_db_rows".as_ptr(),
+                self.name.as_ptr(),
                 &raw const MODULE,
                 app,
                 None,
@@ -73,10 +80,10 @@ impl Source {
         self.failure.take()
     }
 
-    /// The row given out last, from 1.
+    /// The row given out last, from 1; unknown once SQLite has taken all before it stores any.
     #[must_use]
-    pub fn row(&self) -> u64 {
-        self.before + self.row as u64 + 1
+    pub fn row(&self) -> Option<u64> {
+        (!self.ended).then(|| self.before + self.row as u64 + 1)
     }
 
     /// Rows given out, once all are.
@@ -241,7 +248,9 @@ unsafe extern "C" fn eof(cursor: *mut ffi::sqlite3_vtab_cursor) -> c_int {
 
 unsafe extern "C" fn rowid(cursor: *mut ffi::sqlite3_vtab_cursor, rowid: *mut ffi::sqlite3_int64) -> c_int {
     // SAFETY: the cursor is ours.
-    unsafe { *rowid = i64::try_from((*(*cursor.cast::<Cursor>()).source).row()).unwrap_or(i64::MAX) };
+    unsafe {
+        *rowid = i64::try_from((*(*cursor.cast::<Cursor>()).source).row().unwrap_or(0)).unwrap_or(i64::MAX);
+    };
     ffi::SQLITE_OK
 }
 

@@ -31,7 +31,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use arrow_schema::{Schema, SchemaRef};
@@ -92,8 +92,8 @@ impl Sqlite {
         ffi::configure();
         let nonce = RandomState::new().build_hasher().finish();
         let memory = options.path.is_empty() || options.path == ":memory:";
-        let (location, file) = locate(options, memory, nonce)?;
-        if let Some(file) = &file
+        let (location, files) = locate(options, memory, nonce)?;
+        if let (false, Some(file)) = (memory, files.first())
             && !file.exists()
             && options.access != Access::Manage
         {
@@ -109,7 +109,7 @@ impl Sqlite {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let database = Self {
-            readers: Readers::new(location.clone(), file),
+            readers: Readers::new(location.clone(), files),
             location,
             access: options.access,
             threads: options.threads.unwrap_or(cores.min(MAX_THREADS)).max(1),
@@ -173,21 +173,36 @@ impl Sqlite {
         relation: &str,
         read: impl FnOnce(&mut Conn, Relation) -> Result<T>,
     ) -> Result<T> {
-        let mut reader = self.readers.begin()?;
+        let mut reader = self.readers.begin(&Cancel::default())?;
         let conn = reader.conn()?;
         let relation = Relation::load(conn.raw(), schema, relation)?;
         read(conn, relation)
     }
 
     /// Runs `work` on a connection that may write, while no other of ours does.
-    fn writing<T>(&self, least: Access, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
+    fn writing<T>(
+        &self,
+        least: Access,
+        cancel: &Cancel,
+        work: impl FnOnce(&mut Conn) -> Result<T>,
+    ) -> Result<T> {
         if self.access < least {
             return Err(Error::new(
                 Code::ReadOnly,
                 format!("the database was opened with access {:?}", self.access.as_str()),
             ));
         }
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = loop {
+            match self.writing.try_lock() {
+                Ok(alone) => break alone,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    cancel.check()?;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        };
+        self.readers.check_open()?;
         work(&mut Conn::open(&self.location, Mode::Write)?)
     }
 
@@ -196,10 +211,11 @@ impl Sqlite {
     }
 }
 
-fn locate(options: &Options, memory: bool, nonce: u64) -> Result<(Location, Option<PathBuf>)> {
+fn locate(options: &Options, memory: bool, nonce: u64) -> Result<(Location, Vec<PathBuf>)> {
     static DATABASES: AtomicU64 = AtomicU64::new(0);
     let mut location = Location { uri: String::new(), attached: Vec::new(), busy_timeout: BUSY_TIMEOUT };
     let mut parameters = Vec::new();
+    let mut files = if memory { Vec::new() } else { vec![PathBuf::from(&options.path)] };
     for (name, value) in &options.query {
         match name.as_str() {
             "busy_timeout" => {
@@ -211,6 +227,7 @@ fn locate(options: &Options, memory: bool, nonce: u64) -> Result<(Location, Opti
             "attach" => {
                 let (schema, path) = value.split_once(':').ok_or_else(|| wrong("attach", "name:path"))?;
                 location.attached.push((schema.to_owned(), file_uri(path)));
+                files.push(PathBuf::from(path));
             }
             "immutable" | "nolock" | "vfs" => parameters.push(format!("{name}={}", escape(value))),
             _ => return Err(Error::new(Code::InvalidParameter, format!("SQLite has no option {name:?}"))),
@@ -219,14 +236,14 @@ fn locate(options: &Options, memory: bool, nonce: u64) -> Result<(Location, Opti
     if memory {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         location.uri = format!("file:/fsspec_db_{nonce:x}_{number}?vfs=memdb");
-        return Ok((location, None));
+        return Ok((location, files));
     }
     location.uri = file_uri(&options.path);
     if !parameters.is_empty() {
         location.uri.push('?');
         location.uri.push_str(&parameters.join("&"));
     }
-    Ok((location, Some(PathBuf::from(&options.path))))
+    Ok((location, files))
 }
 
 fn wrong(option: &str, expected: &str) -> Error {
@@ -249,13 +266,13 @@ impl Database for Sqlite {
     }
 
     fn schemas(&self) -> Result<Vec<SchemaInfo>> {
-        let mut reader = self.readers.begin()?;
+        let mut reader = self.readers.begin(&Cancel::default())?;
         let schemas = reader.conn()?.schemas().iter();
         Ok(schemas.map(|name| SchemaInfo { name: name.clone(), catalog: None, comment: None }).collect())
     }
 
     fn relations(&self, schema: &str) -> Result<Vec<RelationInfo>> {
-        let mut reader = self.readers.begin()?;
+        let mut reader = self.readers.begin(&Cancel::default())?;
         let conn = reader.conn()?;
         if !conn.schemas().iter().any(|name| name == schema) {
             return Err(Error::new(Code::NotFound, format!("there is no schema {schema:?}")));
@@ -288,7 +305,7 @@ impl Database for Sqlite {
     }
 
     fn view_definition(&self, schema: &str, view: &str) -> Result<String> {
-        catalogue::view_definition(self.readers.begin()?.conn()?.raw(), schema, view)
+        catalogue::view_definition(self.readers.begin(&Cancel::default())?.conn()?.raw(), schema, view)
     }
 
     fn definition(&self, schema: &str, relation: &str) -> Result<Option<String>> {
@@ -309,7 +326,7 @@ impl Database for Sqlite {
     }
 
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        let mut reader = self.readers.begin()?;
+        let mut reader = self.readers.begin(cancel)?;
         if scan.shape.is_whole() && self.remembered(reader.version, &scan.schema, &scan.relation).is_none() {
             let relation = Relation::load(reader.conn()?.raw(), &scan.schema, &scan.relation)?;
             let kinds = relation.declared();
@@ -328,51 +345,41 @@ impl Database for Sqlite {
     }
 
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        let mut reader = self.readers.begin()?;
+        let mut reader = self.readers.begin(cancel)?;
         let version = reader.version;
         let known = |schema: &str, relation: &str| self.remembered(version, schema, relation);
         reader.conn()?.watched(cancel, |conn| query::query(conn, query, &known, sink))
     }
 
     fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
-        self.writing(Access::Write, |conn| write::write(conn, write, rows, cancel))
+        self.writing(Access::Write, cancel, |conn| write::write(conn, write, rows, cancel))
     }
 
     fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
-        self.writing(Access::Manage, |conn| {
-            let found = Relation::load(conn.raw(), schema, relation)?;
-            let kind = if found.kind == "view" { "VIEW" } else { "TABLE" };
-            conn.execute("PRAGMA foreign_keys = ON")?;
-            conn.execute(&format!("DROP {kind} {}", found.quoted())).map(drop)
-        })
+        self.writing(Access::Manage, &Cancel::default(), |conn| write::drop_relation(conn, schema, relation))
     }
 
     fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
         if from.0 != to.0 {
             return Err(Self::unsupported("move a relation into another schema"));
         }
-        self.writing(Access::Manage, |conn| {
+        self.writing(Access::Manage, &Cancel::default(), |conn| {
             let found = Relation::load(conn.raw(), from.0, from.1)?;
             if found.kind == "view" {
                 return Err(Self::unsupported("rename a view"));
             }
-            if Relation::load(conn.raw(), to.0, to.1).is_ok() {
-                return Err(Error::new(
-                    Code::AlreadyExists,
-                    format!("there is a relation {:?} already", to.1),
-                ));
-            }
+            catalogue::must_be_new(conn.raw(), to.0, to.1)?;
             conn.execute(&format!("ALTER TABLE {} RENAME TO {}", found.quoted(), SQLITE.quoted(to.1)))
                 .map(drop)
         })
     }
 
     fn data_version(&self, _schema: &str, _relation: &str) -> Result<Option<String>> {
-        Ok(Some(format!("{:016x}-{:x}", self.nonce, self.readers.version()?)))
+        Ok(Some(format!("{:016x}-{:x}", self.nonce, self.readers.version(&Cancel::default())?)))
     }
 
     fn ping(&self) -> Result<()> {
-        self.readers.begin().map(drop)
+        self.readers.begin(&Cancel::default()).map(drop)
     }
 
     fn close(&self) {

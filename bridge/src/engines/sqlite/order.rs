@@ -72,6 +72,12 @@ impl<'a> InOrder<'a> {
         self.moved.notify_all();
     }
 
+    /// For a thread whose panic must not leave the others waiting.
+    #[must_use]
+    pub fn watch(&self) -> Watch<'_> {
+        Watch(self)
+    }
+
     fn emit<'s>(&'s self, mut state: MutexGuard<'s, State>) -> Result<()> {
         state.emitting = true;
         let outcome = loop {
@@ -102,6 +108,17 @@ impl<'a> InOrder<'a> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes all others stop when dropped by a panic.
+pub struct Watch<'a>(&'a InOrder<'a>);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail();
+        }
     }
 }
 

@@ -100,7 +100,9 @@ fn certain(
 
 /// The origin that SQLite names for a column of `UNION` and its kin is that of the first part alone.
 fn is_compound(connection: &Connection, sql: &str) -> Result<bool> {
-    let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).map_err(of_query)?;
+    let Ok(mut plan) = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")) else {
+        return Ok(true); // a statement behind a stray semicolon, say
+    };
     let mut rows = plan.raw_query();
     while let Some(row) = rows.next().map_err(of_query)? {
         let detail = row.get_ref(3).map_err(of_query)?.as_str().unwrap_or_default();

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::connection::{Conn, Location, Mode};
+use crate::database::Cancel;
 use crate::error::{Code, Error, Result};
 
 /// Connections kept open while nobody uses them.
@@ -16,8 +18,8 @@ const TRIES: usize = 32;
 /// Read connections of one database, and the one that watches its version.
 pub struct Readers {
     location: Location,
-    /// The file itself, to see when another is put in its place.
-    file: Option<PathBuf>,
+    /// The files themselves, to see when another is put in the place of one.
+    files: Vec<PathBuf>,
     state: Mutex<State>,
     closed: AtomicBool,
     unknown: AtomicI64,
@@ -26,18 +28,18 @@ pub struct Readers {
 struct State {
     idle: Vec<Conn>,
     monitor: Option<Conn>,
-    identity: Option<(u64, u64)>,
+    identity: Vec<Option<(u64, u64)>>,
     /// How many files we have seen in this place.
     generation: i64,
 }
 
 impl Readers {
     #[must_use]
-    pub fn new(location: Location, file: Option<PathBuf>) -> Self {
-        let state = State { idle: Vec::new(), monitor: None, identity: None, generation: 0 };
+    pub fn new(location: Location, files: Vec<PathBuf>) -> Self {
+        let state = State { idle: Vec::new(), monitor: None, identity: Vec::new(), generation: 0 };
         Self {
             location,
-            file,
+            files,
             state: Mutex::new(state),
             closed: AtomicBool::new(false),
             unknown: AtomicI64::new(0),
@@ -47,27 +49,29 @@ impl Readers {
     /// A read transaction, and the version of the database that it sees.
     ///
     /// # Errors
-    /// `database-unavailable`.
-    pub fn begin(&self) -> Result<Reader<'_>> {
-        let mut reader = self.take()?;
-        let seen = reader.conn()?.begin_read()?;
-        if let Some((known, version)) = reader.conn()?.known
-            && known == seen
-        {
-            reader.version = version;
-            return Ok(reader);
-        }
+    /// `database-unavailable`, `cancelled`, `query-timeout`.
+    pub fn begin(&self, cancel: &Cancel) -> Result<Reader<'_>> {
         for _ in 0..TRIES {
+            let mut reader = self.take()?;
+            let seen = reader.conn()?.watched(cancel, Conn::begin_read)?;
+            if let Some((known, version)) = reader.conn()?.known
+                && known == seen
+            {
+                reader.version = version;
+                return Ok(reader);
+            }
             reader.conn()?.rollback();
-            let before = self.version()?;
-            let seen = reader.conn()?.begin_read()?;
+            let before = self.version(cancel)?;
+            let seen = reader.conn()?.watched(cancel, Conn::begin_read)?;
             // We hold a lock now, which a writer may wait for while the watcher would wait for the writer.
-            if self.version_now()? == Some(before) {
+            if self.version_now()? == Some(before) && reader.is_of(before) {
                 reader.conn()?.known = Some((seen, before));
                 reader.version = before;
                 return Ok(reader);
             }
         }
+        let mut reader = self.take()?;
+        reader.conn()?.watched(cancel, Conn::begin_read)?;
         // A version of its own, that nothing is remembered under.
         reader.version = self.unknown.fetch_sub(1, Ordering::Relaxed) - 1;
         Ok(reader)
@@ -91,7 +95,7 @@ impl Readers {
         {
             return Ok((of == version).then_some(reader));
         }
-        if self.version_now()? != Some(version) {
+        if self.version_now()? != Some(version) || !reader.is_of(version) {
             return Ok(None);
         }
         reader.conn()?.known = Some((seen, version));
@@ -101,61 +105,75 @@ impl Readers {
     /// Moves with every commit of anybody. On a connection that never writes, so that it sees our own.
     ///
     /// # Errors
-    /// `database-unavailable`.
-    pub fn version(&self) -> Result<i64> {
-        self.watch(Conn::data_version)
+    /// `database-unavailable`, `cancelled`, `query-timeout`.
+    pub fn version(&self, cancel: &Cancel) -> Result<i64> {
+        let started = Instant::now();
+        loop {
+            if let Some(version) = self.version_now()? {
+                return Ok(version);
+            }
+            // Waited for here, not within SQLite: others need the watcher meanwhile.
+            cancel.check()?;
+            if started.elapsed() >= self.location.busy_timeout {
+                return Err(Error::new(Code::DatabaseUnavailable, "database is locked"));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// The version, unless that means waiting for a lock.
     fn version_now(&self) -> Result<Option<i64>> {
-        let mut seen = None;
-        let version = self.watch(|monitor| {
-            seen = monitor.hastily(Conn::data_version)?;
-            Ok(seen.unwrap_or_default())
-        })?;
-        Ok(seen.map(|_| version))
-    }
-
-    fn watch(&self, look: impl FnOnce(&mut Conn) -> Result<i64>) -> Result<i64> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(unavailable());
-        }
         let mut state = self.state();
+        self.check_open()?;
+        self.notice_replacement(&mut state);
         let generation = state.generation;
         let monitor = match &mut state.monitor {
             Some(monitor) => monitor,
             none => none.insert(Conn::open(&self.location, Mode::Read)?),
         };
-        Ok((generation << 32) + look(monitor)?)
+        Ok(monitor.hastily(Conn::data_version)?.map(|version| (generation << 32) + version))
+    }
+
+    /// # Errors
+    /// `database-unavailable` once closed.
+    pub fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(unavailable()) } else { Ok(()) }
     }
 
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
         let mut state = self.state();
+        self.closed.store(true, Ordering::Release);
         state.idle.clear();
         state.monitor = None;
     }
 
     fn take(&self) -> Result<Reader<'_>> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(unavailable());
-        }
-        let idle = {
+        for _ in 0..TRIES {
+            let (idle, generation) = {
+                let mut state = self.state();
+                self.check_open()?;
+                self.notice_replacement(&mut state);
+                (state.idle.pop(), state.generation)
+            };
+            let reader = |conn| Reader { readers: self, conn: Some(conn), version: -1, generation };
+            if let Some(conn) = idle {
+                return Ok(reader(conn));
+            }
+            let opened = reader(Conn::open(&self.location, Mode::Read)?);
+            // The file may have been replaced between the look at it and its opening.
             let mut state = self.state();
             self.notice_replacement(&mut state);
-            (state.idle.pop(), state.generation)
-        };
-        let (conn, generation) = match idle {
-            (Some(conn), generation) => (conn, generation),
-            (None, generation) => (Conn::open(&self.location, Mode::Read)?, generation),
-        };
-        Ok(Reader { readers: self, conn: Some(conn), version: -1, generation })
+            if state.generation == generation {
+                return Ok(opened);
+            }
+            drop(state);
+        }
+        Err(Error::new(Code::DatabaseUnavailable, "the database file is being replaced again and again"))
     }
 
     /// A file that was put in the place of ours is another database: connections to the old one go.
     fn notice_replacement(&self, state: &mut State) {
-        let Some(file) = &self.file else { return };
-        let identity = identity(file);
+        let identity: Vec<_> = self.files.iter().map(|file| identity(file)).collect();
         if identity != state.identity {
             state.idle.clear();
             state.monitor = None;
@@ -194,6 +212,11 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Whether the connection is to the files that this version is of.
+    fn is_of(&self, version: i64) -> bool {
+        version >> 32 == self.generation
+    }
+
     /// # Errors
     /// Never in practice: the connection is there until the reader is dropped.
     pub fn conn(&mut self) -> Result<&mut Conn> {
@@ -209,6 +232,7 @@ impl Drop for Reader<'_> {
         let welcome = !self.readers.closed.load(Ordering::Acquire)
             && state.generation == self.generation
             && state.idle.len() < MAX_IDLE
+            && !std::thread::panicking()
             && conn.raw().is_autocommit();
         if welcome {
             state.idle.push(conn);

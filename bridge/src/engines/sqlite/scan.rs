@@ -187,6 +187,7 @@ impl<'a> Scanner<'a> {
             Ok(())
         })?;
         let work = |reader: &mut Reader<'_>| -> Result<()> {
+            let _watch = order.watch();
             let outcome = reader.conn()?.watched(self.cancel, |conn| {
                 let mut building = Building { builder: builder(), order: &order, ticket: 0 };
                 while let Some(ticket) = tickets.take(conn)? {

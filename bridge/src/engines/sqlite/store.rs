@@ -7,7 +7,7 @@ use arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, Time64MicrosecondType,
     TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{DataType, Field};
 
@@ -54,7 +54,8 @@ impl Target {
             (None, kind) => kind,
             (Some(own), Kind::Any) => own,
             (Some(own), kind) if meets(own, kind) => kind,
-            (Some(own), _) if returns => own,
+            // Which of a column's bytes were text, nobody can tell any more.
+            (Some(own), _) if returns && own != Kind::Blob => own,
             _ => return Err(mismatch(name, field.data_type(), declared)),
         };
         Ok(Self { name: name.to_owned(), kind, affinity: Affinity::of(declared) })
@@ -70,6 +71,14 @@ impl Target {
             Kind::Decimal(precision, scale) if is_float(array.data_type()) => {
                 let reals = widen(array, &DataType::Float64, &self.name, first_row)?;
                 self.check_reals(&reals, precision, scale, first_row)?;
+                if matches!(self.affinity, Affinity::Text | Affinity::Blob) {
+                    let decimal = exact::Decimal::new(precision, scale);
+                    let values = reals.as_primitive::<Float64Type>();
+                    return self.texts(&reals, first_row, |row, out| {
+                        exact::decimal_to_text(out, decimal.of_real(values.value(row))?, scale);
+                        Some(())
+                    });
+                }
                 self.reals(&reals, first_row)
             }
             Kind::Decimal(..) => self.decimals(array, first_row),
@@ -114,6 +123,9 @@ impl Target {
             }
             _ => {
                 let array = array.as_string::<i32>();
+                if matches!(self.affinity, Affinity::Integer | Affinity::Real | Affinity::Numeric) {
+                    self.check_texts(array, first_row)?;
+                }
                 Values::Text(array.offsets().clone(), array.values().clone())
             }
         };
@@ -139,6 +151,22 @@ impl Target {
                 && decimal.of_real(value).is_none()
             {
                 return Err(self.out_of_range(first_row, row, &format!("{value:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// A column of numeric affinity makes a number of a text that looks like one.
+    fn check_texts(&self, texts: &StringArray, first_row: u64) -> Result<()> {
+        for (row, text) in texts.iter().enumerate() {
+            if let Some(text) = text
+                && !exact::survives_affinity(text)
+            {
+                return Err(self.out_of_range(
+                    first_row,
+                    row,
+                    &format!("{text:?}, which SQLite makes a number of"),
+                ));
             }
         }
         Ok(())
@@ -240,6 +268,9 @@ fn natural(data_type: &DataType) -> Option<Option<Kind>> {
         D::Date32 | D::Date64 => Kind::Date,
         D::Time32(_) | D::Time64(_) => Kind::Time,
         D::Timestamp(_, None) => Kind::Timestamp,
+        D::Decimal32(_, s) | D::Decimal64(_, s) | D::Decimal128(_, s) | D::Decimal256(_, s) if *s < 0 => {
+            return None;
+        }
         D::Decimal32(p, s) | D::Decimal64(p, s) | D::Decimal128(p, s) | D::Decimal256(p, s) => {
             Kind::Decimal((*p).min(38), *s)
         }

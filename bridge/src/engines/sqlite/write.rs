@@ -5,10 +5,10 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use arrow_schema::SchemaRef;
 use rusqlite::OptionalExtension;
 
-use super::catalogue::{Column, Relation, qualified};
+use super::catalogue::{Column, Relation, must_be_new, qualified};
 use super::connection::Conn;
 use super::fault::internal;
-use super::ingest::{ROWS, Source, StoredBatch};
+use super::ingest::{Source, StoredBatch, fresh_name};
 use super::store::{Target, declare};
 use crate::database::{Cancel, Rows, Write, WriteMode};
 use crate::dialect::SQLITE;
@@ -55,12 +55,13 @@ fn transact(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>) -> Result<u64> 
     if write.mode == WriteMode::Replace {
         conn.execute(&format!("DELETE FROM {}", relation.quoted()))?;
     }
-    let sql = plan.statement(&relation, write.mode)?;
+    let name = fresh_name();
+    let sql = plan.statement(&relation, write.mode, &name)?;
     let total = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
         let plan = &plan;
         scope.spawn(move || decode(rows, plan, &sender));
-        let mut source = Source::new(receiver, plan.targets.len());
+        let mut source = Source::new(&name, receiver, plan.targets.len());
         insert(conn, &sql, &mut source)
     })?;
     if write.mode == WriteMode::Replace {
@@ -82,7 +83,7 @@ fn insert(conn: &mut Conn, sql: &str, source: &mut Source) -> Result<u64> {
 }
 
 /// A violated constraint names its column, and happened at the row given out last.
-fn locate(error: Error, row: u64) -> Error {
+fn locate(error: Error, row: Option<u64>) -> Error {
     if error.code() != Code::ConstraintViolation {
         return error;
     }
@@ -90,7 +91,10 @@ fn locate(error: Error, row: u64) -> Error {
         let first = place.split(", ").next()?;
         first.rsplit_once('.').map(|(_, column)| column.to_owned())
     });
-    let error = error.with_row(row);
+    let error = match row {
+        Some(row) => error.with_row(row),
+        None => error,
+    };
     match column {
         Some(column) => error.with_column(column),
         None => error,
@@ -147,11 +151,11 @@ impl Plan {
         Ok(plan)
     }
 
-    fn statement(&self, relation: &Relation, mode: WriteMode) -> Result<String> {
+    fn statement(&self, relation: &Relation, mode: WriteMode, source: &str) -> Result<String> {
         let names: Vec<String> = self.columns.iter().map(|name| SQLITE.quoted(name)).collect();
         let cells: Vec<String> = (0..names.len()).map(|index| format!("c{index}")).collect();
         let insert = format!(
-            "INSERT INTO {} ({}) SELECT {} FROM {ROWS}",
+            "INSERT OR ABORT INTO {} ({}) SELECT {} FROM {source}",
             relation.quoted(),
             names.join(", "),
             cells.join(", ")
@@ -192,20 +196,7 @@ fn find<'r>(relation: &'r Relation, name: &str) -> Result<&'r Column> {
 }
 
 fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
-    let exists = conn
-        .raw()
-        .prepare_cached("SELECT 1 FROM pragma_table_list WHERE schema = ?1 AND name = ?2 COLLATE NOCASE")
-        .and_then(|mut statement| {
-            statement.query_row([&write.schema, &write.relation], |_| Ok(())).optional()
-        })
-        .map_err(internal)?;
-    if exists.is_some() {
-        let detail = format!("there is a relation {:?} in schema {:?} already", write.relation, write.schema);
-        return Err(Error::new(Code::AlreadyExists, detail));
-    }
-    if write.relation.to_ascii_lowercase().starts_with("sqlite_") {
-        return Err(Error::new(Code::Forbidden, "names that start with \"sqlite_\" are SQLite's own"));
-    }
+    must_be_new(conn.raw(), &write.schema, &write.relation)?;
     if schema.fields().is_empty() {
         return Err(Error::new(Code::SchemaMismatch, "the body has no columns to make a table of"));
     }
@@ -219,6 +210,27 @@ fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
         // Two columns that differ by case alone, and the like.
         if error.code() == Code::Internal { Error::new(Code::SchemaMismatch, error.detail()) } else { error }
     })
+}
+
+/// Drops a relation, and nothing else: no row of another table goes with it.
+///
+/// # Errors
+/// `not-found`; `constraint-violation` where rows of another table refer to it.
+pub fn drop_relation(conn: &mut Conn, schema: &str, name: &str) -> Result<()> {
+    conn.execute("PRAGMA foreign_keys = OFF")?;
+    conn.execute("BEGIN IMMEDIATE")?;
+    let run = |conn: &mut Conn| {
+        let relation = Relation::load(conn.raw(), schema, name)?;
+        let kind = if relation.kind == "view" { "VIEW" } else { "TABLE" };
+        conn.execute(&format!("DROP {kind} {}", relation.quoted()))?;
+        check_references(conn, &relation)?;
+        conn.execute("COMMIT").map(drop)
+    };
+    let outcome = run(conn);
+    if outcome.is_err() {
+        conn.rollback();
+    }
+    outcome
 }
 
 /// After a replacement: no foreign key of the relation, and none that points at it, is left dangling.
