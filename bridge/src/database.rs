@@ -9,7 +9,6 @@ use arrow_schema::SchemaRef;
 
 use crate::dialect::Dialect;
 use crate::error::{Code, Error, Result};
-use crate::formats::PartEncoder;
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 use crate::shape::Shape;
 use crate::value::Params;
@@ -97,6 +96,11 @@ pub enum Part {
     Bytes(u64, Vec<u8>),
     /// A batch whose encoding depends on what came before.
     Batch(RecordBatch),
+}
+
+/// The order-free half of an encoder; runs on several threads at once.
+pub trait PartEncoder: Send + Sync {
+    fn encode(&self, batch: RecordBatch) -> Result<Part>;
 }
 
 /// Where an engine pushes rows. `start` once, then `prepare` on any thread and `put` in order.

@@ -10,9 +10,9 @@ mod text;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+pub use crate::database::PartEncoder;
 use crate::database::{Part, Rows};
 use crate::error::{Code, Error, Result};
 
@@ -83,11 +83,6 @@ pub struct EncodeOptions {
 
 /// Where an encoder puts bytes; an error means that the reader has gone.
 pub type Out<'a> = &'a mut dyn FnMut(Vec<u8>) -> Result<()>;
-
-/// The order-free half of an encoder; runs on several threads at once.
-pub trait PartEncoder: Send + Sync {
-    fn encode(&self, batch: RecordBatch) -> Result<Part>;
-}
 
 /// The ordered half of an encoder.
 pub trait Encoder: Send {

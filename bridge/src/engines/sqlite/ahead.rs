@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use crate::database::{Part, Sink};
+use crate::database::{Part, PartEncoder, Sink};
 use crate::error::{Code, Error, Result};
-use crate::formats::PartEncoder;
 
 /// What is kept in memory before a temporary file takes over.
 const MEMORY: usize = 8 << 20;
