@@ -206,6 +206,5 @@ def test_nonsense_is_refused_and_the_process_lives(reader: Server, request_: byt
 
 
 def test_the_demo_is_served_without_a_url(serve: Serve, tmp_path: Path):
-    pytest.importorskip("tpchgen_cli")
     server = serve(env={"XDG_CACHE_HOME": str(tmp_path)})
     assert httpx.get(f"{server.url}/main/region.csv").text.count("\n") == 6

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
+pub use crate::database::PartEncoder;
 use crate::database::{Part, Rows};
 use crate::error::{Code, Error, Result};
 
@@ -82,8 +83,6 @@ pub struct EncodeOptions {
 
 /// Where an encoder puts bytes; an error means that the reader has gone.
 pub type Out<'a> = &'a mut dyn FnMut(Vec<u8>) -> Result<()>;
-
-pub use crate::database::PartEncoder;
 
 /// The ordered half of an encoder.
 pub trait Encoder: Send {
