@@ -152,8 +152,8 @@ class Data:
         try:
             rows, created = await self._write(exchange, target, expected, mode)
         except Problem as problem:
-            if problem.code != "already-exists":
-                raise
+            if problem.code != "already-exists" or b"if-none-match" not in exchange.headers:
+                raise  # SQLite does not tell names apart that differ by case alone
             raise Problem("precondition-failed", "If-None-Match: the resource exists.") from problem
         await exchange.answer(201 if created else 204, [(b"rows-written", b"%d" % rows)])
 

@@ -149,6 +149,13 @@ def test_if_match_star_on_a_missing_resource_is_412(writer: Server):
     assert response.status_code == 412
 
 
+def test_a_name_that_differs_by_case_alone_is_taken(writer: Server, database: Path):
+    before = rows(database)
+    response = httpx.put(f"{writer.url}/main/Users.csv", content=CSV)
+    assert (response.status_code, response.json()["type"]) == (409, "/-/problems/already-exists")
+    assert rows(database) == before
+
+
 def test_if_none_match_star_creates_what_is_missing(writer: Server):
     response = httpx.put(f"{writer.url}/main/fresh.csv", content=CSV, headers={"if-none-match": "*"})
     assert response.status_code == 201
