@@ -20,7 +20,8 @@ def imported(*folders: str) -> set[str]:
     """The top-level packages that are imported at run time, but for the standard library and ours."""
     found: set[str] = set()
     for folder in folders:
-        for file in (ROOT / folder).rglob("*.py"):
+        files = [file for file in (ROOT / folder).rglob("*.py") if ".data" not in file.parts]
+        for file in files:
             for node in _at_run_time(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.Import):
                     found |= {alias.name.partition(".")[0] for alias in node.names}
