@@ -4,7 +4,6 @@
 mod arrow;
 mod attach;
 mod body;
-mod bytes;
 mod database;
 mod errors;
 mod fs;
