@@ -4,6 +4,7 @@
 mod arrow;
 mod attach;
 mod body;
+mod bytes;
 mod database;
 mod errors;
 mod fs;

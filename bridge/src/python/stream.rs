@@ -10,8 +10,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 
-use super::arrow;
 use super::attach::{attach, detached};
+use super::{arrow, bytes};
 use crate::error::{Code, Error};
 use crate::stream::{BatchStream, ChunkStream};
 
@@ -36,19 +36,11 @@ impl PyChunkStream {
     }
 
     fn read_all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let Some(first) = self.wait(py)? else { return Ok(PyBytes::new(py, b"")) };
-        let first = PyBytes::new(py, &first);
-        if self.0.complete() {
-            return Ok(first);
-        }
-        // A BytesIO grows in place as chunks come and gives its memory away at the end: nothing is
-        // held twice, and the memory of one chunk serves the next.
-        let whole = py.import("io")?.call_method0("BytesIO")?;
-        whole.call_method1("write", (first,))?;
+        let mut chunks = Vec::new();
         while let Some(chunk) = self.wait(py)? {
-            whole.call_method1("write", (PyBytes::new(py, &chunk),))?;
+            chunks.push(chunk);
         }
-        Ok(whole.call_method0("getvalue")?.cast_into()?)
+        bytes::concat(py, chunks)
     }
 
     fn close(&self, py: Python<'_>) {
