@@ -1,77 +1,88 @@
-//! `bytes` objects of any length without holding Python's lock while they are filled.
-#![allow(unsafe_code)] // PyBytes has no safe way to be made without a copy under the lock.
+//! A `bytes` object of unknown length, filled in place as its parts come.
+#![allow(unsafe_code)] // PyBytes has no safe way to grow, nor to be filled without Python's lock.
 
 use super::attach::detached;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// Below this, a copy under the lock is cheaper than giving the lock away.
-const SHORT: usize = 64 << 10;
+unsafe extern "C" {
+    /// Part of Python's stable interface, but not of `pyo3::ffi`.
+    fn _PyBytes_Resize(object: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> std::ffi::c_int;
+}
 
-/// From here on a second thread helps to copy.
-const SHARED: usize = 8 << 20;
+/// Room grows by at least this; what is not filled costs addresses, not memory.
+const STEP: usize = 8 << 20;
 
-/// All chunks as one `bytes`; each is freed as soon as it is copied.
-pub fn concat(py: Python<'_>, chunks: Vec<Vec<u8>>) -> PyResult<Bound<'_, PyBytes>> {
-    let length: usize = chunks.iter().map(Vec::len).sum();
-    if length <= SHORT {
-        return Ok(PyBytes::new(py, &chunks.concat()));
+/// The parts so far. Each is freed as soon as it is copied, so that one's memory serves the next.
+pub struct Gathering<'py> {
+    object: Bound<'py, PyBytes>,
+    filled: usize,
+    room: usize,
+}
+
+impl<'py> Gathering<'py> {
+    pub fn new(py: Python<'py>) -> PyResult<Self> {
+        let size = ffi::Py_ssize_t::try_from(STEP)?;
+        // SAFETY: a null pointer asks for uninitialised bytes; the result is a new reference to a
+        // bytes object, or null with an exception set.
+        let object = unsafe {
+            Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size))?
+                .cast_into_unchecked()
+        };
+        Ok(Self { object, filled: 0, room: STEP })
     }
-    let size = ffi::Py_ssize_t::try_from(length)?;
-    // SAFETY: a null pointer asks for `size` uninitialised bytes; the result is a new reference to
-    // a bytes object, or null with an exception set.
-    let object = unsafe {
-        Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size))?
-            .cast_into_unchecked::<PyBytes>()
-    };
-    // SAFETY: `object` is a bytes object, kept alive by this function.
-    let start = unsafe { ffi::PyBytes_AsString(object.as_ptr()) } as usize;
-    detached(py, move || {
-        advise_huge_pages(start, length);
-        // First touching so much memory costs more than copying it; two threads share that.
-        let mut first = chunks;
-        let second = first.split_off(first.len() / 2);
-        let middle = start + first.iter().map(Vec::len).sum::<usize>();
-        // SAFETY: the lengths of all chunks add up to the length of the object, which nobody else
-        // can see before this function returns; the two halves do not overlap.
-        std::thread::scope(|scope| unsafe {
-            if length >= SHARED {
-                scope.spawn(move || copy(second, middle));
-                copy(first, start);
-            } else {
-                copy(first, start);
-                copy(second, middle);
-            }
+
+    /// Adds a part, without holding Python's lock while it is copied.
+    pub fn push(mut self, part: Vec<u8>) -> PyResult<Self> {
+        let end = self.filled + part.len();
+        if end > self.room {
+            let room = (self.room + self.room / 2).max(end + STEP);
+            self = self.resized(room)?;
+        }
+        // SAFETY: the object is a bytes object, alive, and longer than what is filled.
+        let to = unsafe { ffi::PyBytes_AsString(self.object.as_ptr()).add(self.filled) } as usize;
+        detached(self.object.py(), move || {
+            populate(to, part.len());
+            // SAFETY: there is room for the part, in an object that nobody else can see yet.
+            unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), to as *mut u8, part.len()) };
         });
-    });
-    Ok(object)
-}
+        self.filled = end;
+        Ok(self)
+    }
 
-/// Copies chunks one behind the other, and frees each.
-///
-/// # Safety
-/// There is room for all of them at `to`.
-unsafe fn copy(chunks: Vec<Vec<u8>>, to: usize) {
-    let mut next = to;
-    for chunk in chunks {
-        // SAFETY: by contract.
-        unsafe { std::ptr::copy_nonoverlapping(chunk.as_ptr(), next as *mut u8, chunk.len()) };
-        next += chunk.len();
+    /// All parts, one behind the other.
+    pub fn finish(self) -> PyResult<Bound<'py, PyBytes>> {
+        let length = self.filled;
+        Ok(self.resized(length)?.object)
+    }
+
+    fn resized(self, room: usize) -> PyResult<Self> {
+        let size = ffi::Py_ssize_t::try_from(room)?;
+        let (py, filled) = (self.object.py(), self.filled);
+        let mut object = self.object.into_ptr();
+        // SAFETY: this is the only reference to the object, as the call asks; it is given back to
+        // an object of the new size, or is null with an exception set.
+        let object = unsafe {
+            _PyBytes_Resize(&raw mut object, size);
+            Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked()
+        };
+        Ok(Self { object, filled, room })
     }
 }
 
-/// Asks for large pages under fresh memory, where the system gives them to those who ask.
+/// Asks for fresh pages at once, which is cheaper than one fault for each. (Large pages were
+/// measured too: they took longer to come than all copying.)
 #[cfg(target_os = "linux")]
-fn advise_huge_pages(start: usize, length: usize) {
-    const PAGE: usize = 2 << 20;
-    let aligned = start.next_multiple_of(PAGE);
-    let end = (start + length) / PAGE * PAGE;
-    if end > aligned {
-        // SAFETY: the range lies within one live allocation; advice changes no content.
-        unsafe { libc::madvise(aligned as *mut libc::c_void, end - aligned, libc::MADV_HUGEPAGE) };
+fn populate(start: usize, length: usize) {
+    const PAGE: usize = 4096;
+    let (from, until) = (start.next_multiple_of(PAGE), (start + length) / PAGE * PAGE);
+    if until > from {
+        // SAFETY: the range lies within one live allocation; populating changes no content. An
+        // older kernel refuses, and the copy takes its faults.
+        unsafe { libc::madvise(from as *mut libc::c_void, until - from, libc::MADV_POPULATE_WRITE) };
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_start: usize, _length: usize) {}
+fn populate(_start: usize, _length: usize) {}

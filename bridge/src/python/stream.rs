@@ -10,8 +10,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 
+use super::arrow;
 use super::attach::{attach, detached};
-use super::{arrow, bytes};
+use super::bytes::Gathering;
 use crate::error::{Code, Error};
 use crate::stream::{BatchStream, ChunkStream};
 
@@ -36,11 +37,15 @@ impl PyChunkStream {
     }
 
     fn read_all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let mut chunks = Vec::new();
-        while let Some(chunk) = self.wait(py)? {
-            chunks.push(chunk);
+        let Some(first) = self.wait(py)? else { return Ok(PyBytes::new(py, b"")) };
+        if self.0.complete() {
+            return Ok(PyBytes::new(py, &first));
         }
-        bytes::concat(py, chunks)
+        let mut whole = Gathering::new(py)?.push(first)?;
+        while let Some(chunk) = self.wait(py)? {
+            whole = whole.push(chunk)?;
+        }
+        whole.finish()
     }
 
     fn close(&self, py: Python<'_>) {
