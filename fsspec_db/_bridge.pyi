@@ -180,10 +180,11 @@ class ChunkStream:
     byte and one after it are raised alike, by the call that reaches it.
     """
 
-    def poll(self, wake: Callable[[], object]) -> bytes | None:
+    def poll(self, wake: Callable[[], object], bell: Doorbell | None = None) -> bytes | None:
         """The next chunk (about 1 MiB), or `b""` at the proven end, or `None` if none is ready:
 
-        `wake` is then called once, from another thread, when it pays to poll again. Never blocks.
+        when it pays to poll again, `wake` is then called once from another thread, or is among the
+        answers of `bell`. Never blocks.
         """
     def next(self) -> bytes | None:
         """The next chunk, waiting for it without Python's lock; `None` at the proven end."""
@@ -201,6 +202,19 @@ class ChunkStream:
         """Rows encoded so far."""
     def __enter__(self) -> ChunkStream: ...
     def __exit__(self, *exc: object) -> None: ...
+
+@final
+class Doorbell:
+    """Tells an event loop which streams can go on, without another thread taking Python's lock.
+
+    `loop.add_reader(bell.fileno(), …)` sees it ring; `answer` must then be called.
+    """
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int:
+        """A descriptor that is readable while there is something to answer."""
+    def answer(self) -> list[Callable[[], object]]:
+        """What was given to `ChunkStream.poll` and can go on, each once, for the caller to call."""
 
 @final
 class BatchStream:

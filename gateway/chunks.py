@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Final, Self
+from weakref import WeakKeyDictionary
 
+from fsspec_db import Doorbell
 from gateway.exchange import ClientGone
 from gateway.problems import from_backend
 
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
 # Small reads are over before this and never pay for listening.
 _LISTEN_AFTER: Final = 0.02
 
+_BELLS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Doorbell]] = WeakKeyDictionary()
+
+
+def _bell_of(loop: asyncio.AbstractEventLoop) -> Doorbell:
+    bell = _BELLS.get(loop)
+    if bell is None:
+        bell = _BELLS[loop] = Doorbell()
+        loop.add_reader(bell.fileno(), _answer, bell)
+    return bell
+
+
+def _answer(bell: Doorbell) -> None:
+    for turn in bell.answer():
+        turn()
+
 
 class Chunks:
     """A `ChunkStream` for one response.
@@ -27,13 +43,14 @@ class Chunks:
     leaving, which is seen also while the query computes and while the client reads nothing.
     """
 
-    __slots__ = ("_listener", "_loop", "_receive", "_timer", "_turn", "gone", "stream")
+    __slots__ = ("_bell", "_listener", "_loop", "_receive", "_timer", "_turn", "gone", "stream")
 
     def __init__(self, stream: ChunkStream, receive: Receive) -> None:
         self.stream = stream
         self.gone = False
         self._receive = receive
         self._loop = asyncio.get_running_loop()
+        self._bell = _bell_of(self._loop)
         self._turn: asyncio.Future[None] | None = None
         self._listener: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = self._loop.call_later(_LISTEN_AFTER, self._start_listening)
@@ -61,18 +78,13 @@ class Chunks:
             if self.gone:
                 raise ClientGone
             try:
-                chunk = self.stream.poll(self._wake)
+                chunk = self.stream.poll(self._resume, self._bell)
             except Exception as error:
                 raise from_backend(error) from error
             if chunk is not None:
                 return chunk
             self._turn = self._loop.create_future()
             await self._turn
-
-    def _wake(self) -> None:
-        # From a thread of the bridge. A loop that has closed has nobody to wake.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._resume)
 
     def _resume(self) -> None:
         if self._turn is not None and not self._turn.done():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from fsspec_db import AbstractDatabaseFileSystem, connect
+from fsspec_db import AbstractDatabaseFileSystem, Doorbell, connect
 from tests.fsspec_db.backends import OneTable
 from tests.fsspec_db.samples import arrow_bytes
 
@@ -113,3 +114,25 @@ def test_closing_a_stream_wakes_whoever_waits_for_it() -> None:
     with pytest.raises(Exception, match="closed"):
         stream.poll(woken.set)
     released.set()
+
+
+def test_a_bell_rings_for_the_streams_that_can_go_on() -> None:
+    class Stuck(OneTable):
+        def query(self, sql: str, params: Any = None) -> pa.Table:
+            released.wait(30)
+            return self.table
+
+    released, bell = threading.Event(), Doorbell()
+    fs = AbstractDatabaseFileSystem(Stuck())
+    first, second = fs.query_stream("SELECT 1"), fs.query_stream("SELECT 1")
+    assert first.poll(lambda: "first", bell) is None
+    assert second.poll(lambda: "second", bell) is None
+    assert bell.answer() == []
+    first.close()
+    assert select.select([bell], [], [], 10)[0]
+    assert [wake() for wake in bell.answer()] == ["first"]
+    assert not select.select([bell], [], [], 0)[0], "an answered bell is silent"
+    released.set()
+    assert select.select([bell], [], [], 10)[0]
+    assert [wake() for wake in bell.answer()] == ["second"]
+    assert second.poll(lambda: None, bell)

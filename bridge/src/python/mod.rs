@@ -6,6 +6,7 @@ mod attach;
 mod body;
 mod bytes;
 mod database;
+mod doorbell;
 mod errors;
 mod fs;
 mod metadata;
@@ -42,6 +43,7 @@ fn bridge(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<path::PyPath>()?;
     module.add_class::<stream::PyChunkStream>()?;
     module.add_class::<stream::PyBatchStream>()?;
+    module.add_class::<doorbell::PyDoorbell>()?;
     module.add_class::<fs::PyDatabaseFs>()?;
     py.import("atexit")?.call_method1("register", (wrap_pyfunction!(attach::end, module)?,))?;
     module.add_function(wrap_pyfunction!(errors::set_error_factory, module)?)?;

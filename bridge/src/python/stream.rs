@@ -13,8 +13,9 @@ use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 use super::arrow;
 use super::attach::{attach, detached};
 use super::bytes::Gathering;
+use super::doorbell::PyDoorbell;
 use crate::error::{Code, Error};
-use crate::stream::{BatchStream, ChunkStream};
+use crate::stream::{BatchStream, ChunkStream, Wake};
 
 /// How long a wait may keep Ctrl-C waiting.
 pub const SIGNALS: Duration = Duration::from_millis(100);
@@ -25,8 +26,20 @@ pub struct PyChunkStream(pub ChunkStream);
 
 #[pymethods]
 impl PyChunkStream {
-    fn poll<'py>(&self, py: Python<'py>, wake: Py<PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        match self.0.poll(|| Box::new(move || call(wake))) {
+    #[pyo3(signature = (wake, bell=None))]
+    fn poll<'py>(
+        &self,
+        py: Python<'py>,
+        wake: Py<PyAny>,
+        bell: Option<&PyDoorbell>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let ring = || -> Wake {
+            match bell {
+                Some(bell) => Box::new(bell.ringer(wake)),
+                None => Box::new(move || call(wake)),
+            }
+        };
+        match self.0.poll(ring) {
             Poll::Pending => Ok(None),
             Poll::Ready(chunk) => Ok(Some(PyBytes::new(py, &chunk?.unwrap_or_default()))),
         }

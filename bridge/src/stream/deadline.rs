@@ -15,11 +15,14 @@ struct Watch {
     /// By time, then in the order they came.
     acts: BTreeMap<(Instant, u64), Act>,
     count: u64,
+    /// When the watcher looks again by itself.
+    next_look: Option<Instant>,
     /// The process whose thread watches; a forked child has none.
     watched_by: Option<u32>,
 }
 
-static WATCH: Mutex<Watch> = Mutex::new(Watch { acts: BTreeMap::new(), count: 0, watched_by: None });
+static WATCH: Mutex<Watch> =
+    Mutex::new(Watch { acts: BTreeMap::new(), count: 0, next_look: None, watched_by: None });
 static CHANGED: Condvar = Condvar::new();
 
 fn watch() -> MutexGuard<'static, Watch> {
@@ -35,13 +38,12 @@ impl Deadline {
         let mut watch = watch();
         watch.count += 1;
         let key = (at, watch.count);
-        let first = watch.acts.first_key_value().is_none_or(|(first, _)| key < *first);
         watch.acts.insert(key, Box::new(act));
         let process = Some(std::process::id());
         if watch.watched_by != process {
             // Without a thread the engine's own look at the clock remains.
             watch.watched_by = threads::spawn(keep_watch).is_ok().then_some(process).flatten();
-        } else if first {
+        } else if watch.next_look.is_some_and(|look| at < look) {
             CHANGED.notify_one();
         }
         Self(key)
@@ -78,6 +80,8 @@ fn keep_watch() {
             _ => idle = next.is_none(),
         }
         let patience = next.map_or(IDLE, |at| at.saturating_duration_since(now));
+        guard.next_look = now.checked_add(patience);
         guard = CHANGED.wait_timeout(guard, patience).unwrap_or_else(PoisonError::into_inner).0;
+        guard.next_look = None;
     }
 }
