@@ -11,6 +11,7 @@ __all__ = [
     "ColumnInfo",
     "ConstraintInfo",
     "DatabaseFs",
+    "Doorbell",
     "IndexInfo",
     "Path",
     "RelationInfo",
