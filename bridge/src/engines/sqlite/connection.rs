@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+use super::collation;
 use super::exact;
 use super::fault;
 use super::ffi::{Collect, Denied, SlotBox};
@@ -54,6 +55,7 @@ impl Conn {
         let raw = Connection::open_with_flags(&location.uri, flags).map_err(fault::internal)?;
         raw.set_prepared_statement_cache_capacity(64);
         let slot = SlotBox::install(&raw, location.busy_timeout)?;
+        collation::install(&raw)?;
         let mut conn = Self { raw, slot, known: None, schemas: vec!["main".to_owned()] };
         conn.configure(location, mode).map_err(fault::internal)?;
         Ok(conn)
