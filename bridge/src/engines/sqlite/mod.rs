@@ -9,6 +9,7 @@ mod ahead;
 mod build;
 mod catalogue;
 mod check;
+mod checks;
 mod collation;
 mod connection;
 mod decimals;
