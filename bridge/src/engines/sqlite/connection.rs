@@ -6,9 +6,9 @@ use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::collation;
-use super::exact;
 use super::fault;
 use super::ffi::{Collect, Denied, SlotBox};
+use crate::calendar;
 use crate::database::Cancel;
 use crate::dialect::SQLITE;
 use crate::error::{Code, Error, Result};
@@ -240,10 +240,10 @@ pub fn bind(value: &Value) -> Result<Stored> {
         Value::Decimal(digits) => decimal(digits),
         Value::Text(value) => Stored::Text(value.clone()),
         Value::Bytes(value) => Stored::Blob(value.clone()),
-        Value::Date(days) => text(&|out| exact::write_date(out, i64::from(*days)))?,
-        Value::Time(micros) => text(&|out| exact::write_time(out, *micros))?,
+        Value::Date(days) => text(&|out| calendar::write_date(out, i64::from(*days)))?,
+        Value::Time(micros) => text(&|out| calendar::write_time(out, *micros))?,
         Value::Timestamp { micros, utc } => text(&|out| {
-            exact::write_timestamp(out, *micros)?;
+            calendar::write_timestamp(out, *micros)?;
             if *utc {
                 out.extend_from_slice(b"+00:00");
             }
