@@ -44,8 +44,8 @@ pub struct Conn {
 
 impl Conn {
     /// # Errors
-    /// `database-unavailable` where the file cannot be opened.
-    pub fn open(location: &Location, mode: Mode) -> Result<Self> {
+    /// `database-unavailable` where the file cannot be opened; `cancelled`, `query-timeout`.
+    pub fn open(location: &Location, mode: Mode, cancel: &Cancel) -> Result<Self> {
         let access = match mode {
             Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
             Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -57,7 +57,7 @@ impl Conn {
         let slot = SlotBox::install(&raw, location.busy_timeout)?;
         collation::install(&raw)?;
         let mut conn = Self { raw, slot, known: None, schemas: vec!["main".to_owned()] };
-        conn.configure(location, mode).map_err(fault::internal)?;
+        conn.watched(cancel, |conn| conn.configure(location, mode).map_err(fault::internal))?;
         Ok(conn)
     }
 

@@ -212,7 +212,7 @@ impl<'a> Scanner<'a> {
     fn others(&self, version: i64) -> Result<Vec<Reader<'a>>> {
         let mut others = Vec::new();
         while others.len() + 1 < self.threads {
-            match self.readers.join(version)? {
+            match self.readers.join(version, self.cancel)? {
                 Some(reader) => others.push(reader),
                 None => break,
             }
