@@ -208,9 +208,11 @@ pub trait Database: Send + Sync {
     fn dialect(&self) -> &'static Dialect;
     fn schemas(&self) -> Result<Vec<SchemaInfo>>;
     fn relations(&self, schema: &str) -> Result<Vec<RelationInfo>>;
+    /// `cancel` is of the work that the answer is for.
+    ///
     /// # Errors
     /// [`Code::NotFound`], also where the engine would answer with a relation of another name.
-    fn relation(&self, schema: &str, relation: &str) -> Result<RelationInfo>;
+    fn relation(&self, schema: &str, relation: &str, cancel: &Cancel) -> Result<RelationInfo>;
     /// # Errors
     /// [`Code::NotFound`] as for [`Database::relation`].
     fn columns(&self, schema: &str, relation: &str) -> Result<Vec<ColumnInfo>>;
@@ -227,7 +229,7 @@ pub trait Database: Send + Sync {
         Ok(Vec::new())
     }
     /// The Arrow schema that a body for this relation should have; text formats are parsed to it.
-    fn arrow_schema(&self, schema: &str, relation: &str) -> Result<SchemaRef>;
+    fn arrow_schema(&self, schema: &str, relation: &str, cancel: &Cancel) -> Result<SchemaRef>;
 
     /// Streams a relation into `sink`, from one snapshot; returns when all is handed on.
     ///

@@ -1,11 +1,12 @@
 //! The bridge: paths, shaping, formats and native engines of `fsspec-db-gateway`.
 //!
 //! Floors, bottom up; a module imports only from the floors below it:
-//! [`error`], [`metadata`], [`value`], [`path`], [`widen`] → [`dialect`], [`shape`], [`formats`] →
+//! [`calendar`], [`error`], [`metadata`], [`value`], [`path`], [`widen`] → [`dialect`], [`shape`], [`formats`] →
 //! [`database`] (the trait) → [`engines`] (opened by [`url`]) → [`stream`], [`fs`] → `python` (the
 //! bindings, and the way back to databases written in Python).
 #![deny(unsafe_code)]
 
+pub mod calendar;
 pub mod database;
 pub mod dialect;
 pub mod engines;

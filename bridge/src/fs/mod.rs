@@ -16,7 +16,7 @@ pub use entry::{Entry, Node};
 pub use read::Reading;
 pub use write::Writing;
 
-use crate::database::{Access, Database};
+use crate::database::{Access, Cancel, Database};
 use crate::dialect::Dialect;
 use crate::engines;
 use crate::error::{Code, Error, Result};
@@ -104,7 +104,12 @@ impl DatabaseFs {
 
     /// One relation, under exactly this name.
     fn relation(&self, schema: &str, relation: &str) -> Result<RelationInfo> {
-        let info = self.database.relation(schema, relation)?;
+        self.relation_within(schema, relation, &Cancel::default())
+    }
+
+    /// As [`DatabaseFs::relation`], for work that may be called off.
+    fn relation_within(&self, schema: &str, relation: &str, cancel: &Cancel) -> Result<RelationInfo> {
+        let info = self.database.relation(schema, relation, cancel)?;
         if info.name == relation {
             Ok(info)
         } else {

@@ -53,12 +53,12 @@ impl DatabaseFs {
             });
         };
         let format = writing.extension.as_deref().map(format_of).transpose()?.unwrap_or(*format);
-        let (mode, target) = match self.relation(schema, relation) {
+        let (mode, target) = match self.relation_within(schema, relation, cancel) {
             Ok(_) if writing.mode == WriteMode::Create => {
                 return Err(Error::new(Code::AlreadyExists, "the relation is there already"));
             }
             Ok(_) if needs_target(format) => {
-                (writing.mode, Some(self.database.arrow_schema(schema, relation)?))
+                (writing.mode, Some(self.database.arrow_schema(schema, relation, cancel)?))
             }
             Ok(_) => (writing.mode, None),
             Err(error)

@@ -194,7 +194,7 @@ impl Database for PyDatabase {
         self.list("list_relations", &[schema])
     }
 
-    fn relation(&self, schema: &str, relation: &str) -> Result<RelationInfo> {
+    fn relation(&self, schema: &str, relation: &str, _cancel: &Cancel) -> Result<RelationInfo> {
         self.has_schema(schema)?;
         let info: RelationInfo = self.with(Code::InvalidParameter, |object| {
             record("relation_info", &object.call_method1("relation_info", (schema, relation))?)
@@ -235,14 +235,14 @@ impl Database for PyDatabase {
         Ok(pairs.unwrap_or_default())
     }
 
-    fn arrow_schema(&self, schema: &str, relation: &str) -> Result<SchemaRef> {
+    fn arrow_schema(&self, schema: &str, relation: &str, _cancel: &Cancel) -> Result<SchemaRef> {
         let none = Shape { limit: Some(0), ..Shape::default() };
         Ok(self.select(schema, relation, &none)?.schema())
     }
 
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
         cancel.check()?;
-        self.relation(&scan.schema, &scan.relation)?;
+        self.relation(&scan.schema, &scan.relation, cancel)?;
         let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
         self.pump(batches, scan.shape.columns.as_deref(), (scan.shape.limit, &|| ()), sink, cancel)
     }

@@ -59,7 +59,8 @@ impl<'a> Catalogue<'a> {
                     Some(name) if at > 0 && !self.has(piece) => (name, true),
                     _ => (piece, at == 0 && order.descending),
                 };
-                bound.push(Order { column: self.column(name, "order")?.to_owned(), descending });
+                let column = self.column(name, "order")?.to_owned();
+                bound.push(Order { column, descending, collation: None });
             }
         }
         Ok(bound)

@@ -37,6 +37,8 @@ pub struct Order {
     pub column: String,
     /// Where NULLs go is the database's own rule.
     pub descending: bool,
+    /// A collation of an engine's own; none is parsed.
+    pub collation: Option<&'static str>,
 }
 
 impl Shape {
@@ -145,6 +147,10 @@ impl Shape {
                 sql.push_str(", ");
             }
             dialect.quote_into(&mut sql, &order.column);
+            if let Some(collation) = order.collation {
+                sql.push_str(" COLLATE ");
+                sql.push_str(collation);
+            }
             if order.descending {
                 sql.push_str(" DESC");
             }

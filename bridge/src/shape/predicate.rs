@@ -49,6 +49,8 @@ pub enum Predicate {
         negated: bool,
     },
     Cast(Box<Predicate>, CastType),
+    /// Under a collation of an engine's own; no text parses to it.
+    Collate(Box<Predicate>, &'static str),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,37 +91,31 @@ impl Predicate {
 
     /// Replaces each column by the catalogue's spelling.
     pub(super) fn bind(&mut self, catalogue: &Catalogue<'_>) -> Result<()> {
+        if let Self::Column(name) = self {
+            *name = catalogue.column(name, "where")?.to_owned();
+        }
+        self.operands_mut().into_iter().try_for_each(|operand| operand.bind(catalogue))
+    }
+
+    /// What the operator is applied to, from left to right; nothing for a column or a literal.
+    pub fn operands_mut(&mut self) -> Vec<&mut Self> {
         match self {
-            Self::Column(name) => *name = catalogue.column(name, "where")?.to_owned(),
-            Self::Literal(_) => {}
-            Self::And(terms) | Self::Or(terms) => bind_all(terms, catalogue)?,
+            Self::Column(_) | Self::Literal(_) => Vec::new(),
+            Self::And(terms) | Self::Or(terms) => terms.iter_mut().collect(),
             Self::Not(operand)
             | Self::Negate(operand)
             | Self::Is { operand, .. }
-            | Self::Cast(operand, _) => operand.bind(catalogue)?,
+            | Self::Cast(operand, _)
+            | Self::Collate(operand, _) => vec![operand],
             Self::Arithmetic(first, rest) => {
-                first.bind(catalogue)?;
-                rest.iter_mut().try_for_each(|(_, term)| term.bind(catalogue))?;
+                let rest = rest.iter_mut().map(|(_, term)| term);
+                std::iter::once(&mut **first).chain(rest).collect()
             }
-            Self::Compare(left, _, right) => {
-                left.bind(catalogue)?;
-                right.bind(catalogue)?;
-            }
-            Self::In { operand, list, .. } => {
-                operand.bind(catalogue)?;
-                bind_all(list, catalogue)?;
-            }
-            Self::Between { operand, low, high, .. } => {
-                operand.bind(catalogue)?;
-                low.bind(catalogue)?;
-                high.bind(catalogue)?;
-            }
-            Self::Like { operand, pattern, .. } => {
-                operand.bind(catalogue)?;
-                pattern.bind(catalogue)?;
-            }
+            Self::Compare(left, _, right) => vec![left, right],
+            Self::In { operand, list, .. } => std::iter::once(&mut **operand).chain(list).collect(),
+            Self::Between { operand, low, high, .. } => vec![operand, low, high],
+            Self::Like { operand, pattern, .. } => vec![operand, pattern],
         }
-        Ok(())
     }
 
     /// Appends SQL to `out` and the literals to `params`. Every operator is in parentheses, so that
@@ -127,8 +123,4 @@ impl Predicate {
     pub fn render(&self, dialect: &Dialect, out: &mut String, params: &mut Vec<Value>) {
         render::render(self, dialect, out, params);
     }
-}
-
-fn bind_all(terms: &mut [Predicate], catalogue: &Catalogue<'_>) -> Result<()> {
-    terms.iter_mut().try_for_each(|term| term.bind(catalogue))
 }

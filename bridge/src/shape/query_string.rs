@@ -42,7 +42,7 @@ fn order(value: &str) -> Option<Vec<Order>> {
             Some(name) => (name, true),
             None => (name, false),
         };
-        decode(name).map(|column| Order { column: column.into_owned(), descending })
+        decode(name).map(|column| Order { column: column.into_owned(), descending, collation: None })
     });
     orders.collect()
 }

@@ -39,6 +39,11 @@ impl Renderer<'_> {
             Predicate::Column(_) | Predicate::Literal(_) | Predicate::Cast(..) => self.expression(operator),
             Predicate::And(terms) => self.balanced(terms, " AND "),
             Predicate::Or(terms) => self.balanced(terms, " OR "),
+            Predicate::Collate(operand, collation) => {
+                self.expression(operand);
+                self.sql(" COLLATE ");
+                self.sql(collation);
+            }
             Predicate::Not(operand) => {
                 self.sql("NOT ");
                 self.expression(operand);

@@ -285,3 +285,32 @@ fn an_attached_file_that_is_replaced_is_read_anew() {
     std::fs::rename(new.file(), old.file()).unwrap();
     assert_eq!(read(), ["2"]);
 }
+
+#[test]
+fn checks_are_constraints_among_the_others() {
+    let folder = Folder::with(
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+         CREATE TABLE t (id INTEGER PRIMARY KEY CHECK (id > 0), p REFERENCES parent (id), u UNIQUE,
+           CONSTRAINT \"no nines\" CHECK (id <> 9 AND u <> ')'));
+         ALTER TABLE t ADD COLUMN late TEXT CHECK (late <> '');
+         CREATE VIEW v AS SELECT * FROM t;",
+    );
+    let database = folder.open(Access::Read);
+    let found = database.constraints("main", "t").unwrap();
+    let found: Vec<_> =
+        found.iter().map(|info| (info.name.as_str(), info.kind.as_str(), info.expr.as_deref())).collect();
+    assert_eq!(
+        found,
+        [
+            ("pk_t", "pk", None),
+            ("sqlite_autoindex_t_1", "unique", None),
+            ("fk_t_0", "fk", None),
+            ("check_1", "check", Some("id > 0")),
+            // SQLite adds a column before the constraints of the table.
+            ("check_2", "check", Some("late <> ''")),
+            ("no nines", "check", Some("id <> 9 AND u <> ')'")),
+        ]
+    );
+    assert_eq!(database.constraints("main", "v").unwrap(), []);
+    assert_eq!(database.constraints("main", "sqlite_schema").unwrap(), []);
+}

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::{
     ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray, UInt64Array,
@@ -358,4 +358,79 @@ fn a_new_name_that_differs_by_case_alone_is_taken() {
     assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "b"))).code(), Code::AlreadyExists);
     assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "sqlite_a"))).code(), Code::Forbidden);
     assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "A"))).code(), Code::AlreadyExists);
+}
+
+/// Rows that do not come.
+struct Stuck(SchemaRef, std::sync::mpsc::Receiver<()>);
+
+impl Iterator for Stuck {
+    type Item = Result<RecordBatch>;
+    fn next(&mut self) -> Option<Self::Item> {
+        let _ = self.1.recv();
+        None
+    }
+}
+
+impl Rows for Stuck {
+    fn schema(&self) -> SchemaRef {
+        self.0.clone()
+    }
+}
+
+#[test]
+fn a_write_whose_rows_do_not_come_can_be_called_off() {
+    let folder = Folder::with("CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)");
+    let database = folder.open(Access::Write);
+    let schema = batch(vec![("i", Arc::new(Int64Array::from(vec![1])))]).schema();
+    let target = Write { schema: "main".to_owned(), relation: "t".to_owned(), mode: WriteMode::Replace };
+    for timeout in [Some(Duration::from_millis(100)), None] {
+        let cancel = Cancel::new(timeout);
+        let (hold, held) = std::sync::mpsc::channel();
+        let started = Instant::now();
+        let error = std::thread::scope(|scope| {
+            let stuck = Box::new(Stuck(schema.clone(), held));
+            let writing = scope.spawn(|| database.write(&target, stuck, &cancel));
+            if timeout.is_none() {
+                std::thread::sleep(Duration::from_millis(100));
+                cancel.cancel();
+            }
+            // Lets the rows end where nothing else ended the write.
+            let limit = Duration::from_secs(3);
+            while !writing.is_finished() && started.elapsed() < limit {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            drop(hold);
+            fails(writing.join().unwrap())
+        });
+        let expected = if timeout.is_some() { Code::QueryTimeout } else { Code::Cancelled };
+        assert_eq!(error.code(), expected, "{error}");
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        assert_eq!(folder.text("SELECT count(*) FROM t"), "1");
+    }
+}
+
+#[test]
+fn what_comes_before_a_write_keeps_to_its_time_limit() {
+    let folder = Folder::with("CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)");
+    let database = folder.open(Access::Write);
+    let locked = folder.connection();
+    locked.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let rows = || {
+        let batch = batch(vec![("i", Arc::new(Int64Array::from(vec![2])))]);
+        Box::new(Body { schema: batch.schema(), batches: vec![Ok(batch)].into_iter() }) as Box<dyn Rows>
+    };
+    let target = Write { schema: "main".to_owned(), relation: "t".to_owned(), mode: WriteMode::Append };
+    let limit = || Cancel::new(Some(Duration::from_millis(100)));
+    let attempts: [(&str, &dyn Fn() -> Error); 3] = [
+        ("relation", &|| fails(database.relation("main", "t", &limit()))),
+        ("schema", &|| fails(database.arrow_schema("main", "t", &limit()))),
+        ("write", &|| fails(database.write(&target, rows(), &limit()))),
+    ];
+    for (what, attempt) in attempts {
+        let started = Instant::now();
+        assert_eq!(attempt().code(), Code::QueryTimeout, "{what}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{what}: {:?}", started.elapsed());
+    }
+    locked.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(database.write(&target, rows(), &limit()).unwrap(), 1);
 }

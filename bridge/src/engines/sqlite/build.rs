@@ -12,9 +12,10 @@ use arrow_array::{
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::SchemaRef;
 
-use super::exact::{self, Decimal};
+use super::exact::Decimal;
 use super::scalar::Scalar;
 use super::types::Kind;
+use crate::calendar;
 use crate::error::{Code, Error, Result};
 
 /// A batch is handed on when it holds so many bytes, whatever its rows.
@@ -169,7 +170,7 @@ impl Column {
                 true
             }
             (Data::I32(out), Scalar::Text(text)) => {
-                let Some(days) = exact::parse_date(text) else { return false };
+                let Some(days) = calendar::parse_date(text) else { return false };
                 out.push(days);
                 true
             }
@@ -219,8 +220,8 @@ impl Column {
         match (&mut self.data, scalar) {
             (Data::I64(out), Scalar::Text(text)) => {
                 let parsed = match self.kind {
-                    Kind::Timestamp => exact::parse_timestamp(text),
-                    Kind::Time => exact::parse_time(text),
+                    Kind::Timestamp => calendar::parse_timestamp(text),
+                    Kind::Time => calendar::parse_time(text),
                     _ => None,
                 };
                 parsed.map(|value| out.push(value)).is_some()

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::checks;
 use super::fault::internal;
 use super::types::Kind;
 use crate::dialect::SQLITE;
@@ -212,8 +213,8 @@ fn index_columns(connection: &Connection, schema: &str, index: &str) -> rusqlite
     statement.query_map([schema, index], |row| row.get(0))?.collect()
 }
 
-/// Primary key, unique and foreign keys. SQLite forgets the names that constraints were given, so
-/// these are ours: `pk_table`, the name of the automatic index, `fk_table_0`.
+/// Primary key, unique and foreign keys, and checks. SQLite forgets the names that keys were given,
+/// so these are ours: `pk_table`, the name of the automatic index, `fk_table_0`.
 ///
 /// # Errors
 /// `database-unavailable`.
@@ -236,6 +237,11 @@ pub fn constraints(connection: &Connection, relation: &Relation) -> Result<Vec<C
         Ok(infos)
     };
     infos.extend(read().map_err(internal)?);
+    if relation.kind == "table"
+        && let Some(create) = creation(connection, relation)?
+    {
+        infos.extend(checks::constraints(&create, &infos));
+    }
     Ok(infos)
 }
 
@@ -282,6 +288,19 @@ fn foreign_keys(connection: &Connection, relation: &Relation) -> rusqlite::Resul
         })
     };
     keys.into_iter().map(&mut info).collect()
+}
+
+/// The statement that made a table; none for those of SQLite's own.
+fn creation(connection: &Connection, relation: &Relation) -> Result<Option<String>> {
+    let sql = format!(
+        "SELECT sql FROM {}.sqlite_schema WHERE type = 'table' AND name = ?1",
+        SQLITE.quoted(&relation.schema)
+    );
+    connection
+        .prepare_cached(&sql)
+        .and_then(|mut statement| statement.query_row([&relation.name], |row| row.get(0)).optional())
+        .map(Option::flatten)
+        .map_err(internal)
 }
 
 /// The statement that made the relation, and those of its indexes and triggers.

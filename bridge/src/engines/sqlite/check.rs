@@ -1,9 +1,10 @@
 //! The pass that makes sure of a column's type, without building anything.
 
 use super::build::int_to_real;
-use super::exact::{self, Decimal};
+use super::exact::Decimal;
 use super::scalar::Scalar;
 use super::types::{Kind, Seen};
+use crate::calendar;
 
 /// What was seen of each column, under its declared kind.
 #[derive(Clone, Debug)]
@@ -55,9 +56,9 @@ impl Checker {
                 seen.text = true;
                 let fits = match kind {
                     Kind::Text | Kind::Json | Kind::Any => true,
-                    Kind::Date => exact::parse_date(text).is_some(),
-                    Kind::Time => exact::parse_time(text).is_some(),
-                    Kind::Timestamp => exact::parse_timestamp(text).is_some(),
+                    Kind::Date => calendar::parse_date(text).is_some(),
+                    Kind::Time => calendar::parse_time(text).is_some(),
+                    Kind::Timestamp => calendar::parse_timestamp(text).is_some(),
                     Kind::Decimal(..) => decimal.of_text(text).is_some(),
                     _ => false,
                 };

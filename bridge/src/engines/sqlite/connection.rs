@@ -5,9 +5,10 @@ use std::time::Duration;
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
-use super::exact;
+use super::collation;
 use super::fault;
 use super::ffi::{Collect, Denied, SlotBox};
+use crate::calendar;
 use crate::database::Cancel;
 use crate::dialect::SQLITE;
 use crate::error::{Code, Error, Result};
@@ -43,8 +44,8 @@ pub struct Conn {
 
 impl Conn {
     /// # Errors
-    /// `database-unavailable` where the file cannot be opened.
-    pub fn open(location: &Location, mode: Mode) -> Result<Self> {
+    /// `database-unavailable` where the file cannot be opened; `cancelled`, `query-timeout`.
+    pub fn open(location: &Location, mode: Mode, cancel: &Cancel) -> Result<Self> {
         let access = match mode {
             Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
             Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -54,8 +55,9 @@ impl Conn {
         let raw = Connection::open_with_flags(&location.uri, flags).map_err(fault::internal)?;
         raw.set_prepared_statement_cache_capacity(64);
         let slot = SlotBox::install(&raw, location.busy_timeout)?;
+        collation::install(&raw)?;
         let mut conn = Self { raw, slot, known: None, schemas: vec!["main".to_owned()] };
-        conn.configure(location, mode).map_err(fault::internal)?;
+        conn.watched(cancel, |conn| conn.configure(location, mode).map_err(fault::internal))?;
         Ok(conn)
     }
 
@@ -238,10 +240,10 @@ pub fn bind(value: &Value) -> Result<Stored> {
         Value::Decimal(digits) => decimal(digits),
         Value::Text(value) => Stored::Text(value.clone()),
         Value::Bytes(value) => Stored::Blob(value.clone()),
-        Value::Date(days) => text(&|out| exact::write_date(out, i64::from(*days)))?,
-        Value::Time(micros) => text(&|out| exact::write_time(out, *micros))?,
+        Value::Date(days) => text(&|out| calendar::write_date(out, i64::from(*days)))?,
+        Value::Time(micros) => text(&|out| calendar::write_time(out, *micros))?,
         Value::Timestamp { micros, utc } => text(&|out| {
-            exact::write_timestamp(out, *micros)?;
+            calendar::write_timestamp(out, *micros)?;
             if *utc {
                 out.extend_from_slice(b"+00:00");
             }

@@ -1,4 +1,4 @@
-//! Values between SQLite's storage and Arrow's types: exact both ways, or `None`.
+//! Numbers between SQLite's storage and Arrow's types: exact both ways, or `None`.
 
 /// 10^0 … 10^22, each exactly a double.
 const POWERS: [f64; 23] = [
@@ -142,140 +142,6 @@ pub fn decimal_to_text(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
     }
 }
 
-#[inline]
-fn two(text: &[u8]) -> Option<u32> {
-    let (high, low) = (text[0].wrapping_sub(b'0'), text[1].wrapping_sub(b'0'));
-    (high < 10 && low < 10).then(|| u32::from(high) * 10 + u32::from(low))
-}
-
-/// `YYYY-MM-DD` of years 0000 to 9999, as days since 1970-01-01.
-#[must_use]
-#[inline]
-pub fn parse_date(text: &[u8]) -> Option<i32> {
-    let text: &[u8; 10] = text.try_into().ok()?;
-    if text[4] != b'-' || text[7] != b'-' {
-        return None;
-    }
-    let year = two(text)? * 100 + two(&text[2..])?;
-    let (month, day) = (two(&text[5..])?, two(&text[8..])?);
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let last = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return None,
-    };
-    if day == 0 || day > last {
-        return None;
-    }
-    // Days from civil, http://howardhinnant.github.io/date_algorithms.html
-    let shifted = if month <= 2 { year + 399 } else { year + 400 }; // years from March, offset by one era
-    let era = shifted / 400;
-    let year_of_era = shifted % 400;
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    i32::try_from(i64::from(era) * 146_097 + i64::from(day_of_era) - 719_468 - 146_097).ok()
-}
-
-/// Days since 1970-01-01 as `YYYY-MM-DD`; `None` outside the years 0000 to 9999.
-#[must_use]
-pub fn write_date(out: &mut Vec<u8>, days: i64) -> Option<()> {
-    let shifted = days.checked_add(719_468)?;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    if !(0..=9999).contains(&year) {
-        return None;
-    }
-    push_two(out, year / 100);
-    push_two(out, year % 100);
-    out.push(b'-');
-    push_two(out, month);
-    out.push(b'-');
-    push_two(out, day);
-    Some(())
-}
-
-fn push_two(out: &mut Vec<u8>, value: i64) {
-    for digit in [value / 10, value % 10] {
-        out.push(b'0' + u8::try_from(digit).unwrap_or(0));
-    }
-}
-
-/// `HH:MM:SS` with up to six digits of fraction, as microseconds since midnight.
-#[must_use]
-#[inline]
-pub fn parse_time(text: &[u8]) -> Option<i64> {
-    if text.len() < 8 || text[2] != b':' || text[5] != b':' {
-        return None;
-    }
-    let (hour, minute, second) = (two(text)?, two(&text[3..])?, two(&text[6..])?);
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let mut fraction = 0;
-    if text.len() > 8 {
-        if text[8] != b'.' || text.len() == 9 || text.len() > 15 {
-            return None;
-        }
-        for index in 9..15 {
-            let digit = text.get(index).map_or(0, |b| b.wrapping_sub(b'0'));
-            if digit > 9 {
-                return None;
-            }
-            fraction = fraction * 10 + i64::from(digit);
-        }
-    }
-    Some(i64::from(hour * 3600 + minute * 60 + second) * 1_000_000 + fraction)
-}
-
-/// Microseconds since midnight as `HH:MM:SS`, with a fraction of six digits where there is one.
-#[must_use]
-pub fn write_time(out: &mut Vec<u8>, micros: i64) -> Option<()> {
-    if !(0..86_400_000_000).contains(&micros) {
-        return None;
-    }
-    let seconds = micros / 1_000_000;
-    push_two(out, seconds / 3600);
-    out.push(b':');
-    push_two(out, seconds / 60 % 60);
-    out.push(b':');
-    push_two(out, seconds % 60);
-    let fraction = micros % 1_000_000;
-    if fraction > 0 {
-        out.push(b'.');
-        push_two(out, fraction / 10_000);
-        push_two(out, fraction / 100 % 100);
-        push_two(out, fraction % 100);
-    }
-    Some(())
-}
-
-const DAY: i64 = 86_400_000_000;
-
-/// A date and a time, a space or a `T` between them, no zone; microseconds since 1970.
-#[must_use]
-#[inline]
-pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
-    if text.len() < 19 || !matches!(text[10], b' ' | b'T') {
-        return None;
-    }
-    Some(i64::from(parse_date(&text[..10])?) * DAY + parse_time(&text[11..])?)
-}
-
-#[must_use]
-pub fn write_timestamp(out: &mut Vec<u8>, micros: i64) -> Option<()> {
-    write_date(out, micros.div_euclid(DAY))?;
-    out.push(b' ');
-    write_time(out, micros.rem_euclid(DAY))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,20 +151,6 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn dates_at_the_edges() {
-        for (date, days) in
-            [("1970-01-01", 0), ("1969-12-31", -1), ("2000-02-29", 11016), ("9999-12-31", 2_932_896)]
-        {
-            assert_eq!(parse_date(date.as_bytes()), Some(days), "{date}");
-        }
-        for wrong in
-            ["1970-1-1", "1999-02-29", "2024-00-01", "2024-13-01", "2024-01-32", "2024/01/01", "1900-02-29"]
-        {
-            assert_eq!(parse_date(wrong.as_bytes()), None, "{wrong}");
-        }
     }
 
     #[test]
@@ -333,18 +185,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_day_round_trips(days in -719_528_i64..2_932_897) {
-            let written = text(|out| write_date(out, days).unwrap());
-            prop_assert_eq!(parse_date(written.as_bytes()).map(i64::from), Some(days));
-        }
-
-        #[test]
-        fn every_microsecond_round_trips(micros in -62_167_219_200_000_000_i64..253_402_300_800_000_000) {
-            let written = text(|out| write_timestamp(out, micros).unwrap());
-            prop_assert_eq!(parse_timestamp(written.as_bytes()), Some(micros));
-        }
-
-        #[test]
         fn decimals_round_trip_as_doubles(unscaled in -999_999_999_999_999_i64..1_000_000_000_000_000, scale in 0_i8..15) {
             let value = decimal_to_real(i128::from(unscaled), scale).unwrap();
             if unscaled != 0 {
@@ -360,7 +200,7 @@ mod tests {
 
         #[test]
         fn parsers_never_panic(bytes: Vec<u8>) {
-            let _ = (parse_date(&bytes), parse_time(&bytes), parse_timestamp(&bytes), Decimal::new(38, 3).of_text(&bytes));
+            let _ = Decimal::new(38, 3).of_text(&bytes);
         }
     }
 }

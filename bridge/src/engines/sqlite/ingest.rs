@@ -8,17 +8,36 @@ use std::collections::hash_map::RandomState;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::hash::{BuildHasher, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use rusqlite::ffi;
 
 use super::store::{Stored, Values};
+use crate::database::Cancel;
 use crate::error::{Code, Error, Result};
+
+/// How often who waits looks whether it is still worth it.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A name for the virtual table that no table has: one of that name would be read in its place.
 #[must_use]
 pub fn fresh_name() -> String {
     format!("fsspec_db_rows_{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// What comes next; `None` once nothing will.
+///
+/// # Errors
+/// `cancelled`, `query-timeout`.
+pub fn receive<T>(receiver: &Receiver<T>, cancel: &Cancel) -> Result<Option<T>> {
+    loop {
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(received) => return Ok(Some(received)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => cancel.check()?,
+        }
+    }
 }
 
 /// So many rows of every column.
@@ -28,8 +47,9 @@ pub struct StoredBatch {
 }
 
 /// The source that the virtual table reads: batches as they are decoded.
-pub struct Source {
+pub struct Source<'c> {
     batches: Receiver<Result<StoredBatch>>,
+    cancel: &'c Cancel,
     name: CString,
     declaration: CString,
     batch: StoredBatch,
@@ -40,14 +60,19 @@ pub struct Source {
     failure: Option<Error>,
 }
 
-impl Source {
+impl<'c> Source<'c> {
     #[must_use]
-    pub fn new(name: &str, batches: Receiver<Result<StoredBatch>>, columns: usize) -> Self {
+    pub fn new(
+        name: &str,
+        batches: Receiver<Result<StoredBatch>>,
+        columns: usize,
+        cancel: &'c Cancel,
+    ) -> Self {
         let names: Vec<String> = (0..columns).map(|index| format!("c{index}")).collect();
         let declaration = CString::new(format!("CREATE TABLE x({})", names.join(", "))).unwrap_or_default();
         let batch = StoredBatch { rows: 0, columns: Vec::new() };
         let name = CString::new(name).unwrap_or_default();
-        Self { name, batches, declaration, batch, row: 0, before: 0, ended: false, failure: None }
+        Self { name, batches, cancel, declaration, batch, row: 0, before: 0, ended: false, failure: None }
     }
 
     /// Puts the virtual table on a connection, for as long as the source lives.
@@ -102,12 +127,12 @@ impl Source {
         loop {
             self.batch = StoredBatch { rows: 0, columns: Vec::new() };
             self.row = 0;
-            match self.batches.recv() {
-                Err(_) => {
+            match receive(&self.batches, self.cancel)? {
+                None => {
                     self.ended = true;
                     return Ok(());
                 }
-                Ok(batch) => {
+                Some(batch) => {
                     self.batch = batch?;
                     if self.batch.rows > 0 {
                         return Ok(());
@@ -121,13 +146,13 @@ impl Source {
 #[repr(C)]
 struct Table {
     base: ffi::sqlite3_vtab,
-    source: *mut Source,
+    source: *mut Source<'static>,
 }
 
 #[repr(C)]
 struct Cursor {
     base: ffi::sqlite3_vtab_cursor,
-    source: *mut Source,
+    source: *mut Source<'static>,
 }
 
 static MODULE: ffi::sqlite3_module = ffi::sqlite3_module {
@@ -168,7 +193,7 @@ unsafe extern "C" fn connect(
 ) -> c_int {
     // SAFETY: `app` is the installed source; SQLite takes the table until `disconnect`.
     unsafe {
-        let source = app.cast::<Source>();
+        let source = app.cast::<Source<'static>>();
         let code = ffi::sqlite3_declare_vtab(db, (*source).declaration.as_ptr());
         if code == ffi::SQLITE_OK {
             let made = Box::new(Table { base: std::mem::zeroed(), source });
@@ -212,7 +237,7 @@ unsafe extern "C" fn close(cursor: *mut ffi::sqlite3_vtab_cursor) -> c_int {
 }
 
 /// Moves the source; what goes wrong is kept for the writer, and ends the statement.
-unsafe fn moved(cursor: *mut ffi::sqlite3_vtab_cursor, by: fn(&mut Source) -> Result<()>) -> c_int {
+unsafe fn moved(cursor: *mut ffi::sqlite3_vtab_cursor, by: fn(&mut Source<'static>) -> Result<()>) -> c_int {
     // SAFETY: the cursor is ours, and its source outlives the statement.
     let source = unsafe { &mut *(*cursor.cast::<Cursor>()).source };
     let outcome = catch_unwind(AssertUnwindSafe(|| by(source)));

@@ -9,7 +9,10 @@ mod ahead;
 mod build;
 mod catalogue;
 mod check;
+mod checks;
+mod collation;
 mod connection;
+mod decimals;
 mod exact;
 mod fault;
 mod ffi;
@@ -100,9 +103,9 @@ impl Sqlite {
             return Err(Error::new(Code::NotFound, format!("there is no database file {:?}", options.path)));
         }
         let keeper = match (memory, options.access) {
-            (true, _) => Some(Conn::open(&location, Mode::Create)?),
+            (true, _) => Some(Conn::open(&location, Mode::Create, &Cancel::default())?),
             (false, Access::Manage) => {
-                Conn::open(&location, Mode::Create)?;
+                Conn::open(&location, Mode::Create, &Cancel::default())?;
                 None
             }
             (false, _) => None,
@@ -171,12 +174,14 @@ impl Sqlite {
         &self,
         schema: &str,
         relation: &str,
+        cancel: &Cancel,
         read: impl FnOnce(&mut Conn, Relation) -> Result<T>,
     ) -> Result<T> {
-        let mut reader = self.readers.begin(&Cancel::default())?;
-        let conn = reader.conn()?;
-        let relation = Relation::load(conn.raw(), schema, relation)?;
-        read(conn, relation)
+        let mut reader = self.readers.begin(cancel)?;
+        reader.conn()?.watched(cancel, |conn| {
+            let relation = Relation::load(conn.raw(), schema, relation)?;
+            read(conn, relation)
+        })
     }
 
     /// Runs `work` on a connection that may write, while no other of ours does.
@@ -203,7 +208,7 @@ impl Sqlite {
             }
         };
         self.readers.check_open()?;
-        work(&mut Conn::open(&self.location, Mode::Write)?)
+        work(&mut Conn::open(&self.location, Mode::Write, cancel)?)
     }
 
     fn unsupported(what: &str) -> Error {
@@ -280,8 +285,8 @@ impl Database for Sqlite {
         catalogue::relations(conn.raw(), schema)
     }
 
-    fn relation(&self, schema: &str, relation: &str) -> Result<RelationInfo> {
-        self.with(schema, relation, |_, relation| {
+    fn relation(&self, schema: &str, relation: &str, cancel: &Cancel) -> Result<RelationInfo> {
+        self.with(schema, relation, cancel, |_, relation| {
             Ok(RelationInfo {
                 name: relation.name,
                 kind: relation.kind,
@@ -293,15 +298,19 @@ impl Database for Sqlite {
     }
 
     fn columns(&self, schema: &str, relation: &str) -> Result<Vec<ColumnInfo>> {
-        self.with(schema, relation, |_, relation| Ok(catalogue::column_infos(&relation)))
+        self.with(schema, relation, &Cancel::default(), |_, relation| Ok(catalogue::column_infos(&relation)))
     }
 
     fn indexes(&self, schema: &str, relation: &str) -> Result<Vec<IndexInfo>> {
-        self.with(schema, relation, |conn, relation| catalogue::indexes(conn.raw(), &relation))
+        self.with(schema, relation, &Cancel::default(), |conn, relation| {
+            catalogue::indexes(conn.raw(), &relation)
+        })
     }
 
     fn constraints(&self, schema: &str, relation: &str) -> Result<Vec<ConstraintInfo>> {
-        self.with(schema, relation, |conn, relation| catalogue::constraints(conn.raw(), &relation))
+        self.with(schema, relation, &Cancel::default(), |conn, relation| {
+            catalogue::constraints(conn.raw(), &relation)
+        })
     }
 
     fn view_definition(&self, schema: &str, view: &str) -> Result<String> {
@@ -309,15 +318,19 @@ impl Database for Sqlite {
     }
 
     fn definition(&self, schema: &str, relation: &str) -> Result<Option<String>> {
-        self.with(schema, relation, |conn, relation| catalogue::definition(conn.raw(), &relation))
+        self.with(schema, relation, &Cancel::default(), |conn, relation| {
+            catalogue::definition(conn.raw(), &relation)
+        })
     }
 
     fn depends_on(&self, schema: &str, view: &str) -> Result<Vec<(String, String)>> {
-        self.with(schema, view, |conn, relation| conn.reads_of_view(schema, &relation.name))
+        self.with(schema, view, &Cancel::default(), |conn, relation| {
+            conn.reads_of_view(schema, &relation.name)
+        })
     }
 
-    fn arrow_schema(&self, schema: &str, relation: &str) -> Result<SchemaRef> {
-        self.with(schema, relation, |_, relation| {
+    fn arrow_schema(&self, schema: &str, relation: &str, cancel: &Cancel) -> Result<SchemaRef> {
+        self.with(schema, relation, cancel, |_, relation| {
             let fields = relation.columns.iter().zip(relation.declared());
             let fields =
                 fields.map(|(column, kind)| kind.field(&column.name, !column.not_null, &column.declared));

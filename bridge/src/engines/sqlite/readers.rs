@@ -52,7 +52,7 @@ impl Readers {
     /// `database-unavailable`, `cancelled`, `query-timeout`.
     pub fn begin(&self, cancel: &Cancel) -> Result<Reader<'_>> {
         for _ in 0..TRIES {
-            let mut reader = self.take()?;
+            let mut reader = self.take(cancel)?;
             let seen = reader.conn()?.watched(cancel, Conn::begin_read)?;
             if let Some((known, version)) = reader.conn()?.known
                 && known == seen
@@ -64,13 +64,13 @@ impl Readers {
             let before = self.version(cancel)?;
             let seen = reader.conn()?.watched(cancel, Conn::begin_read)?;
             // We hold a lock now, which a writer may wait for while the watcher would wait for the writer.
-            if self.version_now()? == Some(before) && reader.is_of(before) {
+            if self.version_now(cancel)? == Some(before) && reader.is_of(before) {
                 reader.conn()?.known = Some((seen, before));
                 reader.version = before;
                 return Ok(reader);
             }
         }
-        let mut reader = self.take()?;
+        let mut reader = self.take(cancel)?;
         reader.conn()?.watched(cancel, Conn::begin_read)?;
         // A version of its own, that nothing is remembered under.
         reader.version = self.unknown.fetch_sub(1, Ordering::Relaxed) - 1;
@@ -82,12 +82,12 @@ impl Readers {
     /// The other one began before and is open still, so that the version read now bounds both.
     ///
     /// # Errors
-    /// `database-unavailable`.
-    pub fn join(&self, version: i64) -> Result<Option<Reader<'_>>> {
+    /// `database-unavailable`, `cancelled`, `query-timeout`.
+    pub fn join(&self, version: i64, cancel: &Cancel) -> Result<Option<Reader<'_>>> {
         if version < 0 {
             return Ok(None);
         }
-        let mut reader = self.take()?;
+        let mut reader = self.take(cancel)?;
         let Some(seen) = reader.conn()?.hastily(Conn::begin_read)? else { return Ok(None) };
         reader.version = version;
         if let Some((known, of)) = reader.conn()?.known
@@ -95,7 +95,7 @@ impl Readers {
         {
             return Ok((of == version).then_some(reader));
         }
-        if self.version_now()? != Some(version) || !reader.is_of(version) {
+        if self.version_now(cancel)? != Some(version) || !reader.is_of(version) {
             return Ok(None);
         }
         reader.conn()?.known = Some((seen, version));
@@ -109,7 +109,7 @@ impl Readers {
     pub fn version(&self, cancel: &Cancel) -> Result<i64> {
         let started = Instant::now();
         loop {
-            if let Some(version) = self.version_now()? {
+            if let Some(version) = self.version_now(cancel)? {
                 return Ok(version);
             }
             // Waited for here, not within SQLite: others need the watcher meanwhile.
@@ -122,14 +122,14 @@ impl Readers {
     }
 
     /// The version, unless that means waiting for a lock.
-    fn version_now(&self) -> Result<Option<i64>> {
+    fn version_now(&self, cancel: &Cancel) -> Result<Option<i64>> {
         let mut state = self.state();
         self.check_open()?;
         self.notice_replacement(&mut state);
         let generation = state.generation;
         let monitor = match &mut state.monitor {
             Some(monitor) => monitor,
-            none => none.insert(Conn::open(&self.location, Mode::Read)?),
+            none => none.insert(Conn::open(&self.location, Mode::Read, cancel)?),
         };
         Ok(monitor.hastily(Conn::data_version)?.map(|version| (generation << 32) + version))
     }
@@ -147,7 +147,7 @@ impl Readers {
         state.monitor = None;
     }
 
-    fn take(&self) -> Result<Reader<'_>> {
+    fn take(&self, cancel: &Cancel) -> Result<Reader<'_>> {
         for _ in 0..TRIES {
             let (idle, generation) = {
                 let mut state = self.state();
@@ -159,7 +159,7 @@ impl Readers {
             if let Some(conn) = idle {
                 return Ok(reader(conn));
             }
-            let opened = reader(Conn::open(&self.location, Mode::Read)?);
+            let opened = reader(Conn::open(&self.location, Mode::Read, cancel)?);
             // The file may have been replaced between the look at it and its opening.
             let mut state = self.state();
             self.notice_replacement(&mut state);

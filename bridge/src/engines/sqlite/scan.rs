@@ -7,6 +7,7 @@ use super::build::BatchBuilder;
 use super::catalogue::Relation;
 use super::check::Checker;
 use super::connection::bind_all;
+use super::decimals;
 use super::ffi::{Cell, Collect};
 use super::order::InOrder;
 use super::ranges::{FIRST_ROWS, Ranges, Tickets};
@@ -59,6 +60,7 @@ impl<'a> Scanner<'a> {
     /// The sink's, the database's, `cancelled`, `query-timeout`.
     pub fn scan(&self, reader: Reader<'a>, typed: &Typed, shape: &Shape, sink: &dyn Sink) -> Result<()> {
         let relation = &typed.relation;
+        let shape = &*decimals::by_value(shape, relation)?;
         let columns = selected(relation, shape)?;
         let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index]).collect();
         let schema = typed.schema(&columns);
@@ -210,7 +212,7 @@ impl<'a> Scanner<'a> {
     fn others(&self, version: i64) -> Result<Vec<Reader<'a>>> {
         let mut others = Vec::new();
         while others.len() + 1 < self.threads {
-            match self.readers.join(version)? {
+            match self.readers.join(version, self.cancel)? {
                 Some(reader) => others.push(reader),
                 None => break,
             }

@@ -13,6 +13,7 @@ use arrow_schema::{DataType, Field};
 
 use super::exact;
 use super::types::{Affinity, Kind, SQL_TYPE};
+use crate::calendar;
 use crate::error::{Code, Error, Result};
 use crate::widen::widen;
 
@@ -109,17 +110,18 @@ impl Target {
             }
             Kind::Date => {
                 let days = array.as_primitive::<Date32Type>();
-                return self
-                    .texts(array, first_row, |row, out| exact::write_date(out, i64::from(days.value(row))));
+                return self.texts(array, first_row, |row, out| {
+                    calendar::write_date(out, i64::from(days.value(row)))
+                });
             }
             Kind::Time => {
                 let micros = array.as_primitive::<Time64MicrosecondType>();
-                return self.texts(array, first_row, |row, out| exact::write_time(out, micros.value(row)));
+                return self.texts(array, first_row, |row, out| calendar::write_time(out, micros.value(row)));
             }
             Kind::Timestamp => {
                 let micros = array.as_primitive::<TimestampMicrosecondType>();
                 return self
-                    .texts(array, first_row, |row, out| exact::write_timestamp(out, micros.value(row)));
+                    .texts(array, first_row, |row, out| calendar::write_timestamp(out, micros.value(row)));
             }
             _ => {
                 let array = array.as_string::<i32>();

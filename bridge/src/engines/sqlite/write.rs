@@ -1,6 +1,7 @@
 //! Rows in, in one transaction: all of them, or none.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use arrow_schema::SchemaRef;
 use rusqlite::OptionalExtension;
@@ -8,7 +9,7 @@ use rusqlite::OptionalExtension;
 use super::catalogue::{Column, Relation, must_be_new, qualified};
 use super::connection::Conn;
 use super::fault::internal;
-use super::ingest::{Source, StoredBatch, fresh_name};
+use super::ingest::{Source, StoredBatch, fresh_name, receive};
 use super::store::{Target, declare};
 use crate::database::{Cancel, Rows, Write, WriteMode};
 use crate::dialect::SQLITE;
@@ -28,7 +29,7 @@ pub fn write(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>, cancel: &Cance
     conn.execute(if replacing { "PRAGMA foreign_keys = OFF" } else { "PRAGMA foreign_keys = ON" })?;
     conn.watched(cancel, |conn| {
         conn.execute("BEGIN IMMEDIATE")?;
-        let outcome = transact(conn, write, rows);
+        let outcome = transact(conn, write, rows, cancel);
         let outcome = outcome.and_then(|total| {
             cancel.check()?;
             conn.execute("COMMIT").map(|_| total)
@@ -40,7 +41,7 @@ pub fn write(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>, cancel: &Cance
     })
 }
 
-fn transact(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>) -> Result<u64> {
+fn transact(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
     let schema = rows.schema();
     if write.mode == WriteMode::Create {
         create(conn, write, &schema)?;
@@ -50,20 +51,21 @@ fn transact(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>) -> Result<u64> 
         let detail = format!("{:?} is a view: it has no rows of its own to write", relation.name);
         return Err(Error::new(Code::Forbidden, detail));
     }
-    let plan = Plan::new(&relation, &schema)?;
+    let plan = Arc::new(Plan::new(&relation, &schema)?);
     conn.execute("PRAGMA defer_foreign_keys = ON")?;
     if write.mode == WriteMode::Replace {
         conn.execute(&format!("DELETE FROM {}", relation.quoted()))?;
     }
     let name = fresh_name();
     let sql = plan.statement(&relation, write.mode, &name)?;
-    let total = std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(AHEAD);
-        let plan = &plan;
-        scope.spawn(move || decode(rows, plan, &sender));
-        let mut source = Source::new(&name, receiver, plan.targets.len());
-        insert(conn, &sql, &mut source)
-    })?;
+    let (batches, ended) = decoding(rows, &plan)?;
+    let mut source = Source::new(&name, batches, plan.targets.len(), cancel);
+    let outcome = insert(conn, &sql, &mut source);
+    drop(source);
+    // The body is let go before the write is over, unless its rows do not come and time is up.
+    let let_go = receive(&ended, cancel);
+    let total = outcome?;
+    let_go?;
     if write.mode == WriteMode::Replace {
         check_references(conn, &relation)?;
     }
@@ -101,8 +103,24 @@ fn locate(error: Error, row: Option<u64>) -> Error {
     }
 }
 
-/// Runs on a thread of its own, so that decoding and inserting overlap.
-fn decode(mut rows: Box<dyn Rows>, plan: &Plan, sender: &SyncSender<Result<StoredBatch>>) {
+/// Decodes on a thread of its own, so that decoding and inserting overlap: the batches, and what
+/// disconnects once the body has been let go.
+fn decoding(rows: Box<dyn Rows>, plan: &Arc<Plan>) -> Result<(Receiver<Decoded>, Receiver<()>)> {
+    let (sender, batches) = sync_channel(AHEAD);
+    let (going, ended) = channel();
+    let plan = Arc::clone(plan);
+    let thread = std::thread::Builder::new().name("fsspec-db decoder".to_owned()).spawn(move || {
+        let _going = going;
+        decode(rows, &plan, &sender);
+    });
+    thread.map(|_| (batches, ended)).map_err(|error| {
+        Error::new(Code::DatabaseUnavailable, "the system gives no more threads").with_source(error)
+    })
+}
+
+type Decoded = Result<StoredBatch>;
+
+fn decode(mut rows: Box<dyn Rows>, plan: &Plan, sender: &SyncSender<Decoded>) {
     let mut first_row = 1;
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         for batch in rows.by_ref() {

@@ -22,11 +22,11 @@ pub(super) fn check(source: &Source, length: u64) -> Result<()> {
     let mut tail = [0; 4];
     source.get_read(end).map_err(malformed)?.read_exact(&mut tail).map_err(body_error)?;
     let size = u64::from(u32::from_le_bytes(tail));
+    let start = end.checked_sub(size).ok_or_else(|| malformed("a footer longer than the body"))?;
     if size > MAX_FOOTER {
         let detail = format!("a Parquet footer of {size} bytes; at most {MAX_FOOTER} are read");
         return Err(Error::new(Code::BodyTooLarge, detail));
     }
-    let start = end.checked_sub(size).ok_or_else(|| malformed("a footer longer than the body"))?;
     let mut footer = Compact::new(source.get_read(start).map_err(malformed)?.take(size));
     let mut number = 0;
     let mut seen = false;

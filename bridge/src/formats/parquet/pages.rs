@@ -39,16 +39,16 @@ pub(super) fn check(source: &Source, column: &ColumnChunkMetaData) -> Result<u64
         let mut header = Compact::new(source.get_read(position).map_err(malformed)?);
         let page = Page::read(&mut header)?;
         let (unpacked, packed) = (page.unpacked, page.packed);
-        let limit = packed.max(0).saturating_mul(MAX_RATIO).clamp(MIN_PAGE, MAX_PAGE);
-        if unpacked > limit {
-            let detail = format!("a Parquet page of {unpacked} bytes where {limit} are read");
-            return Err(Error::new(Code::BodyTooLarge, detail));
-        }
         let data = position.saturating_add(header.length);
         position = data
             .checked_add(place(packed)?)
             .filter(|after| *after <= end && unpacked >= 0)
             .ok_or_else(|| malformed("a page outside its column"))?;
+        let limit = packed.saturating_mul(MAX_RATIO).clamp(MIN_PAGE, MAX_PAGE);
+        if unpacked > limit {
+            let detail = format!("a Parquet page of {unpacked} bytes where {limit} are read");
+            return Err(Error::new(Code::BodyTooLarge, detail));
+        }
         page.inflate(column.compression(), source, data)?;
     }
     Ok(length)

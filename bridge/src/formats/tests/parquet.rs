@@ -115,6 +115,28 @@ fn a_schema_that_would_end_the_process_is_malformed() {
     }
 }
 
+#[test]
+fn a_length_beyond_the_body_is_malformed_however_large_it_is() {
+    let footer_of = |size: u32| {
+        let mut body = forged(1, 0);
+        let place = body.len() - 8;
+        body[place..place + 4].copy_from_slice(&size.to_le_bytes());
+        body
+    };
+    for size in [10_000, 65 << 20, u32::MAX] {
+        let error = rows(Format::Parquet, &footer_of(size), None).unwrap_err();
+        assert_eq!(error.code(), Code::MalformedBody, "{size}: {error}");
+    }
+    let ones = batch(vec![("one", Arc::new(Int64Array::from(vec![1; 10])) as _)]);
+    let bytes = written(&ones, Compression::UNCOMPRESSED, WriterVersion::PARQUET_1_0);
+    // The first page's header: its type, then its size unpacked and packed, of one byte each.
+    assert_eq!([bytes[4], bytes[5], bytes[6], bytes[8]], [0x15, 0x04, 0x15, 0x15], "a dictionary page");
+    let largest = [0xfe, 0xff, 0xff, 0xff, 0x0f];
+    let bytes = [&bytes[..7], &largest, &[0x15], &largest, &bytes[10..]].concat();
+    let error = rows(Format::Parquet, &bytes, None).unwrap_err();
+    assert_eq!(error.code(), Code::MalformedBody, "{error}");
+}
+
 /// A body of text columns in one codec, as other programs write them.
 fn written(sample: &RecordBatch, codec: Compression, version: WriterVersion) -> Vec<u8> {
     let properties = WriterProperties::builder().set_compression(codec).set_writer_version(version).build();

@@ -23,6 +23,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::nested::Nested;
 use super::number::{self, Misfit};
 use super::{iso, nanos_of, push_json_string};
+use crate::calendar::{self, NANOS_PER_DAY};
 use crate::error::{Code, Error, Result};
 
 /// A value as a text format wrote it.
@@ -410,7 +411,7 @@ fn integer<N: ArrowNativeTypeOp + TryFrom<i128>>(text: &[u8]) -> Result<N, Misfi
 }
 
 fn clock(text: &[u8], unit: TimeUnit) -> Result<i64, Misfit> {
-    let nanos = iso::parse_time(text).ok_or(Misfit::Syntax)?;
+    let nanos = calendar::parse_clock(text).ok_or(Misfit::Syntax)?;
     let unit = nanos_of(unit);
     if nanos % unit == 0 { Ok(nanos / unit) } else { Err(Misfit::Range) }
 }
@@ -428,7 +429,7 @@ fn duration(text: &[u8], unit: TimeUnit) -> Result<i64, Misfit> {
     let unit = i128::from(nanos_of(unit));
     match iso::parse_interval(text).ok_or(Misfit::Syntax)? {
         (0, days, nanos) => {
-            let nanos = i128::from(days) * i128::from(iso::NANOS_PER_DAY) + nanos;
+            let nanos = i128::from(days) * i128::from(NANOS_PER_DAY) + nanos;
             if nanos % unit == 0 { narrow(nanos / unit) } else { Err(Misfit::Range) }
         }
         _ => Err(Misfit::Range),

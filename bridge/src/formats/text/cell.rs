@@ -20,6 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::{iso, number};
+use crate::calendar::NANOS_PER_DAY;
 use crate::error::{Code, Error, Result};
 
 type Half = <Float16Type as arrow_array::ArrowPrimitiveType>::Native;
@@ -387,7 +388,7 @@ fn spans<O: ArrowNativeType>(offsets: &[O]) -> Vec<(usize, usize)> {
 }
 
 fn within_a_day(array: &dyn Array, values: impl Iterator<Item = i64>, unit: i64) -> Result<()> {
-    let day = 0..iso::NANOS_PER_DAY / unit;
+    let day = 0..NANOS_PER_DAY / unit;
     for (row, value) in values.enumerate() {
         if !day.contains(&value) && array.is_valid(row) {
             return Err(Error::new(Code::ValueOutOfRange, format!("the time {value} is outside a day")));

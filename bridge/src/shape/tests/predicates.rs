@@ -210,3 +210,41 @@ fn long_chains_stay_shallow() {
     let (_, params) = filter(&format!("a in ({})", vec!["1"; 8000].join(",")));
     assert_eq!(params.len(), 8000);
 }
+
+/// Far less than any thread that a request is served on has.
+const SMALL_STACK: usize = 256 << 10;
+
+#[test]
+fn no_predicate_needs_more_than_a_small_stack() {
+    let columns = columns();
+    let work = move || {
+        let nested = |open: &str, close: &str, levels: usize| {
+            format!("{}id{}", open.repeat(levels), close.repeat(levels))
+        };
+        for (open, close) in [("(", ")"), ("not ", ""), ("- ", ""), ("+ ", ""), ("cast(", " as text)")] {
+            let fits = |levels: &usize| Predicate::parse(&nested(open, close, *levels)).is_ok();
+            let deepest = (1..100).take_while(fits).last().unwrap();
+            assert!((60..=64).contains(&deepest), "{open}: {deepest}");
+            bound(&nested(open, close, deepest), &columns);
+            let deep = nested(open, close, 16_000 / (open.len() + close.len()));
+            assert_eq!(Predicate::parse(&deep).unwrap_err().code(), Code::InvalidPredicate, "{open}");
+        }
+        for (term, joint) in [("id", " and "), ("id", " or "), ("id=1", " and "), ("'('", " or ")] {
+            let terms = 16_000 / (term.len() + joint.len());
+            bound(&vec![term; terms].join(joint), &columns);
+        }
+        let everything = "(not -cast(id + (1) as text) in (1, (id)) and id between (id) and 2 or ";
+        let deepest = format!("{}id{}", everything.repeat(31), ")".repeat(31));
+        bound(&deepest, &columns);
+    };
+    std::thread::Builder::new().stack_size(SMALL_STACK).spawn(work).unwrap().join().unwrap();
+}
+
+/// Parsed, bound, copied, rendered and dropped.
+fn bound(text: &str, columns: &[String]) {
+    let shape = Shape { predicate: Some(Predicate::parse(text).unwrap()), ..Shape::default() };
+    let shape = shape.bind(columns).unwrap();
+    for dialect in DIALECTS {
+        assert!(shape.clone().filter_sql(dialect).is_some());
+    }
+}

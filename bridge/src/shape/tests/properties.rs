@@ -126,7 +126,7 @@ proptest! {
         let shape = Shape::parse(&query).unwrap().bind(&columns).unwrap();
         prop_assert_eq!(shape.columns.as_ref(), Some(&columns));
         let order: Vec<Order> =
-            columns.iter().map(|column| Order { column: column.clone(), descending: true }).collect();
+            columns.iter().map(|column| Order { column: column.clone(), descending: true, collation: None }).collect();
         prop_assert_eq!(shape.order, order);
     }
 }

@@ -55,7 +55,7 @@ fn values_are_decoded_once_and_plus_is_a_space() {
 #[test]
 fn lists_are_cut_before_they_are_decoded() {
     assert_eq!(bound("columns=id,x%2Cy").columns.unwrap(), ["id", "x,y"]);
-    let order = |column: &str, descending| Order { column: column.into(), descending };
+    let order = |column: &str, descending| Order { column: column.into(), descending, collation: None };
     assert_eq!(bound("order=%2Dz,-id,--z").order[..2], [order("-z", false), order("id", true)]);
     assert_eq!(bound("order=--z").order, [order("-z", true)]);
 }
@@ -63,7 +63,7 @@ fn lists_are_cut_before_they_are_decoded() {
 #[test]
 fn clients_that_escape_every_comma_are_understood() {
     assert_eq!(bound("columns=id%2Conly").columns.unwrap(), ["id", "Only"]);
-    let order = |column: &str, descending| Order { column: column.into(), descending };
+    let order = |column: &str, descending| Order { column: column.into(), descending, collation: None };
     assert_eq!(
         bound("order=-id%2C-only%2Cname").order,
         [order("id", true), order("Only", true), order("name", false)]
