@@ -26,7 +26,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(VENV)/bridge-$(PROFILE) ## Set everything up and serve the demo database (ARGS='--access write')
@@ -64,6 +64,10 @@ build: $(VENV)/run ## Build the wheel and the source distribution into dist/
 .PHONY: docs
 docs: $(VENV)/bridge-dev ## Write the tables of docs/ anew from the code they describe
 	$(BIN)/python -m docs.generate
+
+.PHONY: defences
+defences: $(VENV)/dev $(VENV)/bridge-dev ## Take each defence of an invariant out and see its tests fail (ARGS: numbers, words)
+	$(BIN)/python -m tests.defences $(ARGS)
 
 .PHONY: lock
 lock: pyproject.toml ## Resolve the Python dependencies anew into locks/

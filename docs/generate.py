@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsspec_db import FORMATS
 from gateway import settings
 from gateway.codes import TABLE
+from tests.defences.table import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 DOCS = Path(__file__).parent
 
@@ -48,7 +50,22 @@ def flags() -> str:
     )
 
 
-TABLES = {"formats": formats, "problems": problems, "settings": flags}
+def defences(invariant: int) -> str:
+    """What defends an invariant, where, and what notices when it is gone."""
+    rows = (
+        (one.title, "<br>".join(map(_code, one.files)), "<br>".join(map(_code, one.tests)))
+        for one in load()
+        if one.invariant == invariant
+    )
+    return _table(("defence", "in", "held by"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "formats": formats,
+    "problems": problems,
+    "settings": flags,
+    **{f"invariant {number}": partial(defences, number) for number in range(1, 13)},
+}
 
 
 def stale(*, write: bool) -> list[str]:
@@ -71,6 +88,10 @@ def stale(*, write: bool) -> list[str]:
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
 
 
 def _default(value: object) -> str:

@@ -324,8 +324,12 @@ mod tests {
     #[test]
     fn what_means_something_else_does_not_mix() {
         let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        // A zone that Arrow itself would cast to, without a table of names.
+        let offset = DataType::Timestamp(TimeUnit::Microsecond, Some("+01:00".into()));
         for (from, to) in [
             (arc(TimestampMicrosecondArray::from(vec![1])), zoned),
+            (arc(TimestampMicrosecondArray::from(vec![1])), offset),
+            (arc(TimestampMicrosecondArray::from(vec![1]).with_timezone("+01:00")), micros()),
             (arc(Date32Array::from(vec![1])), DataType::Int64),
             (arc(Int64Array::from(vec![1])), DataType::Utf8),
             (arc(Int64Array::from(vec![1])), micros()),

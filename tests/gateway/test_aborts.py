@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import select
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -14,10 +17,11 @@ from tests.gateway.serving import head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.gateway.conftest import Serve
     from tests.gateway.serving import Server
+
+ENDLESS = "with recursive n(i) as (select 1 union all select i+1 from n) select max(i) from n"
 
 
 class Pipe:
@@ -108,13 +112,31 @@ def test_a_stalled_reader_is_given_up_in_time(serve: Serve, pipe: Pipe):
 
 def test_a_query_stops_when_its_client_leaves(made: Path, serve: Serve):
     server = serve(f"sqlite:///{made}", "--query-concurrency", "1", "--pool-wait", "1")
-    endless = "with recursive n(i) as (select 1 union all select i+1 from n) select max(i) from n"
     with server.connect() as connection:
-        connection.sendall(head("GET", "/-/query?sql=" + endless.replace(" ", "+").replace("+1", "%2B1")))
+        connection.sendall(head("GET", f"/-/query?sql={quote(ENDLESS)}"))
         # The only place is taken: nobody else gets one until the query stops.
         assert httpx.get(f"{server.url}/-/query?sql=select+1").status_code == 503
     assert httpx.get(f"{server.url}/-/query?sql=select+1").status_code == 200
     assert "499 GET" in server.log.read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_the_database_stops_computing_when_its_client_leaves(made: Path, serve: Serve):
+    def computed() -> float:
+        """Seconds of processor time that the server has used."""
+        fields = Path("/proc", str(server.process.pid), "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    server = serve(f"sqlite:///{made}")
+    before = computed()
+    with server.connect() as connection:
+        connection.sendall(head("GET", f"/-/query?sql={quote(ENDLESS)}"))
+        while computed() - before < 0.5:
+            time.sleep(0.05)
+    time.sleep(1)  # what the invariant allows
+    before = computed()
+    time.sleep(0.5)
+    assert computed() - before < 0.1
 
 
 def test_leaving_gives_the_place_back(streams: Server, pipe: Pipe):

@@ -73,6 +73,11 @@ def test_every_table_is_listed_read_and_written(named: Server):
         name for entry in entries if (name := entry["name"]).endswith(".arrow") and entry["kind"] == "data"
     ]
     assert len(listed) == len(files) == len(NAMES)
+    for path in listed:
+        below = httpx.get(named.url + quote(path), headers={"accept": "application/json"}).json()
+        assert [entry["name"] for entry in below] == [
+            f"{path}/{facet}" for facet in ("columns", "indexes", "constraints")
+        ]
     seen = []
     for path in files:
         url = named.url + quote(path)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 import fsspec_db
+from gateway.app import Gateway
 from gateway.codes import TABLE
 from gateway.problems import Problem, from_backend, render
+from gateway.settings import Settings
+from tests.gateway.databases import SECRET
 
 if TYPE_CHECKING:
-    import httpx
+    from pathlib import Path
 
 
 def test_every_code_of_the_bridge_has_a_meaning():
@@ -89,3 +95,22 @@ def test_the_document_is_rfc_9457(client: httpx.Client):
 def test_text_is_for_clients_that_accept_only_text(accept: bytes, media_type: bytes):
     headers, _ = render(Problem("not-found", "x"), "/x", accept)
     assert dict(headers)[b"content-type"] == media_type
+
+
+def test_a_fault_of_the_gateway_is_an_id_and_no_details(
+    made: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def fail(_path: str) -> Any:
+        raise ZeroDivisionError(SECRET)
+
+    async def get(app: Gateway) -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get("/main/users.csv")
+
+    with closing(Gateway({"": fsspec_db.connect(f"sqlite:///{made}")}, Settings())) as app:
+        monkeypatch.setattr(app.tree, "resolve", fail)
+        response = asyncio.run(get(app))
+    assert (response.status_code, response.json()["type"]) == (500, "/-/problems/internal")
+    assert SECRET not in response.text
+    assert response.json()["id"] in caplog.text

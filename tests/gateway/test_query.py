@@ -238,8 +238,22 @@ def test_the_row_limit_of_the_gateway_is_said_or_cuts(made: Path, serve: Serve):
         assert many.headers.get("result-truncated") == "true"
 
 
+def test_a_cut_that_could_not_be_said_before_the_body_breaks_off(made: Path, serve: Serve):
+    server = serve(f"sqlite:///{made}", "--query-max-rows", "99999")
+    # Only what has been read before streams as a result: its types are known.
+    assert httpx.get(f"{server.url}/main/big.arrow").status_code == 200
+    with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+        httpx.get(f"{server.url}/-/query?sql=select+*+from+big&format=csv")
+
+
 def test_the_byte_limit_of_the_gateway(made: Path, serve: Serve):
     server = serve(f"sqlite:///{made}", "--query-max-bytes", "1KiB")
     response = httpx.get(f"{server.url}/-/query?sql=select+*+from+big")
     assert (response.status_code, response.json()["type"]) == (422, "/-/problems/result-too-large")
     assert httpx.get(f"{server.url}/-/query?sql=select+1").status_code == 200
+
+
+def test_the_byte_limit_of_the_gateway_cuts_what_has_begun(made: Path, serve: Serve):
+    server = serve(f"sqlite:///{made}", "--query-max-bytes", "2MiB")
+    with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
+        httpx.get(f"{server.url}/-/query?sql=select+*+from+big")

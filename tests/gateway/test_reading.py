@@ -72,6 +72,8 @@ def test_shaping_reaches_the_database(client: httpx.Client):
         ("/main/users%3Flimit=1.csv", 404, "not-found"),
         ("/main/users.csv?colums=id", 400, "invalid-parameter"),
         ("/main/users.csv?columns=nope", 400, "invalid-parameter"),
+        ("/main/users.csv?order=nope", 400, "invalid-parameter"),
+        ("/main/users.csv?where=nope%3C%3E1", 400, "invalid-parameter"),
         ("/main/users.csv?where=randomblob(9)%3E1", 400, "invalid-predicate"),
         ("/main/users.csv?limit=%FF", 400, "invalid-parameter"),
         ("/main/users/columns/nope", 404, "not-found"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from tests.gateway.conftest import Serve
     from tests.gateway.serving import Server
 
-TENTHS = range(10)
+ENDS = {"arrow": 8, "feather": 6, "parquet": 4, "json": 1}
+"""Bytes that prove the end of a file."""
 
 
 def chunked(body: bytes, size: int) -> bytes:
@@ -31,6 +33,20 @@ def framed(method: str, path: str, body: bytes, framing: str) -> bytes:
     if framing == "length":
         return head(method, path, f"Content-Length: {len(body)}") + body
     return head(method, path, "Transfer-Encoding: chunked") + chunked(body, 1000)
+
+
+def taken_in(server: Server) -> None:
+    """Returns when the app has what was sent before: a body that ends in uvicorn's hands proves nothing."""
+    for _ in range(2):
+        assert httpx.get(f"{server.url}/-/health/live").status_code == 200
+
+
+def given_up(server: Server, requests: int) -> None:
+    """Waits until so many clients were noticed to have left."""
+    until = time.monotonic() + 10
+    while server.log.read_text().count(": the client left") < requests:
+        assert time.monotonic() < until, server.log.read_text()
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +63,18 @@ def test_a_cut_at_every_tenth_changes_nothing(
 ):
     before = rows(database, "empty")
     request = framed(method, "/main/empty.csv", body, framing)
-    for tenth in TENTHS:
+    # One byte short of the end is the hardest.
+    cuts = [*(len(request) * tenth // 10 for tenth in range(1, 10)), len(request) - 1]
+    for cut in cuts:
         with writer.connect() as connection:
-            connection.sendall(request[: len(request) * tenth // 10])
+            connection.sendall(request[:cut])
+            taken_in(writer)
             if ending == "half-close":
                 connection.shutdown(socket.SHUT_WR)
                 assert b"HTTP/1.1 2" not in read_to_end(connection)
             elif ending == "reset":
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    # One byte short of the end, which is the hardest.
-    with writer.connect() as connection:
-        connection.sendall(request[:-1])
+    given_up(writer, len(cuts))
     assert rows(database, "empty") == before
     whole = framed(method, "/main/empty.csv", body, framing).replace(
         b"Host: localhost", b"Host: localhost\r\nConnection: close"
@@ -71,6 +88,21 @@ def test_a_broken_chunk_changes_nothing(writer: Server, database: Path):
     request = head("PUT", "/main/users.csv", "Transfer-Encoding: chunked")
     answer = writer.raw(request + b"e\r\nid,name,score\n\r\nzz\r\n1,a,1\n\r\n0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
+    assert rows(database) == before
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("extension", ["arrow", "feather", "parquet", "json"])
+def test_a_file_without_its_own_end_changes_nothing(
+    writer: Server, database: Path, extension: str, framing: str
+):
+    whole = httpx.get(f"{writer.url}/main/users.{extension}").content.rstrip()
+    before = rows(database)
+    # The end-of-stream marker, the magic behind a footer, a bracket: the rows are all there.
+    cut = framed("PUT", f"/main/users.{extension}", whole[: -ENDS[extension]], framing)
+    answer = writer.raw(cut.replace(b"Host: localhost", b"Host: localhost\r\nConnection: close"))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"/-/problems/incomplete-body" in answer
     assert rows(database) == before
 
 

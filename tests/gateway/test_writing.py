@@ -187,6 +187,18 @@ def test_zstd_bodies_are_inflated(writer: Server, database: Path):
     assert rows(database) == [(1, "new", 0.5)]
 
 
+@pytest.mark.parametrize("extension", ["csv", "jsonl", "arrow"])
+@pytest.mark.parametrize("headers", [{}, {"content-encoding": "gzip"}, {"transfer-encoding": "chunked"}])
+def test_an_empty_body_changes_nothing(
+    writer: Server, database: Path, extension: str, headers: dict[str, str]
+):
+    before = rows(database)
+    body = gzip.compress(b"") if "content-encoding" in headers else b""
+    response = httpx.put(f"{writer.url}/main/users.{extension}", content=body, headers=headers)
+    assert (response.status_code, response.json()["type"]) == (400, "/-/problems/malformed-body")
+    assert rows(database) == before
+
+
 @pytest.mark.parametrize("packed", [gzip.compress(CSV)[:-9], b"not gzip at all", gzip.compress(b"")])
 def test_a_broken_coding_changes_nothing(writer: Server, database: Path, packed: bytes):
     before = rows(database)

@@ -54,3 +54,37 @@ impl Rows for Guarded {
         self.1.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_schema::Schema;
+
+    use super::*;
+
+    struct Panics;
+
+    impl Iterator for Panics {
+        type Item = Result<RecordBatch>;
+
+        fn next(&mut self) -> Option<Self::Item> {
+            panic!("a length that was believed")
+        }
+    }
+
+    impl Rows for Panics {
+        fn schema(&self) -> SchemaRef {
+            Arc::new(Schema::empty())
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_decoder_is_a_malformed_body() {
+        let opened = guarded::<()>(|| panic!("a length that was believed"));
+        assert_eq!(opened.unwrap_err().code(), Code::MalformedBody);
+        let mut rows = Guarded::new(Box::new(Panics));
+        assert_eq!(rows.next().unwrap().unwrap_err().code(), Code::MalformedBody);
+        assert!(rows.next().is_none());
+    }
+}

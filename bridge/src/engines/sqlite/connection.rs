@@ -262,3 +262,33 @@ fn decimal(digits: &str) -> Stored {
         digits.parse::<f64>().map_or_else(|_| Stored::Text(digits.to_owned()), Stored::Real)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection for reading, with nobody in front of it.
+    fn reading() -> (tempfile::TempDir, Conn) {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location {
+            uri: format!("file:{}", folder.path().join("test.db").display()),
+            attached: Vec::new(),
+            busy_timeout: Duration::ZERO,
+        };
+        Conn::open(&location, Mode::Create).unwrap().execute("CREATE TABLE t (a)").unwrap();
+        (folder, Conn::open(&location, Mode::Read).unwrap())
+    }
+
+    #[test]
+    fn a_connection_that_reads_is_opened_read_only() {
+        let (_folder, mut conn) = reading();
+        conn.execute("PRAGMA query_only = OFF").unwrap();
+        assert!(conn.execute("INSERT INTO t VALUES (1)").is_err());
+    }
+
+    #[test]
+    fn a_connection_that_reads_makes_not_even_a_temporary_table() {
+        let (_folder, mut conn) = reading();
+        assert!(conn.execute("CREATE TEMP TABLE u (a)").is_err());
+    }
+}

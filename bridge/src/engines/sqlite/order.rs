@@ -174,4 +174,23 @@ mod tests {
             .collect();
         assert_eq!(*sink.0.lock().unwrap(), expected);
     }
+
+    #[test]
+    fn parts_out_of_turn_wait_in_a_window() {
+        let sink = Numbers::default();
+        let order = InOrder::new(&sink, 2);
+        let put = |ticket| order.put(ticket, Some(Part::Bytes(ticket, Vec::new())), true).unwrap();
+        put(1);
+        put(2);
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                put(3);
+                tell.send(()).unwrap();
+            });
+            assert!(told.recv_timeout(std::time::Duration::from_millis(200)).is_err(), "a third one waits");
+            put(0);
+        });
+        assert_eq!(*sink.0.lock().unwrap(), [0, 1, 2, 3]);
+    }
 }

@@ -239,3 +239,31 @@ impl Drop for Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_joins_a_state_that_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("test.db");
+        let writer = rusqlite::Connection::open(&file).unwrap();
+        writer.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)").unwrap();
+        let location = Location {
+            uri: format!("file:{}", file.display()),
+            attached: Vec::new(),
+            busy_timeout: Duration::ZERO,
+        };
+        let readers = Readers::new(location, vec![file]);
+        let begin = || readers.begin(&Cancel::default()).unwrap();
+        let first = begin();
+        let joins = |reader: &Reader<'_>| readers.join(reader.version).unwrap().is_some();
+        assert!(joins(&first));
+        writer.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        assert!(!joins(&first), "a connection that has yet to say what it sees");
+        let second = begin();
+        assert!(joins(&second));
+        assert!(!joins(&first), "a connection that is known to see another state");
+    }
+}

@@ -128,6 +128,16 @@ fn csv_errors_say_where_they_are() {
 }
 
 #[test]
+fn a_zone_is_there_where_the_column_has_one_and_only_there() {
+    let zoned = target(&[("at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))]);
+    let local = target(&[("at", DataType::Timestamp(TimeUnit::Microsecond, None))]);
+    let (with, without) = ("at\n2024-05-06T07:08:09Z\n", "at\n2024-05-06T07:08:09\n");
+    assert!(csv(with, Some(&zoned)).is_ok() && csv(without, Some(&local)).is_ok());
+    refused(csv(without, Some(&zoned)), Code::ValueOutOfRange, Some("at"), Some(1));
+    refused(csv(with, Some(&local)), Code::ValueOutOfRange, Some("at"), Some(1));
+}
+
+#[test]
 fn json_errors_say_where_they_are() {
     let t = int_text();
     let t = Some(&t);
