@@ -93,6 +93,12 @@ def copy() -> None:
         if (ROOT / name).exists():
             (COPY / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, COPY / name)
+    # Cargo tells packages of different checkouts apart by no more than name and version. With its own, the
+    # bridge of the copy shares the compiled dependencies and is never taken for that of the checkout.
+    for name, before in (("Cargo.toml", "[workspace.package]\n"), ("Cargo.lock", 'name = "bridge"\n')):
+        text = (COPY / name).read_text("utf-8")
+        text = re.sub(rf'({re.escape(before)}version = "[^"]+)', r"\1-defences", text)
+        (COPY / name).write_text(text, encoding="utf-8")
 
 
 @contextmanager
