@@ -8,6 +8,9 @@ SHELL := bash
 PYTHON ?= python3
 # Shared by all checkouts, so that dependencies are compiled once.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/fsspec-db-gateway/target
+# Cargo does not tell the bridges of two checkouts apart there: whoever comes second compiles it anew.
+$(shell mkdir -p "$(CARGO_TARGET_DIR)"; last="$(CARGO_TARGET_DIR)/checkout"; \
+    [ "$$(cat "$$last" 2>/dev/null)" = "$(CURDIR)" ] || { touch bridge/src/lib.rs; echo "$(CURDIR)" >"$$last"; })
 # One interpreter for every cargo command, so that PyO3 is not rebuilt between them.
 export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 
