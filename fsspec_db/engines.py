@@ -42,6 +42,8 @@ def open_python(url: str, access: Access, threads: int | None) -> DatabaseFs:
 
 ENGINES: Mapping[str, Opener] = MappingProxyType(
     {
+        "postgres": open_native,
+        "postgresql": open_native,
         "python": open_python,
         "sqlite": open_native,
     }

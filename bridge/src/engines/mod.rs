@@ -1,5 +1,7 @@
 //! Native engines, each behind the [`Database`](crate::database::Database) trait.
 
+mod order;
+pub mod postgres;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub fn open(url: Url, access: Access, threads: Option<usize>) -> Result<Arc<dyn 
             let Url { path, query, .. } = url;
             sqlite::Sqlite::open(&sqlite::Options { path, access, threads, query })
         }
+        "postgresql" | "postgres" => postgres::Postgres::open(&url, access, threads),
         other => Err(Error::new(Code::InvalidParameter, format!("there is no native engine for {other}://"))),
     }
 }

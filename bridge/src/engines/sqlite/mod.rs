@@ -17,7 +17,6 @@ mod exact;
 mod fault;
 mod ffi;
 mod ingest;
-mod order;
 mod query;
 mod ranges;
 mod readers;

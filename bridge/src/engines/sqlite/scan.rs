@@ -9,7 +9,7 @@ use super::check::Checker;
 use super::connection::bind_all;
 use super::decimals;
 use super::ffi::{Cell, Collect};
-use super::order::InOrder;
+use crate::engines::order::InOrder;
 use super::ranges::{FIRST_ROWS, Ranges, Tickets};
 use super::readers::{Reader, Readers};
 use super::select;

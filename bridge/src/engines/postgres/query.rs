@@ -1,0 +1,64 @@
+//! Statements of the caller's: one, with rows, in a transaction that stays read-only.
+
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+
+use super::scan::{Batches, stream};
+use super::types::{Kind, Types};
+use super::wire::Conn;
+use crate::database::{Query, Sink};
+use crate::error::{Code, Error, Result};
+use crate::value::Params;
+
+/// Streams a query into `sink`.
+///
+/// Only a statement that gives rows is run at all: `COPY` and most others give none.
+///
+/// # Errors
+/// `invalid-query`, `invalid-parameter`, `read-only`; the sink's; the server's.
+pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> Result<()> {
+    let Params::Positional(values) = &query.params else {
+        let detail = "PostgreSQL has no named parameters: write $1, $2 … and give a list";
+        return Err(Error::new(Code::InvalidParameter, detail));
+    };
+    if query.sql.contains('\0') {
+        return Err(Error::new(Code::InvalidQuery, "the statement has a NUL in it"));
+    }
+    let (given, _) = super::values::bound(values)?;
+    let (takes, gives) = conn.describe(&query.sql, &given)?;
+    if takes.len() != values.len() {
+        let detail = format!("the statement takes {} parameters, not {}", takes.len(), values.len());
+        return Err(Error::new(Code::InvalidParameter, detail));
+    }
+    let Some(columns) = gives else {
+        return Err(Error::new(Code::ReadOnly, "only statements that give rows can be asked here"));
+    };
+    let mut kinds = Vec::with_capacity(columns.len());
+    for column in &columns {
+        kinds.push(types.kind(conn, column.oid, column.typmod)?);
+    }
+    let described: Vec<_> = columns.iter().map(|column| (column.oid, column.typmod)).collect();
+    let names = Types::names(conn, &described)?;
+    let fields = columns.iter().zip(&kinds).zip(&names);
+    let fields = fields.map(|((column, kind), name): ((_, &Kind), _)| kind.field(&column.name, true, name));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    sink.start(schema.clone())?;
+    let mut batches = Batches::new(schema, &kinds, sink);
+    let mut left = query.limit.unwrap_or(u64::MAX);
+    let mut cut = false;
+    let outcome = stream(conn, &query.sql, values, &kinds, |row| {
+        if left == 0 {
+            cut = true;
+            sink.truncated();
+            return Err(Error::new(Code::Cancelled, "there are more rows than asked for"));
+        }
+        left -= 1;
+        batches.row(row)
+    });
+    match outcome {
+        Err(_) if cut => {}
+        outcome => outcome?,
+    }
+    batches.finish()
+}

@@ -1,0 +1,388 @@
+//! Reading a relation: ranges of its pages side by side under one exported snapshot, or one stream.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+
+use super::build::BatchBuilder;
+use super::catalogue::Relation;
+use super::fault::unexpected;
+use super::session::{Pool, Session, Watch};
+use super::types::{Kind, Types};
+use super::values;
+use super::wire::Conn;
+use crate::database::{Cancel, Sink};
+use crate::dialect::POSTGRESQL;
+use crate::engines::order::InOrder;
+use crate::error::{Code, Error, Result};
+use crate::shape::Shape;
+
+/// A transaction that sees one state and that no statement can make writable: it has a snapshot
+/// from its first statement on, and after that the server refuses.
+pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1";
+
+/// Rows of a batch; the first is smaller, so that the first byte is soon.
+pub const ROWS: usize = 8192;
+const FIRST_ROWS: usize = 1024;
+
+/// Pages of a range.
+const PAGES: u64 = 256;
+
+/// Ranges of pages are found without reading all others from this version on.
+const TID_RANGES: u32 = 140_000;
+
+/// What a relation's columns are, as a read sees them.
+pub struct Typed {
+    pub relation: Relation,
+    pub kinds: Vec<Kind>,
+}
+
+impl Typed {
+    /// # Errors
+    /// `not-found`, or what the server said.
+    pub fn load(conn: &mut Conn, types: &Types, schema: &str, name: &str) -> Result<Self> {
+        let relation = Relation::load(conn, schema, name)?;
+        let mut kinds = Vec::with_capacity(relation.columns.len());
+        for column in &relation.columns {
+            // Arrays of several dimensions have no one type in Arrow.
+            kinds.push(match types.kind(conn, column.oid, column.typmod)? {
+                Kind::List(_) if column.dimensions > 1 => Kind::AsText,
+                kind => kind,
+            });
+        }
+        Ok(Self { relation, kinds })
+    }
+
+    /// The Arrow schema of some columns.
+    #[must_use]
+    pub fn schema(&self, columns: &[usize]) -> SchemaRef {
+        let field = |&index: &usize| {
+            let column = &self.relation.columns[index];
+            self.kinds[index].field(&column.name, !column.not_null, &column.declared)
+        };
+        Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// `SELECT` of some columns: those that have no binary form we read as the server's text.
+    fn select(&self, columns: &[usize]) -> String {
+        let mut sql = String::from("SELECT ");
+        for (at, &index) in columns.iter().enumerate() {
+            if at > 0 {
+                sql.push_str(", ");
+            }
+            POSTGRESQL.quote_into(&mut sql, &self.relation.columns[index].name);
+            if self.kinds[index].is_cast() {
+                sql.push_str("::pg_catalog.text");
+            }
+        }
+        sql.push_str(" FROM ");
+        POSTGRESQL.relation_into(&mut sql, &self.relation.schema, &self.relation.name);
+        sql
+    }
+
+    /// Indexes of the columns that a shape selects.
+    fn selected(&self, shape: &Shape) -> Result<Vec<usize>> {
+        let columns = &self.relation.columns;
+        let Some(names) = &shape.columns else { return Ok((0..columns.len()).collect()) };
+        let find = |name: &String| {
+            columns.iter().position(|column| column.name == *name).ok_or_else(|| {
+                Error::new(Code::InvalidParameter, format!("there is no column {name:?}")).with_column(name)
+            })
+        };
+        names.iter().map(find).collect()
+    }
+}
+
+/// One scan: where from, and on how many connections.
+pub struct Scanner<'a> {
+    pub pool: &'a Pool,
+    pub types: &'a Types,
+    pub threads: usize,
+}
+
+impl Scanner<'_> {
+    /// Streams the shaped relation into `sink`.
+    ///
+    /// # Errors
+    /// The sink's, the server's, `cancelled`, `query-timeout`.
+    pub fn scan(
+        &self,
+        (schema, name): (&str, &str),
+        shape: &Shape,
+        sink: &dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let watch = Watch::new(cancel);
+        let outcome = self.begin_and_scan((schema, name), shape, sink, &watch);
+        outcome.map_err(|error| watch.reason(error))
+    }
+
+    fn begin_and_scan(
+        &self,
+        (schema, name): (&str, &str),
+        shape: &Shape,
+        sink: &dyn Sink,
+        watch: &Watch<'_>,
+    ) -> Result<()> {
+        let mut session = self.pool.begin(READ, watch)?;
+        let typed = Typed::load(session.conn()?, self.types, schema, name)?;
+        let columns = typed.selected(shape)?;
+        let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index].clone()).collect();
+        let schema = typed.schema(&columns);
+        sink.start(schema.clone())?;
+        let select = typed.select(&columns);
+        let rows_only = shape.predicate.is_none() && shape.order.is_empty();
+        if !(rows_only && shape.limit.is_none() && shape.offset == 0) {
+            let (sql, values) = shaped(select, shape);
+            let mut batches = Batches::new(schema, &kinds, sink);
+            let conn = session.conn()?;
+            stream(conn, &sql, &values, &kinds, |row| batches.row(row)).map_err(predicate)?;
+            batches.finish()?;
+            return session.end("COMMIT");
+        }
+        if typed.relation.kind == "table" && self.threads > 1 {
+            let pages = pages(session.conn()?, &typed.relation)?;
+            if pages > PAGES && session.conn()?.version >= TID_RANGES {
+                let ranges = Ranges { select, pages, next: AtomicU64::new(0), schema, kinds: &kinds };
+                return self.ranges(session, &ranges, sink, watch);
+            }
+        }
+        let mut batches = Batches::new(schema, &kinds, sink);
+        copy_out(session.conn()?, &select, |row| batches.row(row))?;
+        batches.finish()?;
+        session.end("COMMIT")
+    }
+
+    fn ranges<'s>(
+        &'s self,
+        mut session: Session<'s>,
+        ranges: &Ranges<'_>,
+        sink: &dyn Sink,
+        watch: &Watch<'_>,
+    ) -> Result<()> {
+        let mut sessions = Vec::new();
+        let wanted = self.threads.min(usize::try_from(ranges.pages.div_ceil(PAGES)).unwrap_or(1));
+        if let Some(snapshot) = export(session.conn()?)? {
+            let begin = format!(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
+            );
+            while sessions.len() + 1 < wanted {
+                match self.pool.begin(&begin, watch) {
+                    Ok(other) => sessions.push(other),
+                    // No connection is left for us: fewer are slower, not wrong.
+                    Err(error) if error.code() == Code::DatabaseUnavailable => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let order = InOrder::new(sink, 2 * (sessions.len() + 1));
+        let work = |mut session: Session<'_>| -> Result<()> {
+            let _watch = order.watch();
+            let outcome = ranges.read(session.conn()?, &order);
+            if outcome.is_err() {
+                order.fail();
+            }
+            outcome.and_then(|()| session.end("COMMIT"))
+        };
+        let work = &work;
+        let outcomes = std::thread::scope(|scope| {
+            let handles: Vec<_> =
+                sessions.into_iter().map(|other| scope.spawn(move || work(other))).collect();
+            let mut outcomes = vec![work(session)];
+            let panicked = |_| Err(Error::new(Code::Internal, "a panic on a reading thread"));
+            outcomes.extend(handles.into_iter().map(|handle| handle.join().unwrap_or_else(panicked)));
+            outcomes
+        });
+        // The first failure that is not an echo of another.
+        let mut failures: Vec<Error> = outcomes.into_iter().filter_map(Result::err).collect();
+        failures.sort_by_key(|failure| failure.code() == Code::Cancelled);
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+/// Pages of a table, given out in ranges.
+struct Ranges<'a> {
+    select: String,
+    pages: u64,
+    next: AtomicU64,
+    schema: SchemaRef,
+    kinds: &'a [Kind],
+}
+
+impl Ranges<'_> {
+    /// Reads ranges until none is left. The next is asked for before the last has arrived.
+    fn read(&self, conn: &mut Conn, order: &InOrder<'_>) -> Result<()> {
+        let mut builder = BatchBuilder::new(self.schema.clone(), self.kinds, ROWS);
+        while let Some((ticket, sql)) = self.take() {
+            let mut rows = if ticket == 0 { FIRST_ROWS } else { ROWS };
+            copy_out(conn, &sql, |row| {
+                builder.push(row)?;
+                if builder.rows() >= rows || (builder.rows().is_multiple_of(16) && builder.is_full()) {
+                    rows = ROWS;
+                    let part = order.sink().prepare(builder.finish()?)?;
+                    order.put(ticket, Some(part), false)?;
+                }
+                Ok(())
+            })?;
+            let rest = if builder.rows() > 0 { Some(order.sink().prepare(builder.finish()?)?) } else { None };
+            order.put(ticket, rest, true)?;
+        }
+        Ok(())
+    }
+
+    fn take(&self) -> Option<(u64, String)> {
+        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
+        let (first, end) = (ticket.checked_mul(PAGES)?, (ticket + 1) * PAGES);
+        if first >= self.pages {
+            return None;
+        }
+        let mut sql = format!("{} WHERE ctid >= '({first},0)'", self.select);
+        if end < self.pages {
+            sql.push_str(&format!(" AND ctid < '({end},0)'"));
+        }
+        Some((ticket, sql))
+    }
+}
+
+fn pages(conn: &mut Conn, relation: &Relation) -> Result<u64> {
+    let rows = conn.rows(
+        "SELECT pg_catalog.pg_relation_size($1::pg_catalog.oid) / pg_catalog.current_setting('block_size')::int8",
+        &[Some(&relation.oid)],
+    )?;
+    Ok(rows.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// A name for the snapshot; none where the server cannot give it (on a standby, in some poolers).
+fn export(conn: &mut Conn) -> Result<Option<String>> {
+    match conn.rows("SELECT pg_catalog.pg_export_snapshot()", &[]) {
+        Ok(rows) => {
+            let name = rows.into_iter().flatten().flatten().next();
+            Ok(name.filter(|name| name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')))
+        }
+        Err(error) if error.code() == Code::DatabaseUnavailable => Err(error),
+        Err(_) => {
+            conn.run("ROLLBACK")?;
+            conn.run(READ).map(|()| None)
+        }
+    }
+}
+
+/// Adds the shape to a `SELECT`; its literals are bound.
+fn shaped(mut sql: String, shape: &Shape) -> (String, Vec<crate::value::Value>) {
+    let mut values = Vec::new();
+    if let Some((filter, bound)) = shape.filter_sql(&POSTGRESQL) {
+        sql.push_str(" WHERE ");
+        sql.push_str(&filter);
+        values = bound;
+    }
+    if let Some(order) = shape.order_sql(&POSTGRESQL) {
+        sql.push_str(" ORDER BY ");
+        sql.push_str(&order);
+    }
+    if let Some(limit) = shape.limit {
+        sql.push_str(&format!(" LIMIT {limit}"));
+    }
+    if shape.offset > 0 {
+        sql.push_str(&format!(" OFFSET {}", shape.offset));
+    }
+    (sql, values)
+}
+
+/// What the server has against a condition is against the request's, for the rest is ours.
+fn predicate(error: Error) -> Error {
+    match (error.code(), error.sqlstate()) {
+        (Code::InvalidQuery | Code::ValueOutOfRange, Some(state)) => {
+            Error::new(Code::InvalidPredicate, error.detail()).with_sqlstate(state)
+        }
+        _ => error,
+    }
+}
+
+/// Streams a statement of ours through binary `COPY`.
+///
+/// # Errors
+/// The server's, or `each`'s.
+pub fn copy_out(conn: &mut Conn, sql: &str, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    conn.put_query(&format!("COPY ({sql}) TO STDOUT (FORMAT binary)"));
+    conn.flush()?;
+    let mut begun = false;
+    conn.answer(|tag, body| {
+        if tag != b'd' {
+            return Ok(());
+        }
+        let row = if begun {
+            body
+        } else {
+            begun = true;
+            after_header(body)?
+        };
+        // The trailer counts -1 columns.
+        if row.is_empty() || row.starts_with(&[0xff, 0xff]) { Ok(()) } else { each(row) }
+    })
+}
+
+/// The header shares a message with the first row.
+fn after_header(body: &[u8]) -> Result<&[u8]> {
+    let rest = body.strip_prefix(b"PGCOPY\n\xff\r\n\0").and_then(|rest| rest.get(4..));
+    let (length, rest) = rest
+        .and_then(|rest| rest.split_first_chunk::<4>())
+        .ok_or_else(|| unexpected("a COPY without its header"))?;
+    rest.get(u32::from_be_bytes(*length) as usize..).ok_or_else(|| unexpected("a COPY header cut short"))
+}
+
+/// Streams a statement with bound values.
+///
+/// # Errors
+/// The server's, or `each`'s.
+pub fn stream(
+    conn: &mut Conn,
+    sql: &str,
+    bound: &[crate::value::Value],
+    kinds: &[Kind],
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let (types, texts) = values::bound(bound)?;
+    let texts: Vec<Option<&[u8]>> = texts.iter().map(|text| text.as_deref().map(str::as_bytes)).collect();
+    let formats: Vec<u16> = kinds.iter().map(|kind| u16::from(!kind.is_cast())).collect();
+    conn.put_parse(sql, &types);
+    conn.put_bind(&[], &texts, &formats);
+    conn.put(b'E', &[0, 0, 0, 0, 0]);
+    conn.put(b'S', &[]);
+    conn.flush()?;
+    conn.answer(|tag, body| if tag == b'D' { each(body) } else { Ok(()) })
+}
+
+/// Cuts rows into batches for a sink.
+pub struct Batches<'a> {
+    builder: BatchBuilder,
+    rows: usize,
+    sink: &'a dyn Sink,
+}
+
+impl<'a> Batches<'a> {
+    #[must_use]
+    pub fn new(schema: SchemaRef, kinds: &[Kind], sink: &'a dyn Sink) -> Self {
+        Self { builder: BatchBuilder::new(schema, kinds, FIRST_ROWS), rows: FIRST_ROWS, sink }
+    }
+
+    /// Adds a row. A batch goes out only when the row after it is there.
+    ///
+    /// # Errors
+    /// The sink's, or `value-out-of-range`.
+    pub fn row(&mut self, row: &[u8]) -> Result<()> {
+        if self.builder.rows() >= self.rows
+            || (self.builder.rows().is_multiple_of(16) && self.builder.is_full())
+        {
+            self.rows = ROWS;
+            self.sink.push(self.builder.finish()?)?;
+        }
+        self.builder.push(row)
+    }
+
+    /// # Errors
+    /// The sink's.
+    pub fn finish(mut self) -> Result<()> {
+        if self.builder.rows() > 0 { self.sink.push(self.builder.finish()?) } else { Ok(()) }
+    }
+}

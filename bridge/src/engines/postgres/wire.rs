@@ -1,0 +1,539 @@
+//! One connection: the frontend/backend protocol, version 3.
+//!
+//! <https://www.postgresql.org/docs/current/protocol.html>
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::time::Duration;
+
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+
+use super::address::{Address, Host};
+use super::fault::{broken, of_response, unexpected};
+use super::socket::Socket;
+use crate::error::{Code, Error, Result};
+
+/// What is read from the socket at once.
+const READ: usize = 256 << 10;
+/// A message that claims more is not PostgreSQL's, whose values end at 1 GB.
+const LONGEST: usize = 1 << 30;
+/// What is gathered before it is written.
+const WRITE: usize = 256 << 10;
+
+/// A connection that has been let in.
+pub struct Conn {
+    socket: Socket,
+    buffer: Vec<u8>,
+    /// What of `buffer` was received and not yet taken.
+    unread: Range<usize>,
+    output: Vec<u8>,
+    /// Of the server, as 150004; 0 if it did not say.
+    pub version: u32,
+    canceller: Canceller,
+    /// No request is under way, and none failed in a way that leaves the connection unknown.
+    pub idle: bool,
+}
+
+/// Where and what to send so that the server stops what a connection does.
+#[derive(Clone)]
+pub struct Canceller {
+    host: Host,
+    port: u16,
+    key: (u32, u32),
+}
+
+impl Canceller {
+    /// Asks the server; waits until it has taken the request.
+    pub fn cancel(&self) {
+        let patience = Duration::from_secs(5);
+        let Ok(mut socket) = Socket::connect(&self.host, self.port, patience) else { return };
+        let mut request = Vec::with_capacity(16);
+        for word in [16, 80_877_102, self.key.0, self.key.1] {
+            request.extend_from_slice(&word.to_be_bytes());
+        }
+        if socket.write_all(&request).is_ok() && socket.set_patience(Some(patience)).is_ok() {
+            let _ = socket.read(&mut [0]);
+        }
+    }
+}
+
+/// One column of a result, as the server describes it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    pub name: String,
+    pub oid: u32,
+    pub typmod: i32,
+}
+
+impl Conn {
+    /// # Errors
+    /// `database-unavailable`, with what each host said last.
+    pub fn open(address: &Address) -> Result<Self> {
+        let mut failure = Error::new(Code::DatabaseUnavailable, "no host was given");
+        for (host, port) in &address.hosts {
+            match Socket::connect(host, *port, address.connect_timeout) {
+                Ok(socket) => match Self::enter(socket, host, *port, address) {
+                    Ok(conn) => return Ok(conn),
+                    Err(error) => failure = error,
+                },
+                Err(error) => {
+                    failure = Error::new(
+                        Code::DatabaseUnavailable,
+                        format!("cannot connect to PostgreSQL at {host:?}, port {port}: {error}"),
+                    );
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    fn enter(socket: Socket, host: &Host, port: u16, address: &Address) -> Result<Self> {
+        socket.set_patience(Some(address.connect_timeout)).map_err(|error| broken(&error))?;
+        let canceller = Canceller { host: host.clone(), port, key: (0, 0) };
+        let mut conn = Self {
+            socket,
+            buffer: vec![0; READ],
+            unread: 0..0,
+            output: Vec::with_capacity(READ),
+            version: 0,
+            canceller,
+            idle: false,
+        };
+        conn.start(address)?;
+        conn.socket.set_patience(None).map_err(|error| broken(&error))?;
+        Ok(conn)
+    }
+
+    fn start(&mut self, address: &Address) -> Result<()> {
+        let mut parameters = vec![
+            ("user", address.user.as_str()),
+            ("database", &address.database),
+            ("application_name", &address.application_name),
+            // What we read as text must not depend on anybody's taste.
+            ("client_encoding", "UTF8"),
+            ("DateStyle", "ISO, YMD"),
+            ("IntervalStyle", "postgres"),
+            ("TimeZone", "UTC"),
+            ("extra_float_digits", "3"),
+            ("bytea_output", "hex"),
+        ];
+        if let Some(options) = &address.options {
+            parameters.push(("options", options));
+        }
+        let mut body = 196_608_u32.to_be_bytes().to_vec();
+        for (name, value) in parameters {
+            put_text(&mut body, name);
+            put_text(&mut body, value);
+        }
+        body.push(0);
+        let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
+        self.output.extend_from_slice(&length.to_be_bytes());
+        self.output.extend_from_slice(&body);
+        self.flush()?;
+        let mut scram = None;
+        loop {
+            let (tag, body) = self.message()?;
+            match tag {
+                b'R' => self.authenticate(body, address, &mut scram)?,
+                b'S' => self.parameter(body),
+                b'K' => {
+                    let body = &self.buffer[body];
+                    self.canceller.key = (word(body, 0), word(body, 4));
+                }
+                b'Z' => {
+                    self.idle = true;
+                    return Ok(());
+                }
+                b'E' => return Err(of_response(&self.buffer[body])),
+                _ => {}
+            }
+        }
+    }
+
+    fn authenticate(
+        &mut self,
+        body: Range<usize>,
+        address: &Address,
+        scram: &mut Option<ScramSha256>,
+    ) -> Result<()> {
+        let refused = |error: io::Error| Error::new(Code::DatabaseUnavailable, error.to_string());
+        let body = self.buffer[body].to_vec();
+        let password = || {
+            address.password.as_deref().ok_or_else(|| {
+                Error::new(Code::DatabaseUnavailable, "PostgreSQL asks for a password, and none was given")
+            })
+        };
+        match word(&body, 0) {
+            0 => return Ok(()),
+            3 => {
+                let mut text = password()?.as_bytes().to_vec();
+                text.push(0);
+                self.put(b'p', &text);
+            }
+            5 => {
+                let salt = body.get(4..8).and_then(|salt| salt.try_into().ok());
+                let salt = salt.ok_or_else(|| unexpected("a salt of another length"))?;
+                let mut text = md5_hash(address.user.as_bytes(), password()?.as_bytes(), salt).into_bytes();
+                text.push(0);
+                self.put(b'p', &text);
+            }
+            10 => {
+                let offered = body[4..].split(|byte| *byte == 0).any(|name| name == SCRAM_SHA_256.as_bytes());
+                if !offered {
+                    return Err(Error::new(Code::Unsupported, "PostgreSQL offers no SCRAM-SHA-256"));
+                }
+                let begun = ScramSha256::new(password()?.as_bytes(), ChannelBinding::unsupported());
+                let mut text = Vec::new();
+                put_text(&mut text, SCRAM_SHA_256);
+                put_length(&mut text, begun.message().len());
+                text.extend_from_slice(begun.message());
+                self.put(b'p', &text);
+                *scram = Some(begun);
+            }
+            11 => {
+                let state = scram.as_mut().ok_or_else(|| unexpected("SASL out of turn"))?;
+                state.update(&body[4..]).map_err(refused)?;
+                let text = state.message().to_vec();
+                self.put(b'p', &text);
+            }
+            12 => {
+                let state = scram.as_mut().ok_or_else(|| unexpected("SASL out of turn"))?;
+                return state.finish(&body[4..]).map_err(refused);
+            }
+            other => {
+                let detail = format!("PostgreSQL asks for an authentication of kind {other}");
+                return Err(Error::new(Code::Unsupported, detail));
+            }
+        }
+        self.flush()
+    }
+
+    fn parameter(&mut self, body: Range<usize>) {
+        let mut fields = self.buffer[body].split(|byte| *byte == 0);
+        if fields.next() == Some(b"server_version_num") || self.version > 0 {
+            return;
+        }
+        // `server_version` is reported, its number is not.
+        let mut fields = fields;
+        if let Some(value) = fields.next().and_then(|value| std::str::from_utf8(value).ok()) {
+            let mut parts = value.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().ok());
+            if let Some(Some(major)) = parts.next()
+                && (9..100).contains(&major)
+                && value.contains('.')
+            {
+                self.version = major * 10_000 + parts.next().flatten().unwrap_or(0);
+            }
+        }
+    }
+
+    /// Something that stops what this connection does, from another thread.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+
+    /// Another handle to the socket, to shut it.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    pub fn socket(&self) -> Result<Socket> {
+        self.socket.try_clone().map_err(|error| broken(&error))
+    }
+
+    // Messages out.
+
+    /// Appends a message to what is to be sent.
+    pub fn put(&mut self, tag: u8, body: &[u8]) {
+        self.output.push(tag);
+        put_length(&mut self.output, body.len() + 4);
+        self.output.extend_from_slice(body);
+    }
+
+    /// Appends a simple query. Only text of ours goes this way.
+    pub fn put_query(&mut self, sql: &str) {
+        let mut body = Vec::with_capacity(sql.len() + 1);
+        put_text(&mut body, sql);
+        self.idle = false;
+        self.put(b'Q', &body);
+    }
+
+    /// Sends what was appended.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    pub fn flush(&mut self) -> Result<()> {
+        let outcome = self.socket.write_all(&self.output).map_err(|error| broken(&error));
+        self.output.clear();
+        outcome
+    }
+
+    /// Sends rows of a `COPY … FROM STDIN`, when enough of them have gathered.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    pub fn copy_data(&mut self, rows: &[u8]) -> Result<()> {
+        self.put(b'd', rows);
+        if self.output.len() >= WRITE { self.flush() } else { Ok(()) }
+    }
+
+    // Messages in.
+
+    /// The next message: its tag, and where its body lies in [`Conn::body`]'s buffer until the next
+    /// is asked for.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    #[inline]
+    pub fn message(&mut self) -> Result<(u8, Range<usize>)> {
+        if self.unread.len() >= 5 {
+            let start = self.unread.start;
+            let length = word(&self.buffer, start + 1) as usize;
+            if self.unread.len() > length && length >= 4 {
+                self.unread.start = start + 1 + length;
+                return Ok((self.buffer[start], start + 5..start + 1 + length));
+            }
+        }
+        self.fill()?;
+        self.message()
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn body(&self, range: Range<usize>) -> &[u8] {
+        &self.buffer[range]
+    }
+
+    /// Receives until a message is there whole.
+    #[cold]
+    fn fill(&mut self) -> Result<()> {
+        loop {
+            let have = self.unread.len();
+            let want = if have < 5 { 5 } else { 1 + word(&self.buffer, self.unread.start + 1) as usize };
+            if !(5..=LONGEST).contains(&want) {
+                return Err(unexpected("a message of impossible length"));
+            }
+            if have >= want {
+                return Ok(());
+            }
+            if self.unread.start > 0 {
+                self.buffer.copy_within(self.unread.clone(), 0);
+                self.unread = 0..have;
+            }
+            if want > self.buffer.len() {
+                self.buffer.resize(want.next_power_of_two().min(LONGEST), 0);
+            }
+            match self.socket.read(&mut self.buffer[have..]) {
+                Ok(0) => {
+                    self.idle = false;
+                    let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed it");
+                    return Err(broken(&error));
+                }
+                Ok(read) => self.unread.end = have + read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.idle = false;
+                    return Err(broken(&error));
+                }
+            }
+        }
+    }
+
+    /// Takes what answers a request up to its end, giving each message that matters to `each`.
+    ///
+    /// # Errors
+    /// What the server said, or `each`'s; the connection is idle again unless it broke or `each`
+    /// failed.
+    pub fn answer(&mut self, mut each: impl FnMut(u8, &[u8]) -> Result<()>) -> Result<()> {
+        let mut failure = None;
+        loop {
+            let (tag, body) = self.message()?;
+            match tag {
+                b'Z' => {
+                    self.idle = true;
+                    return failure.map_or(Ok(()), Err);
+                }
+                b'E' => failure = failure.or_else(|| Some(of_response(&self.buffer[body]))),
+                b'N' | b'S' | b'A' => {}
+                _ if failure.is_none() => each(tag, &self.buffer[body])?,
+                _ => {}
+            }
+        }
+    }
+
+    /// Runs statements of ours whose results do not matter.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn run(&mut self, sql: &str) -> Result<()> {
+        self.put_query(sql);
+        self.flush()?;
+        self.answer(|_, _| Ok(()))
+    }
+
+    /// The rows of a statement of ours, as text, with bound values.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn rows(&mut self, sql: &str, values: &[Option<&str>]) -> Result<Vec<Vec<Option<String>>>> {
+        self.idle = false;
+        self.put_parse(sql, &[]);
+        let values: Vec<_> = values.iter().map(|value| value.map(str::as_bytes)).collect();
+        self.put_bind(&[], &values, &[]);
+        self.put(b'E', &[0, 0, 0, 0, 0]);
+        self.put(b'S', &[]);
+        self.flush()?;
+        let mut rows = Vec::new();
+        self.answer(|tag, body| {
+            if tag == b'D' {
+                let mut row = Vec::new();
+                for cell in Cells::new(body) {
+                    row.push(cell?.map(|text| String::from_utf8_lossy(text).into_owned()));
+                }
+                rows.push(row);
+            }
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// `Parse` of the unnamed statement.
+    pub fn put_parse(&mut self, sql: &str, types: &[u32]) {
+        let mut body = vec![0];
+        put_text(&mut body, sql);
+        put_count(&mut body, types.len());
+        types.iter().for_each(|oid| body.extend_from_slice(&oid.to_be_bytes()));
+        self.idle = false;
+        self.put(b'P', &body);
+    }
+
+    /// `Bind` of the unnamed portal: values in the given formats, results in the given formats
+    /// (1 is binary).
+    pub fn put_bind(&mut self, formats: &[u16], values: &[Option<&[u8]>], results: &[u16]) {
+        let mut body = vec![0, 0];
+        put_count(&mut body, formats.len());
+        formats.iter().for_each(|format| body.extend_from_slice(&format.to_be_bytes()));
+        put_count(&mut body, values.len());
+        for value in values {
+            match value {
+                Some(bytes) => {
+                    put_length(&mut body, bytes.len());
+                    body.extend_from_slice(bytes);
+                }
+                None => body.extend_from_slice(&(-1_i32).to_be_bytes()),
+            }
+        }
+        put_count(&mut body, results.len());
+        results.iter().for_each(|format| body.extend_from_slice(&format.to_be_bytes()));
+        self.put(b'B', &body);
+    }
+
+    /// What a statement takes and gives; `None` for one without rows.
+    ///
+    /// # Errors
+    /// What the server said of the statement.
+    pub fn describe(&mut self, sql: &str, types: &[u32]) -> Result<(Vec<u32>, Option<Vec<Described>>)> {
+        self.put_parse(sql, types);
+        self.put(b'D', b"S\0");
+        self.put(b'S', &[]);
+        self.flush()?;
+        let (mut takes, mut gives) = (Vec::new(), None);
+        self.answer(|tag, body| {
+            match tag {
+                b't' => takes = body[2..].chunks_exact(4).map(|oid| word(oid, 0)).collect(),
+                b'T' => gives = Some(described(body)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok((takes, gives))
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if self.idle {
+            self.put(b'X', &[]);
+            let _ = self.flush();
+        }
+    }
+}
+
+fn described(body: &[u8]) -> Result<Vec<Described>> {
+    let bad = || unexpected("a description cut short");
+    let mut columns = Vec::new();
+    let mut rest = body.get(2..).ok_or_else(bad)?;
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| *byte == 0).ok_or_else(bad)?;
+        let tail = rest.get(end + 1..end + 19).ok_or_else(bad)?;
+        columns.push(Described {
+            name: String::from_utf8_lossy(&rest[..end]).into_owned(),
+            oid: word(tail, 6),
+            typmod: word(tail, 12).cast_signed(),
+        });
+        rest = &rest[end + 19..];
+    }
+    Ok(columns)
+}
+
+/// The cells of a row: of a `DataRow`, or of a tuple of a binary `COPY`, which look alike.
+pub struct Cells<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Cells<'a> {
+    #[inline]
+    #[must_use]
+    pub fn new(row: &'a [u8]) -> Self {
+        match row {
+            [high, low, rest @ ..] => Self { rest, left: usize::from(u16::from_be_bytes([*high, *low])) },
+            _ => Self { rest: &[], left: 0 },
+        }
+    }
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = Result<Option<&'a [u8]>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let Some((length, rest)) = self.rest.split_first_chunk::<4>() else {
+            self.left = 0;
+            return Some(Err(unexpected("a row cut short")));
+        };
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            self.rest = rest;
+            return Some(Ok(None));
+        };
+        let Some((cell, rest)) = rest.split_at_checked(length) else {
+            self.left = 0;
+            return Some(Err(unexpected("a row cut short")));
+        };
+        self.rest = rest;
+        Some(Ok(Some(cell)))
+    }
+}
+
+/// Four bytes as a number; zero where they are missing.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map_or(0, u32::from_be_bytes)
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+    out.push(0);
+}
+
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.extend_from_slice(&u16::try_from(count).unwrap_or(u16::MAX).to_be_bytes());
+}
