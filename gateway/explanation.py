@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from gateway.codes import TABLE
+from gateway.openapi import operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +68,7 @@ def description_page(document: Mapping[str, Any]) -> bytes:
 
 def _path(path: str, item: Mapping[str, Any]) -> str:
     rows = ""
-    for method, operation in item.items():
-        if method == "parameters":
-            continue
+    for method, operation in operations(item):
         asked = [p for p in operation.get("parameters", ()) if p["in"] == "query"]
         parameters = "".join(
             f"<br><code>{escape(p['name'])}</code> "
