@@ -142,7 +142,8 @@ class Data:
             raise Problem("invalid-parameter", "PUT takes no parameters; POST takes mode.")
         fs, pool = target.database()
         expected = self._check(exchange, target, fs)
-        exists = await self._exists(exchange, target, pool, fs)
+        exists = await self._exists(target, pool, fs)
+        self._may_write(exchange, target, exists=exists, creates=not exists)
         if not exists and fs.access != "manage":
             raise Problem("forbidden", "There is no such relation; to create one needs access 'manage'.")
         if not exists:
@@ -150,7 +151,7 @@ class Data:
         # What was promised not to exist must not be replaced if it came into being meanwhile.
         mode = "replace" if exists or b"if-none-match" not in exchange.headers else "create"
         try:
-            rows, created = await self._write(exchange, target, expected, mode)
+            rows, created = await self._write(exchange, target, expected, mode, creates=not exists)
         except Problem as problem:
             if problem.code != "already-exists" or b"if-none-match" not in exchange.headers:
                 raise  # SQLite does not tell names apart that differ by case alone
@@ -162,21 +163,23 @@ class Data:
         mode = _mode(exchange)
         fs, pool = target.database()
         expected = self._check(exchange, target, fs)
-        if not await self._exists(exchange, target, pool, fs):
+        exists = await self._exists(target, pool, fs)
+        self._may_write(exchange, target, exists=exists, creates=False)
+        if not exists:
             raise Problem("not-found", "There is no such relation.", members={"path": exchange.path})
         rows, _ = await self._write(exchange, target, expected, mode)
         headers = [(b"content-type", b"application/json"), (b"rows-written", b"%d" % rows)]
         await exchange.answer(200, headers, b'{"rows": %d}' % rows)
 
     async def _write(
-        self, exchange: Exchange, target: Target, expected: Declared, mode: str
+        self, exchange: Exchange, target: Target, expected: Declared, mode: str, *, creates: bool = False
     ) -> tuple[int, bool]:
         """Takes the body and commits it; the rows written, and whether the relation was created."""
         fs, pool = target.database()
-        may_create = fs.access == "manage" and mode in ("replace", "create")
-        write = partial(fs.write, create=may_create, timeout=self.settings.write_timeout or None)
+        # Nothing is created whose name the locks were not asked about.
+        write = partial(fs.write, create=creates, timeout=self.settings.write_timeout or None)
         async with received(exchange, expected, self.spools, self.settings) as body:
-            with self.dav.locks.writing(target.place, exchange.scope["headers"]):
+            with self.dav.locks.writing(target.place, exchange.scope["headers"], creates=creates):
                 written = await pool.write(write, target.path, body, mode)
         self.dav.dates.written(target.place)
         return written
@@ -185,9 +188,6 @@ class Data:
         """Everything that needs neither the database nor the body."""
         if fs.access == "read":
             raise Problem("read-only", "This gateway was not started with access 'write'.")
-        problem = self.dav.locks.conflict(target.place, exchange.scope["headers"])
-        if problem is not None:
-            raise problem
         media_type = (
             exchange.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         )
@@ -200,23 +200,26 @@ class Data:
             )
         return declared(exchange.headers, self.settings.max_body_bytes)
 
-    async def _exists(
-        self, exchange: Exchange, target: Target, pool: Pool, fs: AbstractDatabaseFileSystem
-    ) -> bool:
-        """Whether the relation is there, with the conditions of RFC 9110 section 13 on that."""
+    async def _exists(self, target: Target, pool: Pool, fs: AbstractDatabaseFileSystem) -> bool:
+        """Whether the relation is there."""
         try:
             await pool.call(fs.info, target.path)
-            exists = True
         except Problem as problem:
             if problem.code != "not-found":
                 raise
-            exists = False
+            return False
+        return True
+
+    def _may_write(self, exchange: Exchange, target: Target, *, exists: bool, creates: bool) -> None:
+        """Asks the locks, then the conditions of RFC 9110 section 13."""
+        problem = self.dav.locks.conflict(target.place, exchange.scope["headers"], creates=creates)
+        if problem is not None:
+            raise problem
         match, none_match = exchange.headers.get(b"if-match"), exchange.headers.get(b"if-none-match")
         if match is not None and not (exists and match.strip() == b"*"):
             raise Problem("precondition-failed", "If-Match: the resource does not have such a tag.")
         if none_match is not None and exists and none_match.strip() == b"*":
             raise Problem("precondition-failed", "If-None-Match: the resource exists.")
-        return exists
 
     async def _has_schema(self, target: Target) -> None:
         schema = target.prefix + target.path.rpartition("/")[0]

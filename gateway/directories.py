@@ -37,4 +37,6 @@ async def listing(exchange: Exchange, tree: Tree) -> None:
         headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff"), *vary]
         await exchange.answer_in_pieces(headers, pages.json(entries))
     else:
-        await exchange.answer_in_pieces([*PAGE_HEADERS, *vary], pages.html(exchange.path, entries))
+        await exchange.answer_in_pieces(
+            [*PAGE_HEADERS, *vary], pages.html(exchange.path, entries, kind=tree.kind(exchange.path))
+        )

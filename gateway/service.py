@@ -6,10 +6,9 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from gateway import openapi
+from gateway import openapi, pages
 from gateway.codes import TABLE
 from gateway.directories import PAGE_HEADERS
-from gateway.explanation import description_page, problem_page
 from gateway.negotiation import choose
 from gateway.problems import Problem
 
@@ -43,7 +42,7 @@ class Service:
         elif path == "openapi.json":
             await self._json(exchange, openapi.document(several=self.tree.several))
         elif path == "docs":
-            page = description_page(openapi.document(several=self.tree.several))
+            page = pages.description(openapi.document(several=self.tree.several))
             await exchange.answer(200, PAGE_HEADERS, page)
         elif path.startswith("problems/") and path.removeprefix("problems/") in TABLE:
             await self._problem(exchange, path.removeprefix("problems/"))
@@ -86,7 +85,7 @@ class Service:
                 200, [(b"content-type", b"text/plain; charset=utf-8"), (b"vary", b"Accept")], text
             )
         else:
-            await exchange.answer(200, [*PAGE_HEADERS, (b"vary", b"Accept")], problem_page(kind))
+            await exchange.answer(200, [*PAGE_HEADERS, (b"vary", b"Accept")], pages.problem(kind))
 
     @staticmethod
     async def _json(exchange: Exchange, document: object) -> None:

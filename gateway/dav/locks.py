@@ -60,6 +60,10 @@ def place(path: str) -> str:
     return (stem if dot and extension in FORMATS else path) or "/"
 
 
+def _parent(path: str) -> str:
+    return place(path).rpartition("/")[0] or "/"
+
+
 class _Storage(LockStorageDict):  # type: ignore[misc]  # wsgidav has no types
     """Locks by place, in memory, bounded."""
 
@@ -73,7 +77,6 @@ class _Storage(LockStorageDict):  # type: ignore[misc]  # wsgidav has no types
             >= MAX_SHARED
         ):
             raise Problem("lock-store-full", f"{MAX_SHARED} clients share this resource already.")
-        lock["href"] = path
         return cast(dict[str, Any], super().create(place(path), lock))
 
     def get(self, token: str) -> dict[str, Any] | None:
@@ -97,9 +100,16 @@ class Locks:
         self._manager = LockManager(_Storage())
         self._writing: Counter[str] = Counter()
 
-    def covering(self, path: str) -> list[Lock]:
-        """The locks that protect a path: its own, and those of infinite depth above it."""
-        return cast(list[Lock], self._manager.get_indirect_url_lock_list(path))
+    def covering(self, path: str, *, creates: bool = False) -> list[Lock]:
+        """The locks that protect a path: its own, and those of infinite depth above it.
+
+        To a name that is to be created those of its directory belong too, whatever their depth:
+        they guard which members there are (RFC 4918, section 7.4).
+        """
+        found = cast(list[Lock], self._manager.get_indirect_url_lock_list(path))
+        if creates:
+            found += [lock for lock in self.covering(_parent(path)) if lock["depth"] == "0"]
+        return found
 
     def below(self, path: str) -> dict[str, list[Lock]]:
         """The locks kept at a place and under it, by place."""
@@ -130,7 +140,7 @@ class Locks:
         if written:
             raise Precondition("locked", "Rows are being written.", "no-conflicting-lock", written)
         try:
-            lock = self._manager.acquire(
+            granted = self._manager.acquire(
                 url=path,
                 lock_type="write",
                 lock_scope=scope,
@@ -148,7 +158,10 @@ class Locks:
             raise Precondition(
                 "locked", "Another lock is in the way.", "no-conflicting-lock", paths
             ) from None
-        return cast(Lock, lock)
+        # The manager takes the slash off that a directory's address ends with.
+        lock = cast(Lock, granted)
+        lock["href"] = path
+        return lock
 
     def refresh(self, lock: Lock, timeout: int) -> Lock:
         """The lock with its time started anew."""
@@ -162,12 +175,15 @@ class Locks:
         """Whether a lock is among those that protect a path."""
         return any(lock["token"] == other["token"] for other in self.covering(path))
 
-    def conflict(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Problem | None:
+    def conflict(
+        self, path: str, headers: Iterable[tuple[bytes, bytes]], *, creates: bool = False
+    ) -> Problem | None:
         """Why a write at `path` must not happen, or `None` if it may.
 
         Args:
             path: The URL path after one percent-decoding.
             headers: The request's headers as ASGI gives them.
+            creates: Whether the path is a name that does not exist yet.
 
         Returns:
             `invalid-request` (400) for a malformed `If` header; `precondition-failed` (412) when it
@@ -176,14 +192,18 @@ class Locks:
         """
         values = [value for name, value in headers if name == b"if"]
         try:
-            header = self.condition(path, values)
+            header = self.condition(path, values, creates=creates)
         except Problem as problem:
             return problem
-        return self._missing(path, header.tokens if header is not None else frozenset())
+        return self._missing(path, header.tokens if header is not None else frozenset(), creates=creates)
 
     @contextmanager
-    def writing(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
+    def writing(
+        self, path: str, headers: Iterable[tuple[bytes, bytes]], *, creates: bool = False
+    ) -> Iterator[None]:
         """The time of a transaction: nobody gets a lock on what is being written.
+
+        Nor on the directory that is getting a new member.
 
         Locks were asked before the body came (`conflict`). One that somebody else took meanwhile is
         respected; one of the client's own that has ended is not held against it.
@@ -192,21 +212,20 @@ class Locks:
             Precondition: `lock-token-submitted`.
         """
         values = [value for name, value in headers if name == b"if"]
-        problem = self._missing(path, _parse(values).tokens if values else frozenset())
+        submitted = _parse(values).tokens if values else frozenset()
+        problem = self._missing(path, submitted, creates=creates)
         if problem is not None:
             raise problem
-        key = place(path)
-        self._writing[key] += 1
+        busy = [place(path), *([_parent(path)] if creates else [])]
+        self._writing.update(busy)
         try:
             yield
         finally:
-            self._writing[key] -= 1
-            if not self._writing[key]:
-                del self._writing[key]
+            self._writing -= Counter(busy)
 
-    def _missing(self, path: str, submitted: frozenset[str]) -> Problem | None:
+    def _missing(self, path: str, submitted: frozenset[str], *, creates: bool) -> Problem | None:
         """The locks on a path whose tokens were not submitted."""
-        covering = self.covering(path)
+        covering = self.covering(path, creates=creates)
         missing = [lock for lock in covering if lock["token"] not in submitted]
         if len(missing) < len(covering):
             missing = [lock for lock in missing if lock["scope"] == "exclusive"]
@@ -215,8 +234,11 @@ class Locks:
         paths = sorted({lock["href"] for lock in missing})
         return Precondition("locked", f"{path} is locked.", "lock-token-submitted", paths)
 
-    def condition(self, path: str, values: list[bytes]) -> IfHeader | None:
+    def condition(self, path: str, values: list[bytes], *, creates: bool = False) -> IfHeader | None:
         """The request's `If` header, which holds, or `None` if there is none.
+
+        The locks that guard a new name are states of that name, so that a list without a tag may
+        give their tokens.
 
         Raises:
             Problem: `invalid-request` or `precondition-failed`.
@@ -224,7 +246,12 @@ class Locks:
         if not values:
             return None
         header = _parse(values)
-        if not header.holds(path, lambda resource: [lock["token"] for lock in self.covering(resource)]):
+
+        def tokens(resource: str) -> list[str]:
+            new = creates and place(resource) == place(path)
+            return [lock["token"] for lock in self.covering(resource, creates=new)]
+
+        if not header.holds(path, tokens):
             raise Problem("precondition-failed", "The If header does not hold.")
         return header
 

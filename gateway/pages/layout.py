@@ -10,26 +10,35 @@ from html import escape
 from typing import Final
 
 STYLE: Final = """
-:root{color-scheme:light dark;--ink:#1c1e21;--soft:#667;--line:#e3e5e8;--paper:#fff;--raised:#f6f7f9;
+:root{color-scheme:light dark;--ink:#1c1e21;--soft:#5b626c;--line:#e3e5e8;--paper:#fff;--raised:#f6f7f9;
 --link:#0b57d0}
-@media(prefers-color-scheme:dark){:root{--ink:#e4e6ea;--soft:#98a0ab;--line:#2c3036;--paper:#16181b;
+@media(prefers-color-scheme:dark){:root{--ink:#e4e6ea;--soft:#a2a9b4;--line:#2c3036;--paper:#16181b;
 --raised:#1e2125;--link:#8ab4f8}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:64rem;padding:2.5rem 1.5rem;background:var(--paper);color:var(--ink);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+body{margin:0 auto;max-width:60rem;padding:clamp(1rem,4vw,2.5rem);background:var(--paper);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;text-size-adjust:100%}
 a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}
-nav{color:var(--soft);margin-bottom:.25rem}nav a{color:inherit}
-h1{font-size:1.6rem;font-weight:650;margin:0 0 1.25rem;overflow-wrap:anywhere}
-p{color:var(--soft);max-width:44rem}
+p a,td a,footer a,nav a{text-underline-offset:.2em}p a{text-decoration:underline}
+:focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:.15rem}
+nav{color:var(--soft);min-height:1.5em;overflow-wrap:anywhere}nav a{color:inherit}
+h1{font-size:1.6rem;line-height:1.25;font-weight:650;margin:0 0 1rem;overflow-wrap:anywhere}
+h2{font-size:1rem;font-weight:600;margin:2rem 0 .4rem;overflow-wrap:anywhere}
+p{margin:0 0 1rem;max-width:44rem}.k{color:var(--soft)}
+code{font:.9em/1.5 ui-monospace,Menlo,Consolas,monospace}
 table{border-collapse:collapse;width:100%}
-th{font-size:.8rem;font-weight:550;color:var(--soft);text-align:left}
-th,td{padding:.45rem .9rem .45rem 0;border-bottom:1px solid var(--line);vertical-align:baseline}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td:first-child{overflow-wrap:anywhere}tbody tr:hover{background:var(--raised)}
+th{font-weight:400;text-align:left}thead th{font-size:.8rem;font-weight:550;color:var(--soft)}
+th,td{padding:.3rem 1rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:baseline}
+th:last-child,td:last-child{padding-right:0}
+th[scope=row]{min-width:8rem;overflow-wrap:anywhere}tbody tr:hover{background:var(--raised)}
+.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 small{display:block;color:var(--soft)}
-.f a{display:inline-block;border:1px solid var(--line);border-radius:.35rem;padding:0 .45rem;
-margin:.05rem .3rem .05rem 0;font:12px/1.6 ui-monospace,Menlo,Consolas,monospace}
-.k{color:var(--soft)}
+.f a{display:inline-block;border:1px solid var(--line);border-radius:.35rem;padding:0 .4rem;
+margin:.1rem .3rem .1rem 0;font:12px/1.7 ui-monospace,Menlo,Consolas,monospace}
+[aria-current]{font-weight:600}
+.m th{width:6.5rem;min-width:6.5rem;font:.85em/1.5 ui-monospace,Menlo,Consolas,monospace}
+.c td{white-space:nowrap}.c td:last-child{white-space:normal;width:100%}
+summary{color:var(--soft);cursor:pointer;padding:.3rem 0}dl{margin:.2rem 0;color:var(--soft)}
+dt{display:inline;color:var(--ink)}dd{display:inline;margin:0}dd:after{content:"";display:block}
 footer{margin-top:2rem;color:var(--soft);font-size:.85rem}footer a{margin-right:1rem}
 """.replace("\n", "")
 

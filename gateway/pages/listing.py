@@ -8,6 +8,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
+from fsspec_db import FORMATS
 from gateway.pages.layout import closing, opening
 
 if TYPE_CHECKING:
@@ -18,10 +19,25 @@ BATCH: Final = 256
 
 _EXTENSION: Final = re.compile(r"\.[a-z]+\Z")
 _DATA: Final = frozenset({"data", "ddl"})
+_TELLING: Final = frozenset({"table", "view"})
+"""Kinds worth a column; that a schema has the kind schema is no news."""
+_OFFERED: Final = tuple(extension for extension in FORMATS if extension != "arrows")
+
+_ABOUT: Final = (
+    "<p>Every relation is a directory, and a file in each of several formats: add "
+    + ", ".join(f"<code>.{extension}</code>" for extension in _OFFERED)
+    + " to its name. A file takes parameters such as <code>?where=id&gt;7&amp;limit=10</code>; "
+    "SQL goes to <code>/-/query</code>. <a href=-/docs>All that can be asked</a></p>\n"
+)
 
 
 def html(
-    path: str, entries: Sequence[dict[str, Any]], *, title: str = "Database", root_path: str = ""
+    path: str,
+    entries: Sequence[dict[str, Any]],
+    *,
+    kind: str = "",
+    title: str = "Database",
+    root_path: str = "",
 ) -> Iterator[bytes]:
     """A page whose links are relative, in pieces of about 64 KiB (`text/html; charset=utf-8`).
 
@@ -30,6 +46,7 @@ def html(
     Args:
         path: The directory's URL path after one percent-decoding (`/`, `/main/`, `/main`).
         entries: fsspec `info` dictionaries whose names are such paths.
+        kind: What the directory is; a root says how the tree is used, a relation offers its rows.
         title: What the root is called.
         root_path: Where the tree is mounted, as in the ASGI scope.
     """
@@ -42,19 +59,21 @@ def html(
         f"<a href={href}>{escape(label)}</a>" for href, label in zip(up[:-1], labels[:-1], strict=True)
     )
     rows = _rows(entries)
+    columns = _Columns(rows)
     piece = opening(f"{labels[-1]} — {title}" if segments else title, base=base)
-    piece += f"<nav>{crumbs}&nbsp;</nav>\n<h1>{escape(labels[-1])}</h1>\n"
-    if rows:
-        piece += '<table><thead><tr><th>Name<th>Kind<th class="n">Rows<th>Files</tr></thead><tbody>\n'
-    else:
-        piece += "<p>Nothing here yet.</p>\n"
+    piece += f'<nav aria-label="The way up">{crumbs}</nav>\n<main><h1>{escape(labels[-1])}</h1>\n'
+    if kind == "root":
+        piece += _ABOUT
+    elif kind == "relation":
+        piece += _offer(quote(segments[-1]), labels[-1])
+    piece += columns.head() if rows else "<p class=k>Nothing here yet.</p>\n"
     link = _Links(quote(root_path) + quote("/" + "/".join(segments)).rstrip("/") + "/")
     for start in range(0, len(rows), BATCH):
-        piece += "".join(_row(entry, files, link) for entry, files in rows[start : start + BATCH])
+        piece += "".join(columns.row(entry, files, link) for entry, files in rows[start : start + BATCH])
         if start + BATCH < len(rows):
             yield piece.encode()
             piece = ""
-    yield (piece + ("</tbody></table>\n" if rows else "") + closing(up[0])).encode()
+    yield (piece + ("</tbody></table>\n" if rows else "") + "</main>\n" + closing(up[0])).encode()
 
 
 def json(entries: Sequence[dict[str, Any]]) -> Iterator[bytes]:
@@ -83,20 +102,49 @@ def _rows(entries: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], list[
     return list(rows.values())
 
 
-def _row(entry: dict[str, Any], files: Sequence[dict[str, Any]], link: _Links) -> str:
-    name: str = entry["name"].rpartition("/")[2]
-    slash = "/" if entry["type"] == "directory" else ""
-    rows = entry.get("row_count")
-    comment = entry.get("comment")
-    formats = "".join(
-        f'<a href="{link(file["name"])}">{file["name"].rpartition(".")[2]}</a>' for file in files
-    )
+class _Columns:
+    """The columns that have something to say."""
+
+    def __init__(self, rows: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]) -> None:
+        self._kind = any(entry.get("kind") in _TELLING for entry, _ in rows)
+        self._count = any(entry.get("row_count") is not None for entry, _ in rows)
+        self._files = any(files for _, files in rows)
+
+    def head(self) -> str:
+        """The table up to its first row."""
+        return (
+            "<table><thead><tr><th scope=col>Name"
+            + ("<th scope=col>Kind" if self._kind else "")
+            + ('<th scope=col class="n">Rows' if self._count else "")
+            + ("<th scope=col>Files" if self._files else "")
+            + "</tr></thead><tbody>\n"
+        )
+
+    def row(self, entry: dict[str, Any], files: Sequence[dict[str, Any]], link: _Links) -> str:
+        """One entry."""
+        name: str = entry["name"].rpartition("/")[2]
+        slash = "/" if entry["type"] == "directory" else ""
+        count = entry.get("row_count")
+        comment = entry.get("comment")
+        formats = "".join(
+            f'<a href="{link(file["name"])}">{file["name"].rpartition(".")[2]}</a>' for file in files
+        )
+        return (
+            f'<tr><th scope=row><a href="{link(entry["name"])}{slash}">{escape(_shown(name))}</a>'
+            + (f"<small>{_text(comment)}</small>" if comment else "")
+            + (f'<td class="k">{escape(entry.get("kind") or "")}' if self._kind else "")
+            + (f'<td class="n">{"" if count is None else f"{count:,}"}' if self._count else "")
+            + (f'<td class="f">{formats}' if self._files else "")
+            + "</tr>\n"
+        )
+
+
+def _offer(name: str, label: str) -> str:
+    """Links from a relation's directory to its rows, which are its siblings."""
+    rows = "".join(f"<a href=../{name}.{extension}>{extension}</a>" for extension in _OFFERED)
     return (
-        f'<tr><td><a href="{link(entry["name"])}{slash}">{escape(_shown(name))}</a>'
-        + (f"<small>{_text(comment)}</small>" if comment else "")
-        + f'<td class="k">{escape(entry.get("kind") or "")}'
-        + f'<td class="n">{"" if rows is None else f"{rows:,}"}'
-        + f'<td class="f">{formats}</tr>\n'
+        f'<p class="f" aria-label="Files of {escape(label)}">Rows as {rows} '
+        f"<span class=k>·</span> statement as <a href=../{name}.sql>sql</a></p>\n"
     )
 
 

@@ -171,6 +171,16 @@ def test_nobody_gets_a_lock_on_rows_that_are_being_written(locks: Locks, path: s
     take(locks, path, depth=depth)
 
 
+def test_nobody_gets_a_lock_on_a_directory_that_is_getting_a_member(locks: Locks) -> None:
+    with locks.writing("/main/new.csv", [], creates=True):
+        with locks.writing("/main/other.csv", [], creates=True):
+            pass
+        with pytest.raises(Problem, match="locked"):
+            take(locks, "/main/", depth="0")
+        locks.release(take(locks, "/", depth="0"))
+    take(locks, "/main/", depth="0")
+
+
 def test_a_lock_taken_while_a_body_came_is_respected_and_one_that_ended_forgiven(locks: Locks) -> None:
     mine = take(locks, "/main/users.arrow")
     headers = [(b"if", b"(<%s>)" % mine["token"].encode())]

@@ -317,6 +317,72 @@ class TestLocks:
         assert lock(dav, "/main/", Depth="1").status_code == 400
 
 
+class TestLocksOfADirectory:
+    """RFC 4918, section 7.4: whatever its depth, a lock guards which members there are."""
+
+    @pytest.fixture
+    def manage(self, writer: Server) -> Iterator[httpx.Client]:
+        with httpx.Client(base_url=writer.url) as client:
+            yield client
+
+    @pytest.mark.parametrize("depth", ["0", "infinity"])
+    def test_nobody_else_adds_a_member(self, manage: httpx.Client, depth: str) -> None:
+        token(lock(manage, "/main/", Depth=depth))
+        answer = manage.put("/main/new.csv", content=CSV)
+        assert precondition(answer) == (423, "lock-token-submitted", ["/main/"])
+        assert manage.get("/main/new.csv").status_code == 404
+
+    @pytest.mark.parametrize("depth", ["0", "infinity"])
+    @pytest.mark.parametrize("tag", ["", "</main/> ", "<http://any.host/main/> ", "</main/new.csv> "])
+    def test_who_has_the_token_adds_a_member(self, manage: httpx.Client, tag: str, depth: str) -> None:
+        held = token(lock(manage, "/main/", Depth=depth))
+        answer = manage.put("/main/new.csv", content=CSV, headers={"If": f"{tag}({held})"})
+        assert answer.status_code == 201
+        assert manage.get("/main/new.csv").content.splitlines()[1:] == [b"7,grace"]
+
+    @pytest.mark.parametrize(("depth", "status"), [("0", (204, 200)), ("infinity", (423, 423))])
+    def test_the_rows_of_a_member_are_guarded_by_infinite_depth_only(
+        self, manage: httpx.Client, depth: str, status: tuple[int, int]
+    ) -> None:
+        token(lock(manage, "/main/", Depth=depth))
+        put = manage.put("/main/empty.csv", content=CSV)
+        post = manage.post("/main/empty.csv", content=CSV.replace(b"7", b"8"))
+        assert (put.status_code, post.status_code) == status
+
+    def test_a_lock_of_depth_zero_above_the_directory_guards_other_names(self, manage: httpx.Client) -> None:
+        token(lock(manage, "/", Depth="0"))
+        assert manage.put("/main/new.csv", content=CSV).status_code == 201
+
+    def test_of_those_who_share_one_token_is_enough(self, manage: httpx.Client) -> None:
+        held = [token(lock(manage, "/main/", "shared", Depth="0")) for _ in range(2)]
+        assert manage.put("/main/new.csv", content=CSV).status_code == 423
+        assert manage.put("/main/new.csv", content=CSV, headers={"If": f"({held[1]})"}).status_code == 201
+
+    def test_a_token_of_a_depth_zero_lock_is_no_state_of_an_existing_member(
+        self, manage: httpx.Client
+    ) -> None:
+        held = token(lock(manage, "/main/", Depth="0"))
+        answer = manage.put("/main/empty.csv", content=CSV, headers={"If": f"({held})"})
+        assert answer.status_code == 412
+
+    def test_a_lock_taken_while_the_body_of_a_new_member_comes_is_respected(
+        self, manage: httpx.Client, writer: Server
+    ) -> None:
+        headers = f"Content-Length: {len(CSV)}", "Expect: 100-continue", "Connection: close"
+        with writer.connect() as connection:
+            connection.sendall(head("PUT", "/main/new.csv", *headers))
+            assert connection.recv(1024).startswith(b"HTTP/1.1 100")
+            token(lock(manage, "/main/", Depth="0"))
+            connection.sendall(CSV)
+            assert read_to_end(connection).startswith(b"HTTP/1.1 423")
+        assert manage.get("/main/new.csv").status_code == 404
+
+    def test_it_is_refused_before_the_body_is_asked_for(self, manage: httpx.Client, writer: Server) -> None:
+        token(lock(manage, "/main/", Depth="0"))
+        headers = f"Content-Length: {len(CSV)}", "Expect: 100-continue"
+        assert writer.raw(head("PUT", "/main/new.csv", *headers)).startswith(b"HTTP/1.1 423")
+
+
 class TestProppatch:
     def test_properties_are_kept_and_seen(self, dav: httpx.Client) -> None:
         answer = dav.request("PROPPATCH", "/main/users.csv", content=UPDATE.format(WIN32))

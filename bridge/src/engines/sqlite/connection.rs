@@ -275,8 +275,8 @@ mod tests {
             attached: Vec::new(),
             busy_timeout: Duration::ZERO,
         };
-        Conn::open(&location, Mode::Create).unwrap().execute("CREATE TABLE t (a)").unwrap();
-        (folder, Conn::open(&location, Mode::Read).unwrap())
+        Conn::open(&location, Mode::Create, &Cancel::default()).unwrap().execute("CREATE TABLE t (a)").unwrap();
+        (folder, Conn::open(&location, Mode::Read, &Cancel::default()).unwrap())
     }
 
     #[test]

@@ -258,7 +258,7 @@ mod tests {
         let readers = Readers::new(location, vec![file]);
         let begin = || readers.begin(&Cancel::default()).unwrap();
         let first = begin();
-        let joins = |reader: &Reader<'_>| readers.join(reader.version).unwrap().is_some();
+        let joins = |reader: &Reader<'_>| readers.join(reader.version, &Cancel::default()).unwrap().is_some();
         assert!(joins(&first));
         writer.execute_batch("INSERT INTO t VALUES (1)").unwrap();
         assert!(!joins(&first), "a connection that has yet to say what it sees");
