@@ -22,8 +22,8 @@ use crate::calendar::MICROS_PER_DAY;
 use crate::error::Result;
 
 /// Days and microseconds from 1970-01-01 to PostgreSQL's first day, 2000-01-01.
-const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * MICROS_PER_DAY;
+pub const EPOCH_DAYS: i32 = 10_957;
+pub const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * MICROS_PER_DAY;
 
 /// A batch is full with so many bytes of variable length, whatever its rows.
 const BATCH_BYTES: usize = 8 << 20;

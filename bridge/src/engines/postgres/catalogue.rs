@@ -1,6 +1,7 @@
 //! What PostgreSQL's catalogue says about schemas and relations.
 
 use super::wire::Conn;
+use crate::dialect::POSTGRESQL;
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 
@@ -27,6 +28,8 @@ pub struct Column {
     pub default: Option<String>,
     /// `GENERATED ALWAYS`: what is written there is made anew.
     pub generated: bool,
+    /// `GENERATED … AS IDENTITY`.
+    pub identity: bool,
     /// Position in the primary key, counted from 1.
     pub key: Option<usize>,
     pub comment: Option<String>,
@@ -109,10 +112,10 @@ impl Relation {
             "SELECT c.oid, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class'),
                     a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
                     a.attnotnull OR (t.typtype = 'd' AND t.typnotnull), a.attndims,
-                    pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '' OR a.attidentity = 'a',
+                    pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '',
                     (SELECT 1 + pg_catalog.array_position(i.indkey::pg_catalog.int2[], a.attnum)
                      FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
-                    pg_catalog.col_description(c.oid, a.attnum)
+                    pg_catalog.col_description(c.oid, a.attnum), a.attidentity <> ''
              FROM pg_catalog.pg_class c
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -144,11 +147,31 @@ impl Relation {
                 dimensions: number(&row, 8).unwrap_or(0),
                 default: text(&mut row, 9),
                 generated: truth(&row, 10),
+                identity: truth(&row, 13),
                 key: number(&row, 11),
                 comment: text(&mut row, 12),
             });
         }
         Ok(relation)
+    }
+
+    /// Its name in SQL.
+    #[must_use]
+    pub fn quoted(&self) -> String {
+        let mut out = String::new();
+        POSTGRESQL.relation_into(&mut out, &self.schema, &self.name);
+        out
+    }
+
+    /// What `DROP` and `ALTER` call it.
+    #[must_use]
+    pub fn sql_kind(&self) -> &'static str {
+        match self.kind {
+            "view" => "VIEW",
+            "materialized view" => "MATERIALIZED VIEW",
+            "foreign table" => "FOREIGN TABLE",
+            _ => "TABLE",
+        }
     }
 
     #[must_use]

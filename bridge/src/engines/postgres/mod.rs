@@ -4,6 +4,7 @@ mod address;
 mod build;
 mod catalogue;
 mod fault;
+mod ingest;
 mod numeric;
 mod query;
 mod scan;
@@ -12,6 +13,7 @@ mod socket;
 mod types;
 mod values;
 mod wire;
+mod write;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use self::scan::{READ, Scanner, Typed};
 use self::session::{Pool, Watch};
 use self::types::Types;
 use self::wire::Conn;
+use self::write::WRITE;
 use crate::database::{Access, Cancel, Database, Query, Rows, Scan, Sink, Write};
 use crate::dialect::{Dialect, POSTGRESQL};
 use crate::error::{Code, Error, Result};
@@ -65,6 +68,31 @@ impl Postgres {
             Ok(outcome)
         };
         run().map_err(|error| watch.reason(error))
+    }
+
+    /// Runs `work` in a transaction that may write.
+    fn writing<T>(
+        &self,
+        least: Access,
+        cancel: &Cancel,
+        work: impl FnOnce(&mut Conn) -> Result<T>,
+    ) -> Result<T> {
+        if self.access < least {
+            let detail = format!("the database was opened with access {:?}", self.access.as_str());
+            return Err(Error::new(Code::ReadOnly, detail));
+        }
+        let watch = Watch::new(cancel);
+        let run = || {
+            let mut session = self.pool.begin(WRITE, &watch)?;
+            let outcome = work(session.conn()?)?;
+            session.end("COMMIT")?;
+            Ok(outcome)
+        };
+        run().map_err(|error| watch.reason(error))
+    }
+
+    fn changing(&self, sql: &str) -> Result<()> {
+        self.writing(Access::Manage, &Cancel::default(), |conn| conn.run(sql))
     }
 
     fn about<T>(
@@ -142,9 +170,38 @@ impl Database for Postgres {
         run().map_err(|error| watch.reason(error))
     }
 
-    fn write(&self, _write: &Write, _rows: Box<dyn Rows>, _cancel: &Cancel) -> Result<u64> {
-        let _ = self.access;
-        Err(Error::new(Code::Unsupported, "PostgreSQL cannot be written to yet"))
+    fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
+        self.writing(Access::Write, cancel, |conn| write::write(conn, &self.types, write, rows, cancel))
+    }
+
+    fn create_schema(&self, schema: &str) -> Result<()> {
+        self.changing(&format!("CREATE SCHEMA {}", POSTGRESQL.quoted(schema)))
+    }
+
+    fn drop_schema(&self, schema: &str) -> Result<()> {
+        self.changing(&format!("DROP SCHEMA {}", POSTGRESQL.quoted(schema)))
+    }
+
+    fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
+        self.writing(Access::Manage, &Cancel::default(), |conn| {
+            let relation = Relation::load(conn, schema, relation)?;
+            conn.run(&format!("DROP {} {}", relation.sql_kind(), relation.quoted()))
+        })
+    }
+
+    fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
+        self.writing(Access::Manage, &Cancel::default(), |conn| {
+            let mut relation = Relation::load(conn, from.0, from.1)?;
+            let kind = relation.sql_kind();
+            if from.0 != to.0 {
+                conn.run(&format!("ALTER {kind} {} SET SCHEMA {}", relation.quoted(), POSTGRESQL.quoted(to.0)))?;
+                to.0.clone_into(&mut relation.schema);
+            }
+            if from.1 != to.1 {
+                conn.run(&format!("ALTER {kind} {} RENAME TO {}", relation.quoted(), POSTGRESQL.quoted(to.1)))?;
+            }
+            Ok(())
+        })
     }
 
     fn data_version(&self, _schema: &str, _relation: &str) -> Result<Option<String>> {

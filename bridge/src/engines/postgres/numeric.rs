@@ -131,6 +131,47 @@ pub fn to_i256(bytes: &[u8], scale: i8) -> Result<i256, Misfit> {
     Ok(if numeric.negative { value.wrapping_neg() } else { value })
 }
 
+/// Appends the binary form of `unscaled / 10^scale`.
+pub fn write_i128(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
+    let (Ok(mut rest), Ok(fraction)) = (u64::try_from(unscaled.unsigned_abs()), usize::try_from(scale)) else {
+        return write(out, i256::from_i128(unscaled), scale);
+    };
+    if fraction > 16 || rest == 0 {
+        return write(out, i256::from_i128(unscaled), scale);
+    }
+    // From the last group on: the first of them is filled up with zeros behind the point.
+    let mut groups = [0_u16; 12];
+    let mut at = groups.len();
+    let behind = fraction % 4;
+    let mut weight = -i32::try_from(fraction.div_ceil(4)).unwrap_or(0);
+    if behind > 0 {
+        at -= 1;
+        let power = POWERS[behind];
+        groups[at] = u16::try_from(rest % power * POWERS[4 - behind]).unwrap_or(0);
+        rest /= power;
+        weight += 1;
+    }
+    while rest > 0 {
+        at -= 1;
+        groups[at] = u16::try_from(rest % 10_000).unwrap_or(0);
+        rest /= 10_000;
+        weight += 1;
+    }
+    weight -= 1;
+    let groups = &groups[at..];
+    let zeros = groups.iter().take_while(|group| **group == 0).count();
+    let end = groups.iter().rposition(|group| *group != 0).map_or(0, |last| last + 1);
+    let groups = &groups[zeros.min(end)..end];
+    weight -= i32::try_from(zeros).unwrap_or(0);
+    let sign = if unscaled < 0 { NEGATIVE } else { 0 };
+    let count = u16::try_from(groups.len()).unwrap_or(0);
+    let weight = i16::try_from(weight).unwrap_or(0).cast_unsigned();
+    for word in [count, weight, sign, u16::try_from(fraction).unwrap_or(0)] {
+        out.extend_from_slice(&word.to_be_bytes());
+    }
+    groups.iter().for_each(|group| out.extend_from_slice(&group.to_be_bytes()));
+}
+
 /// Appends the binary form of `unscaled / 10^scale`, which has at most 76 digits.
 pub fn write(out: &mut Vec<u8>, unscaled: i256, scale: i8) {
     let mut digits = if unscaled.is_negative() { unscaled.wrapping_neg() } else { unscaled }.to_string();
@@ -178,7 +219,12 @@ mod tests {
         write(&mut bytes, unscaled, scale);
         assert_eq!(to_i256(&bytes, scale), Ok(unscaled), "{unscaled} at {scale}");
         match unscaled.to_i128() {
-            Some(narrow) => assert_eq!(to_i128(&bytes, scale), Ok(narrow), "{unscaled} at {scale}"),
+            Some(narrow) => {
+                assert_eq!(to_i128(&bytes, scale), Ok(narrow), "{unscaled} at {scale}");
+                let mut short = Vec::new();
+                write_i128(&mut short, narrow, scale);
+                assert_eq!(short, bytes, "{unscaled} at {scale}");
+            }
             None => assert_eq!(to_i128(&bytes, scale), Err(Misfit::TooLong)),
         }
     }

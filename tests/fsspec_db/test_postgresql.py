@@ -1,0 +1,353 @@
+"""PostgreSQL: what it says itself, as Arrow and back."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from fsspec_db import (
+    ConstraintViolationError,
+    DatabaseError,
+    ForbiddenError,
+    InvalidPredicateError,
+    NotFoundError,
+    ReadOnlyError,
+    SchemaMismatchError,
+    ValueOutOfRangeError,
+    connect,
+)
+from tests.fsspec_db.samples import arrow_bytes
+from tests.postgres import Postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsspec_db import DatabaseFileSystem
+
+TYPES = r"""
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s "fine"');
+CREATE DOMAIN positive AS numeric(8, 3) CHECK (VALUE > 0);
+CREATE TABLE kinds (
+    n int PRIMARY KEY, b boolean, i2 smallint, i8 bigint, o oid, f4 real, f8 double precision,
+    d numeric(15, 2), big numeric(76, 20), free numeric, t text, v varchar(9), c char(5), bin bytea,
+    day date, clock time, ts timestamp, tz timestamptz, span interval, id uuid, j json, jb jsonb,
+    m mood, p positive, ints int[], texts text[], grid int[][], net inet, bits bit(3), r int4range);
+INSERT INTO kinds VALUES
+ (1, true, -32768, -9223372036854775808, 0, '-0', 'NaN', -9999999999999.99,
+  -99999999999999999999999999999999999999999999999999999999.99999999999999999999,
+  -0.000000000000000000000000000000000000000000001, '', '', '', '\x', '0001-01-01', '00:00:00',
+  '1969-12-31 23:59:59.999999', '1969-12-31 23:59:59.999999+00', '-1 mon -2 days -0.000001 sec',
+  '00000000-0000-0000-0000-000000000000', '{"a" :1}', '{"a": [1, null]}', 'sad', 0.001,
+  '{}', '{}', '{}', '::1/128', B'101', '[1,5)'),
+ (2, false, 32767, 9223372036854775807, 4294967295, 'Infinity', '-Infinity', 9999999999999.99,
+  0.00000000000000000001, 12345678901234567890123456789012345678901234567890.5, E'a"b\\c\n日本 語',
+  'nine byte', 'ab', '\x00ff', '9999-12-31', '23:59:59.999999', '9999-12-31 23:59:59.999999',
+  '9999-12-31 23:59:59.999999+00', '178 years 11 mons', 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+  '"\u00e9"', '"x"', 'it''s "fine"', 12345.678, '{1,NULL,-3}', '{"a,b","NULL",NULL,"q\"\\"}',
+  '{{1,2},{3,4}}', '10.0.0.0/8', B'000', 'empty'),
+ (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(server: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh database."""
+    name = f"t{abs(hash(request.node.nodeid))}"
+    server.sql(f"CREATE DATABASE {name}")
+    yield server.url.removesuffix("postgres") + name
+    server.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def opened(url: str, access: str = "read", **options: Any) -> DatabaseFileSystem:
+    return connect(url, access=access, skip_instance_cache=True, **options)  # type: ignore[arg-type]
+
+
+def run(server: Postgres, url: str, sql: str) -> str:
+    return server.sql(f"\\connect {url.rpartition('/')[2]}\n{sql}")
+
+
+def table(fs: DatabaseFileSystem, path: str) -> pa.Table:
+    return pa.ipc.open_stream(fs.cat_file(path)).read_all()
+
+
+def test_every_type_is_carried_exactly(server: Postgres, database: str) -> None:
+    run(server, database, TYPES)
+    with opened(database) as fs:
+        read = table(fs, "/public/kinds.arrow?order=n")
+    types = {field.name: field.type for field in read.schema}
+    assert types["d"] == pa.decimal128(15, 2)
+    assert types["big"] == pa.decimal256(76, 20)
+    assert types["p"] == pa.decimal128(8, 3)
+    assert types["tz"] == pa.timestamp("us", "UTC")
+    assert types["m"] == pa.dictionary(pa.int32(), pa.string())
+    assert types["ints"] == pa.list_(pa.int32())
+    assert {types[name] for name in ("free", "grid", "net", "bits", "r", "c")} == {pa.string()}
+    # What the server says as text is the judge.
+    for name in ("d", "big", "free", "t", "v", "m", "p", "net", "bits", "r", "grid", "j", "jb", "id", "day"):
+        said = run(server, database, f"SELECT COALESCE(({name})::text, 'NULL') FROM kinds ORDER BY n")
+        shown = [_text(value) for value in read[name].to_pylist()]
+        assert "\n".join(shown) + "\n" == said, name
+    assert read["i8"].to_pylist() == [-(2**63), 2**63 - 1, None]
+    assert str(read["f4"][0].as_py()) == "-0.0"
+    assert read["ints"].to_pylist() == [[], [1, None, -3], None]
+    assert read["texts"].to_pylist() == [[], ["a,b", "NULL", None, 'q"\\'], None]
+    assert read["bin"].to_pylist() == [b"", b"\x00\xff", None]
+    assert read["c"].to_pylist() == ["     ", "ab   ", None]
+    assert read["ts"].cast(pa.int64()).to_pylist()[0] == -1
+    assert read["span"][0].as_py() == pa.MonthDayNano([-1, -2, -1000])
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return format(value, "f") if hasattr(value, "as_tuple") else str(value)
+
+
+@pytest.mark.parametrize("extension", ["arrow", "feather", "parquet"])
+def test_what_was_read_can_be_written_back(server: Postgres, database: str, extension: str) -> None:
+    # Parquet has neither intervals of three parts nor decimals beyond 76 digits' width of its own.
+    run(server, database, TYPES + "ALTER TABLE kinds DROP span; CREATE TABLE copy (LIKE kinds INCLUDING ALL);")
+    with opened(database, "write") as fs:
+        fs.pipe_file(f"/public/copy.{extension}", fs.cat_file(f"/public/kinds.{extension}"))
+    difference = "SELECT count(*) FROM (SELECT kinds::text FROM kinds EXCEPT SELECT copy::text FROM copy) d"
+    assert run(server, database, difference).strip() == "0"
+    assert run(server, database, "SELECT count(*) FROM copy").strip() == "3"
+
+
+def test_intervals_come_back_through_arrow(server: Postgres, database: str) -> None:
+    run(server, database, TYPES + "CREATE TABLE copy (LIKE kinds);")
+    with opened(database, "write") as fs:
+        fs.pipe_file("/public/copy.arrow", fs.cat_file("/public/kinds.arrow"))
+    assert run(server, database, "SELECT count(*) FROM kinds JOIN copy USING (n, span)").strip() == "2"
+
+
+def test_a_value_that_arrow_cannot_say_is_an_error_with_its_column(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        """CREATE TABLE a (x numeric(5, 1)); INSERT INTO a VALUES ('NaN');
+           CREATE TABLE b (x date); INSERT INTO b VALUES ('infinity');
+           CREATE TABLE c (x timestamptz); INSERT INTO c VALUES ('-infinity');
+           CREATE TABLE d (x time); INSERT INTO d VALUES ('24:00:00');
+           CREATE TABLE e (x int[]); INSERT INTO e VALUES ('{{1},{2}}');""",
+    )
+    with opened(database) as fs:
+        for name in "abcde":
+            with pytest.raises(ValueOutOfRangeError) as caught:
+                fs.cat_file(f"/public/{name}.arrow")
+            assert caught.value.column == "x"
+
+
+def test_pages_read_side_by_side_are_the_whole_table_in_its_order(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        "CREATE TABLE t AS SELECT i, repeat('x', 200) AS filler FROM generate_series(1, 100000) i",
+    )
+    with opened(database, threads=3) as fs:
+        whole = table(fs, "/public/t.arrow")
+    assert whole["i"].to_pylist() == list(range(1, 100_001))
+
+
+def test_a_read_is_one_snapshot_beside_a_writer(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        "CREATE TABLE t AS SELECT i, 0 AS version, repeat('x', 200) AS filler FROM generate_series(1, 60000) i",
+    )
+    with opened(database, threads=3) as fs:
+        for version in range(1, 4):
+            with fs.open_stream("/public/t.arrow") as stream:
+                first = stream.next()
+                assert first
+                run(server, database, f"UPDATE t SET version = {version}")
+                rest = stream.read_all()
+            read = pa.ipc.open_stream(first + rest).read_all()
+            assert read.num_rows == 60_000
+            assert read["version"].unique().to_pylist() == [version - 1]
+
+
+def test_metadata_is_what_the_catalogue_says(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        """CREATE TABLE parent (id int PRIMARY KEY);
+           CREATE TABLE child (a int, b int DEFAULT 7 CHECK (b > 0), p int REFERENCES parent, UNIQUE (a, b));
+           COMMENT ON COLUMN child.b IS 'seven';
+           CREATE VIEW seen AS SELECT a FROM child;
+           CREATE MATERIALIZED VIEW kept AS SELECT a FROM child;
+           CREATE TABLE cut (n int) PARTITION BY RANGE (n);
+           CREATE TABLE cut_1 PARTITION OF cut FOR VALUES FROM (0) TO (9); INSERT INTO cut VALUES (3);""",
+    )
+    with opened(database) as fs:
+        listed = {entry["name"]: entry["kind"] for entry in fs.ls("/public") if entry["type"] == "directory"}
+        assert listed == {
+            "/public/child": "table",
+            "/public/cut": "partitioned table",
+            "/public/cut_1": "table",
+            "/public/kept": "materialized view",
+            "/public/parent": "table",
+            "/public/seen": "view",
+        }
+        column = fs.cat_file("/public/child/columns/b").decode()
+        assert '"default":"7"' in column.replace(" ", "")
+        assert "seven" in column
+        reference = fs.cat_file("/public/child/constraints/child_p_fkey").decode()
+        assert "public.parent(id)" in reference
+        assert "(b > 0)" in fs.cat_file("/public/child/constraints/child_b_check").decode()
+        assert fs.ls("/public/seen/depends_on", detail=False) == ["/public/seen/depends_on/public.child"]
+        assert b"SELECT" in fs.cat_file("/public/seen/definition.sql")
+        assert fs.cat_file("/public/cut.csv") == b"n\r\n3\r\n"
+        with pytest.raises(NotFoundError):
+            fs.info("/public/Child")
+
+
+def test_system_schemas_are_not_listed_and_can_be_read(database: str) -> None:
+    with opened(database) as fs:
+        assert [entry["name"] for entry in fs.ls("/")] == ["/public"]
+        for schema in ("pg_catalog", "information_schema"):
+            for entry in fs.ls(f"/{schema}"):
+                if entry["type"] == "directory":
+                    fs.cat_file(f"{entry['name']}.parquet")
+
+
+def test_a_shape_is_bound_and_a_wrong_one_is_the_requests_fault(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE t AS SELECT i, i / 2.0 AS half, 'n' || i AS t FROM generate_series(1, 9) i")
+    with opened(database) as fs:
+        assert fs.cat_file("/public/t.csv?columns=t,i&where=i>7 OR t='n1'&order=-i&limit=2") == (
+            b"t,i\r\nn9,9\r\nn8,8\r\n"
+        )
+        assert fs.cat_file("/public/t.csv?columns=i&where=t ILIKE 'N2'") == b"i\r\n2\r\n"
+        assert fs.cat_file("/public/t.csv?columns=i&where=t='x''; DROP TABLE t; --'") == b"i\r\n"
+        for where in ("t+1>2", "i='x'"):
+            with pytest.raises(InvalidPredicateError):
+                fs.cat_file(f"/public/t.csv?where={where.replace('+', '%2B')}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO t VALUES (1) RETURNING n",
+        "DELETE FROM t",
+        "SELECT * INTO u FROM t",
+        "CREATE TEMPORARY TABLE u (n int)",
+        "COPY t TO PROGRAM 'cat'",
+        "SET TRANSACTION READ WRITE",
+        "SELECT set_config('transaction_read_only', 'off', false)",
+        "SELECT nextval('s')",
+        "SELECT setval('s', 5)",
+        "EXPLAIN ANALYZE INSERT INTO t VALUES (1)",
+        "WITH w AS (INSERT INTO t VALUES (1) RETURNING n) SELECT * FROM w",
+        "DO $$ BEGIN COMMIT; INSERT INTO t VALUES (1); END $$",
+        "SELECT 1; INSERT INTO t VALUES (1)",
+        "COMMIT",
+    ],
+)
+def test_a_query_only_reads(server: Postgres, database: str, statement: str) -> None:
+    run(server, database, "CREATE TABLE t (n int); CREATE SEQUENCE s;")
+    with opened(database, "manage") as fs:
+        with pytest.raises(DatabaseError):
+            fs.query(statement)
+        assert fs.query("SELECT count(*) AS n FROM t").to_pylist() == [{"n": 0}]
+    assert run(server, database, "SELECT is_called FROM s; SELECT to_regclass('u') IS NULL").split() == ["f", "t"]
+
+
+def test_parameters_are_bound_by_their_types(database: str) -> None:
+    with opened(database) as fs:
+        sql = "SELECT $1 AS a, $2 AS b, $3::text AS c, $4 AS d, $5::int[] AS e"
+        read = fs.query(sql, [1, 2.5, None, b"\x00", [1, None]]).to_pylist()
+        assert read == [{"a": 1, "b": 2.5, "c": None, "d": b"\x00", "e": [1, None]}]
+        assert fs.query("SELECT n FROM generate_series(1, 5) n", limit=2).num_rows == 2
+
+
+def test_rows_are_replaced_appended_and_updated_by_key(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE t (id int PRIMARY KEY, v text DEFAULT 'none', w numeric)")
+    rows = pa.table({"id": [1, 2], "v": ["a", None], "w": ["1.10", None]})
+    with opened(database, "write") as fs:
+        fs.pipe_file("/public/t.arrow", arrow_bytes(rows))
+        fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"id": [3]})), mode="append")
+        assert fs.cat_file("/public/t.csv?order=id") == b"id,v,w\r\n1,a,1.10\r\n2,,\r\n3,none,\r\n"
+        fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"id": [2, 4], "v": ["B", "D"]})), mode="upsert")
+        assert fs.cat_file("/public/t.csv?columns=id,v&order=id") == b"id,v\r\n1,a\r\n2,B\r\n3,none\r\n4,D\r\n"
+
+
+def test_a_write_that_fails_changes_nothing(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE t (id int PRIMARY KEY, d numeric(5, 2)); INSERT INTO t VALUES (1, 1)")
+    with opened(database, "write") as fs:
+        for wrong, error in (
+            (pa.table({"id": [5, 5]}), ConstraintViolationError),
+            (pa.table({"id": [5, 2**40]}), ValueOutOfRangeError),
+            (pa.table({"id": [5], "nope": [1]}), SchemaMismatchError),
+            (pa.table({"id": [5], "d": ["x"]}), SchemaMismatchError),
+        ):
+            with pytest.raises(error):
+                fs.pipe_file("/public/t.arrow", arrow_bytes(wrong))
+            assert fs.cat_file("/public/t.csv") == b"id,d\r\n1,1.00\r\n"
+    with opened(database) as fs, pytest.raises(ReadOnlyError):
+        fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"id": [1]})))
+    run(server, database, "CREATE VIEW v AS SELECT 1 AS n")
+    with opened(database, "write") as fs, pytest.raises(ForbiddenError):
+        fs.pipe_file("/public/v.arrow", arrow_bytes(pa.table({"n": [1]})))
+
+
+@pytest.mark.parametrize("name", ['"; drop table t; --', "a/b", "a.csv", "100%", "..", "日本 語", "it's", "-"])
+def test_any_name_is_created_read_and_dropped(server: Postgres, database: str, name: str) -> None:
+    from fsspec_db import encode_name
+
+    path = f"/public/{encode_name(name)}"
+    with opened(database, "manage") as fs:
+        fs.pipe_file(f"{path}.arrow", arrow_bytes(pa.table({name: [1, 2]})), mode="create")
+        assert table(fs, f"{path}.arrow").to_pydict() == {name: [1, 2]}
+        assert path in fs.ls("/public", detail=False)
+        fs.rm(path, recursive=True)
+        assert not fs.exists(path)
+
+
+def test_a_query_stops_on_the_server_when_its_reader_leaves(server: Postgres, database: str) -> None:
+    with opened(database) as fs:
+        stream = fs.query_stream("SELECT pg_sleep(600)")
+        running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+        _until(lambda: server.sql(running).strip() == "1")
+        stream.close()
+        _until(lambda: server.sql(running).strip() == "0", 2)
+        with pytest.raises(TimeoutError):
+            fs.query("SELECT pg_sleep(600)", timeout=0.2)
+        _until(lambda: server.sql(running).strip() == "0", 2)
+
+
+def _until(holds: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to hold"
+        time.sleep(0.02)
+
+
+def test_connections_are_replaced_after_the_server_was_restarted(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE t AS SELECT 1 AS n")
+    with opened(database) as fs:
+        assert fs.cat_file("/public/t.csv") == b"n\r\n1\r\n"
+        server.stop()
+        with pytest.raises(OSError, match="PostgreSQL"):
+            fs.cat_file("/public/t.csv")
+        server.start()
+        assert fs.cat_file("/public/t.csv") == b"n\r\n1\r\n"
+
+
+def test_no_password_is_shown(server: Postgres) -> None:
+    url = f"postgresql://nobody:canary@127.0.0.1:{server.port}/postgres"
+    with pytest.raises(DatabaseError) as caught:
+        opened(url)
+    assert "canary" not in repr(caught.value)
+    shown = opened(url.replace("nobody", "postgres"))
+    assert "canary" not in repr(shown)
+    shown.close()

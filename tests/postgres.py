@@ -1,0 +1,87 @@
+"""A throw-away PostgreSQL, from the binaries that are installed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_USER = "postgres"
+
+
+def binaries() -> Path | None:
+    """Where `initdb` is: on the path, or where Debian puts it; the newest version."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    return versions[-1].parent if versions else None
+
+
+class Postgres:
+    """A server with a database of its own, on a free port of loopback, until the `with` block is left.
+
+    It refuses to run as root, so there it runs as the user that its package made.
+    """
+
+    def __init__(self) -> None:
+        found = binaries()
+        if found is None:
+            missing = "PostgreSQL's binaries are not installed"
+            if os.environ.get("FSSPEC_DB_REQUIRE_CLIENTS"):
+                pytest.fail(missing)
+            pytest.skip(missing)
+        self._binaries = found
+        self._folder = Path(tempfile.mkdtemp(prefix="fsspec-db-postgres-"))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(_USER)
+            os.chown(self._folder, user.pw_uid, user.pw_gid)
+        self.url = f"postgresql://{_USER}@127.0.0.1:{self.port}/postgres"
+
+    def __enter__(self) -> Self:
+        data = str(self._folder / "data")
+        self._run("initdb", "--no-sync", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale", "C.UTF-8", data)
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Starts the server and waits until it accepts connections."""
+        options = f"-k {self._folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off"
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-l", log, "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stops the server at once, whatever it does."""
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
+
+    def sql(self, statements: str) -> str:
+        """Runs statements through psql; what it prints, unaligned."""
+        command = [str(self._binaries / "psql"), self.url, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
+        done = subprocess.run(command, input=statements, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), *arguments]
+        if os.geteuid() == 0:
+            command = ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", *command]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+        assert done.returncode == 0, done.stdout + done.stderr
