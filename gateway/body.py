@@ -49,6 +49,8 @@ def declared(headers: Mapping[bytes, bytes], limit: int) -> Declared:
     """
     if b"content-range" in headers:
         raise Problem("invalid-request", "Content-Range: a body replaces or appends whole rows, never bytes.")
+    if headers.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
+        raise Problem("unsupported", "Transfer-Encoding: chunked is the only one that is known here.")
     text = headers.get(b"content-length")
     length = int(text) if text is not None and text.isdigit() else None
     if length == 0 or (length is None and b"transfer-encoding" not in headers):

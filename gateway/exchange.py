@@ -54,11 +54,19 @@ class Exchange:
     async def start(self, status: int, headers: Headers) -> None:
         """Sends the head."""
         self.started = True
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._tell({"type": "http.response.start", "status": status, "headers": headers})
 
     async def body(self, body: bytes, *, more: bool) -> None:
         """Sends a piece of the body."""
-        await self.send({"type": "http.response.body", "body": body, "more_body": more})
+        await self._tell({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _tell(self, message: Message) -> None:
+        try:
+            await self.send(message)
+        except RuntimeError as error:
+            if "closed" not in str(error):
+                raise
+            raise ClientGone from error  # uvloop's word for a connection that is gone
 
     async def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Sends a whole response. `content-length` is added; HEAD gets the head only."""

@@ -153,7 +153,7 @@ def _parameters(exchange: Exchange) -> dict[str, Any]:
         values[name] = value
     try:
         if "limit" in values:
-            values["limit"] = int(values["limit"])
+            values["limit"] = _digits(values["limit"])
         if "timeout" in values:
             values["timeout"] = float(values["timeout"])
     except ValueError:
@@ -161,6 +161,13 @@ def _parameters(exchange: Exchange) -> dict[str, Any]:
     if "params" in values:
         values["params"] = strict_json.parse(values["params"])
     return values
+
+
+def _digits(text: str) -> int:
+    """As `int`, without its signs, spaces and underscores."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
 
 
 def _from_json(body: bytes) -> dict[str, Any]:

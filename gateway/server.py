@@ -6,10 +6,10 @@ import asyncio
 import logging
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.exchange import Abort
 from gateway.gate import is_loopback
@@ -23,11 +23,34 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 
+_LONGEST_HEAD: Final = 64 << 10
+_TOO_LONG: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
 class ImpatientProtocol(HttpToolsProtocol):
-    """Closes a connection whose request head does not arrive in time; uvicorn itself would wait."""
+    """Closes a connection whose request head does not arrive in time, or is too long.
+
+    uvicorn itself would wait, and gather what comes.
+    """
 
     header_timeout: float = 10.0
     _deadline: asyncio.TimerHandle | None = None
+    _in_head = True
+    _head = 0
+    """Bytes since the head of the request began, as long as it has not ended."""
+
+    def data_received(self, data: bytes) -> None:
+        """Counts what a head has got so far."""
+        super().data_received(data)
+        if self._in_head:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD and not self.transport.is_closing():
+                cycle: RequestResponseCycle | None = self.cycle  # uvicorn does not say so
+                if cycle is None or cycle.response_complete:
+                    self.transport.write(_TOO_LONG)
+                self.transport.close()
 
     def connection_made(self, transport: Any) -> None:
         """Starts the clock of the first request."""
@@ -37,11 +60,13 @@ class ImpatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Starts the clock of a request."""
         super().on_message_begin()
+        self._in_head = True
         self._arm()
 
     def on_headers_complete(self) -> None:
         """Stops the clock."""
         self._disarm()
+        self._in_head, self._head = False, 0
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:

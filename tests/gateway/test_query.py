@@ -257,3 +257,31 @@ def test_the_byte_limit_of_the_gateway_cuts_what_has_begun(made: Path, serve: Se
     server = serve(f"sqlite:///{made}", "--query-max-bytes", "2MiB")
     with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
         httpx.get(f"{server.url}/-/query?sql=select+*+from+big")
+
+
+def test_a_value_made_out_of_nothing_is_bounded(client: httpx.Client):
+    for made in ("randomblob(90000000)", "printf('%.*c', 90000000, 'x')", "zeroblob(90000000)"):
+        response = client.get("/-/query", params={"sql": f"select {made}", "format": "json"})
+        assert (response.status_code, response.json()["type"]) == (422, "/-/problems/value-out-of-range")
+    assert (
+        client.get("/-/query?sql=select+length(randomblob(1000000))+as+n&format=csv").text
+        == "n\r\n1000000\r\n"
+    )
+
+
+def test_a_number_that_sqlite_cannot_hold_is_not_rounded(client: httpx.Client):
+    query = {"sql": "select ? as v", "params": [9223372036854775809], "format": "json"}
+    response = client.post("/-/query", json=query)
+    assert (response.status_code, response.json()["type"]) == (422, "/-/problems/value-out-of-range")
+    assert client.post("/-/query", json={**query, "params": [0.1]}).json() == [{"v": 0.1}]
+
+
+def test_nothing_hides_behind_a_nul(client: httpx.Client):
+    response = client.get("/-/query?sql=select+1%00;drop+table+users&format=json")
+    assert (response.status_code, response.json()["type"]) == (400, "/-/problems/invalid-query")
+
+
+@pytest.mark.parametrize("limit", ["1_0", "%205", "-1", "x", "1.5"])
+def test_a_limit_is_digits(client: httpx.Client, limit: str):
+    response = client.get(f"/-/query?sql=select+1&limit={limit}")
+    assert (response.status_code, response.json()["type"]) == (400, "/-/problems/invalid-parameter")

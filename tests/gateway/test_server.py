@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -208,3 +209,38 @@ def test_nonsense_is_refused_and_the_process_lives(reader: Server, request_: byt
 def test_the_demo_is_served_without_a_url(serve: Serve, tmp_path: Path):
     server = serve(env={"XDG_CACHE_HOME": str(tmp_path)})
     assert httpx.get(f"{server.url}/main/region.csv").text.count("\n") == 6
+
+
+def test_a_head_that_does_not_end_is_refused_before_it_is_gathered(reader: Server):
+    line = b"x: " + b"y" * 8000 + b"\r\n"
+    with reader.connect() as connection:
+        connection.sendall(b"GET /main/users.csv HTTP/1.1\r\nHost: localhost\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(4000):
+                connection.sendall(line)
+        with contextlib.suppress(ConnectionError):
+            assert b" 431 " in read_to_end(connection)
+    assert httpx.get(f"{reader.url}/main/users.csv").status_code == 200
+
+
+def test_a_head_of_ordinary_length_may_come_in_pieces(reader: Server):
+    with reader.connect() as connection:
+        for _ in range(3):
+            for piece in (
+                b"GET /main/users.csv HTTP/1.1\r\n",
+                b"Host: localhost\r\n",
+                b"x: " + b"y" * 40_000,
+                b"\r\n\r\n",
+            ):
+                connection.sendall(piece)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+
+def test_the_seed_is_served(serve: Serve):
+    server = serve("python:tests.fsspec_db.seed_backend:MemoryDatabase", "--access", "write")
+    assert httpx.get(f"{server.url}/main/users.csv").text == "id,name\r\n1,ada\r\n"
+    body = httpx.get(f"{server.url}/main/users.arrow").content
+    assert httpx.post(f"{server.url}/main/users.arrow", content=body).json() == {"rows": 1}
+    assert httpx.get(f"{server.url}/main/users.jsonl").text.count("ada") == 2
+    assert httpx.put(f"{server.url}/main/users.csv", content="id,name\n7,eve\n").status_code == 204
+    assert httpx.get(f"{server.url}/main/users.csv").text == "id,name\r\n7,eve\r\n"

@@ -315,6 +315,30 @@ def test_a_bad_body_changes_nothing(
     assert rows(database) == before
 
 
+@pytest.mark.parametrize("extension", ["arrow", "feather", "parquet"])
+def test_a_corrupt_binary_body_changes_nothing(writer: Server, database: Path, extension: str):
+    before = rows(database)
+    url = f"{writer.url}/main/users.{extension}"
+    body = httpx.get(url).content
+    for at in range(0, len(body), max(1, len(body) // 40)):
+        broken = body[:at] + bytes(byte ^ 0xFF for byte in body[at : at + 4]) + body[at + 4 :]
+        response = httpx.put(url, content=broken)
+        if response.status_code == 204:  # a value was hit, and is another valid one
+            assert httpx.put(url, content=body).status_code == 204
+        else:
+            assert response.status_code in (400, 409, 413, 422), response.text
+        assert rows(database) == before
+
+
+def test_an_unknown_transfer_coding_is_refused(writer: Server, database: Path):
+    before = rows(database)
+    answer = writer.raw(
+        head("PUT", "/main/users.csv", "Transfer-Encoding: gzip, chunked", "Connection: close") + b"0\r\n\r\n"
+    )
+    assert answer.startswith((b"HTTP/1.1 501 ", b"HTTP/1.1 400 "))
+    assert rows(database) == before
+
+
 def test_a_locked_file_needs_the_token(writer: Server, database: Path):
     url = f"{writer.url}/main/users.csv"
     info = (

@@ -120,6 +120,9 @@ def test_a_put_replaces_the_rows_by_the_same_rows(
     served: httpx.Client, tables: dict[str, pa.Table], extension: str
 ) -> None:
     body = served.get(f"/full/main/lineitem.{extension}").content
+    few = served.get(f"/full/main/lineitem.{extension}?limit=5").content
+    assert served.put(f"/full/main/lineitem.{extension}", content=few).status_code == 204
+    assert len(served.get("/full/main/lineitem.jsonl").content.splitlines()) == 5
     assert served.put(f"/full/main/lineitem.{extension}", content=body).status_code == 204
     same(READERS["arrow"](served.get("/full/main/lineitem.arrow").content), tables["lineitem"])
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::collation;
 use super::fault;
-use super::ffi::{Collect, Denied, SlotBox};
+use super::ffi::{Collect, Denied, ShortValues, SlotBox};
 use crate::calendar;
 use crate::database::Cancel;
 use crate::dialect::SQLITE;
@@ -41,6 +41,9 @@ pub struct Conn {
     pub known: Option<(i64, i64)>,
     schemas: Vec<String>,
 }
+
+/// A caller's statement can make values of any length out of nothing; this is where it ends.
+const LONGEST_MADE: i32 = 64 << 20;
 
 impl Conn {
     /// # Errors
@@ -198,6 +201,7 @@ impl Conn {
     pub fn guarded<'c, T>(&'c self, work: impl FnOnce(&'c Connection) -> Result<T>) -> Result<T> {
         self.slot.set_guarded(true);
         let undo = self.slot.undo(|slot| slot.set_guarded(false));
+        let _short = ShortValues::new(&self.raw, LONGEST_MADE);
         let outcome = work(&self.raw);
         drop(undo);
         let denied = self.slot.take_denied();
@@ -237,7 +241,7 @@ pub fn bind(value: &Value) -> Result<Stored> {
         Value::Bool(value) => Stored::Integer(i64::from(*value)),
         Value::Int(value) => Stored::Integer(*value),
         Value::Float(value) => Stored::Real(*value),
-        Value::Decimal(digits) => decimal(digits),
+        Value::Decimal(digits) => decimal(digits)?,
         Value::Text(value) => Stored::Text(value.clone()),
         Value::Bytes(value) => Stored::Blob(value.clone()),
         Value::Date(days) => text(&|out| calendar::write_date(out, i64::from(*days)))?,
@@ -254,18 +258,52 @@ pub fn bind(value: &Value) -> Result<Stored> {
     })
 }
 
-/// A decimal compares as SQLite stores one: as an integer or the nearest double.
-fn decimal(digits: &str) -> Stored {
+/// A decimal compares as SQLite stores one: as an integer, or as the double that is written so.
+fn decimal(digits: &str) -> Result<Stored> {
     if let Ok(value) = digits.parse::<i64>() {
-        Stored::Integer(value)
-    } else {
-        digits.parse::<f64>().map_or_else(|_| Stored::Text(digits.to_owned()), Stored::Real)
+        return Ok(Stored::Integer(value));
     }
+    match digits.parse::<f64>() {
+        Ok(real) if canonical(&real.to_string()) == canonical(digits) => Ok(Stored::Real(real)),
+        _ => {
+            let detail = format!("SQLite has no number that is {digits}: give it as a text");
+            Err(Error::new(Code::ValueOutOfRange, detail))
+        }
+    }
+}
+
+/// Sign, digits without zeros at their ends, and the power of ten of the last.
+fn canonical(number: &str) -> (bool, String, i64) {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let unsigned = digits.trim_start_matches(['+', '-']).trim_start_matches('0');
+    let kept = unsigned.trim_end_matches('0');
+    let power = exponent.parse::<i64>().unwrap_or(i64::MIN / 2) - fraction.len() as i64;
+    let power = if kept.is_empty() { 0 } else { power + (unsigned.len() - kept.len()) as i64 };
+    (digits.starts_with('-') && !kept.is_empty(), kept.to_owned(), power)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_decimal_is_bound_only_as_the_number_it_is() {
+        for (digits, bound) in [
+            ("0.10", Stored::Real(0.1)),
+            ("-12.5e-1", Stored::Real(-1.25)),
+            ("1e22", Stored::Real(1e22)),
+            ("0.000", Stored::Real(0.0)),
+            ("7", Stored::Integer(7)),
+        ] {
+            assert_eq!(bind(&Value::Decimal(digits.to_owned())).unwrap(), bound, "{digits}");
+        }
+        for digits in ["9223372036854775809", "12345678901234567890.5", "0.1000000000000000000001", "1e400"] {
+            let error = bind(&Value::Decimal(digits.to_owned())).unwrap_err();
+            assert_eq!(error.code(), Code::ValueOutOfRange, "{digits}");
+        }
+    }
 
     /// A connection for reading, with nobody in front of it.
     fn reading() -> (tempfile::TempDir, Conn) {
@@ -275,7 +313,10 @@ mod tests {
             attached: Vec::new(),
             busy_timeout: Duration::ZERO,
         };
-        Conn::open(&location, Mode::Create, &Cancel::default()).unwrap().execute("CREATE TABLE t (a)").unwrap();
+        Conn::open(&location, Mode::Create, &Cancel::default())
+            .unwrap()
+            .execute("CREATE TABLE t (a)")
+            .unwrap();
         (folder, Conn::open(&location, Mode::Read, &Cancel::default()).unwrap())
     }
 

@@ -30,6 +30,30 @@ pub fn configure() {
     });
 }
 
+/// Bounds the values and rows of a connection, until it is dropped.
+pub struct ShortValues<'c> {
+    connection: &'c rusqlite::Connection,
+    before: c_int,
+}
+
+impl<'c> ShortValues<'c> {
+    #[must_use]
+    pub fn new(connection: &'c rusqlite::Connection, bytes: c_int) -> Self {
+        Self { connection, before: limit_length(connection, bytes) }
+    }
+}
+
+impl Drop for ShortValues<'_> {
+    fn drop(&mut self) {
+        limit_length(self.connection, self.before);
+    }
+}
+
+fn limit_length(connection: &rusqlite::Connection, bytes: c_int) -> c_int {
+    // SAFETY: the handle is the connection's own, and open as long as it is.
+    unsafe { ffi::sqlite3_limit(connection.handle(), ffi::SQLITE_LIMIT_LENGTH, bytes) }
+}
+
 /// One argument of the aggregate, valid for the call that gave it.
 #[repr(transparent)]
 pub struct Cell(*mut ffi::sqlite3_value);

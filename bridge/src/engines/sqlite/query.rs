@@ -50,6 +50,12 @@ pub fn query(
 
 /// `Connection::prepare` would look at what follows by calling itself, once a statement.
 fn only_statement<'c>(connection: &'c Connection, sql: &str) -> Result<Statement<'c>> {
+    if sql.contains('\0') {
+        return Err(Error::new(
+            Code::InvalidQuery,
+            "the statement has a NUL in it, where SQLite stops reading",
+        ));
+    }
     let mut batch = Batch::new(connection, sql);
     let first = batch.next().map_err(of_query)?;
     let first = first.ok_or_else(|| Error::new(Code::InvalidQuery, "there is no statement in the query"))?;
