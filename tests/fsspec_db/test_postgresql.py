@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from fsspec_db import (
     SchemaMismatchError,
     ValueOutOfRangeError,
     connect,
+    encode_name,
 )
 from tests.fsspec_db.samples import arrow_bytes
 from tests.postgres import Postgres
@@ -25,7 +27,7 @@ from tests.postgres import Postgres
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fsspec_db import DatabaseFileSystem
+    from fsspec_db import Access, DatabaseFileSystem
 
 TYPES = r"""
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s "fine"');
@@ -68,8 +70,10 @@ def database(server: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
     server.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-def opened(url: str, access: str = "read", **options: Any) -> DatabaseFileSystem:
-    return connect(url, access=access, skip_instance_cache=True, **options)  # type: ignore[arg-type]
+@contextmanager
+def opened(url: str, access: Access = "read", **options: Any) -> Iterator[DatabaseFileSystem]:
+    with closing(connect(url, access=access, **options)) as fs:
+        yield fs
 
 
 def run(server: Postgres, url: str, sql: str) -> str:
@@ -218,7 +222,7 @@ def test_system_schemas_are_not_listed_and_can_be_read(database: str) -> None:
         for schema in ("pg_catalog", "information_schema"):
             for entry in fs.ls(f"/{schema}"):
                 if entry["type"] == "directory":
-                    fs.cat_file(f"{entry['name']}.parquet")
+                    fs.cat_file(f"{entry['name']}.jsonl")
 
 
 def test_a_shape_is_bound_and_a_wrong_one_is_the_requests_fault(server: Postgres, database: str) -> None:
@@ -302,8 +306,6 @@ def test_a_write_that_fails_changes_nothing(server: Postgres, database: str) -> 
 
 @pytest.mark.parametrize("name", ['"; drop table t; --', "a/b", "a.csv", "100%", "..", "日本 語", "it's", "-"])
 def test_any_name_is_created_read_and_dropped(server: Postgres, database: str, name: str) -> None:
-    from fsspec_db import encode_name
-
     path = f"/public/{encode_name(name)}"
     with opened(database, "manage") as fs:
         fs.pipe_file(f"{path}.arrow", arrow_bytes(pa.table({name: [1, 2]})), mode="create")
@@ -346,8 +348,7 @@ def test_connections_are_replaced_after_the_server_was_restarted(server: Postgre
 def test_no_password_is_shown(server: Postgres) -> None:
     url = f"postgresql://nobody:canary@127.0.0.1:{server.port}/postgres"
     with pytest.raises(DatabaseError) as caught:
-        opened(url)
+        connect(url)
     assert "canary" not in repr(caught.value)
-    shown = opened(url.replace("nobody", "postgres"))
-    assert "canary" not in repr(shown)
-    shown.close()
+    with opened(url.replace("nobody", "postgres")) as fs:
+        assert "canary" not in repr(fs)

@@ -184,7 +184,8 @@ fn home() -> Option<PathBuf> {
 
 /// A section of the service file: `name=value` lines under `[service]`.
 fn of_service(service: &str) -> Result<Vec<(String, String)>> {
-    let own = env::var_os("PGSERVICEFILE").map(PathBuf::from).or_else(|| Some(home()?.join(".pg_service.conf")));
+    let own =
+        env::var_os("PGSERVICEFILE").map(PathBuf::from).or_else(|| Some(home()?.join(".pg_service.conf")));
     let system = env::var_os("PGSYSCONFDIR").map_or_else(
         || PathBuf::from("/etc/postgresql-common/pg_service.conf"),
         |folder| PathBuf::from(folder).join("pg_service.conf"),

@@ -8,16 +8,16 @@ use arrow_array::types::{
     UInt32Type,
 };
 use arrow_array::{
-    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, ListArray,
-    PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
+    ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray,
+    ListArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
 };
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{DataType, SchemaRef};
 
 use super::fault::unexpected;
 use super::numeric::{self, Misfit};
+use super::row::Cells;
 use super::types::{Kind, misfit};
-use super::wire::Cells;
 use crate::calendar::MICROS_PER_DAY;
 use crate::error::Result;
 
@@ -233,7 +233,9 @@ impl Column {
             (Data::Interval(out), _) => {
                 let (micros, rest) = cell.split_first_chunk::<8>().ok_or(LENGTH)?;
                 let (days, months) = rest.split_first_chunk::<4>().ok_or(LENGTH)?;
-                let nanos = i64::from_be_bytes(*micros).checked_mul(1000).ok_or("more than 292 years of nanoseconds")?;
+                let nanos = i64::from_be_bytes(*micros)
+                    .checked_mul(1000)
+                    .ok_or("more than 292 years of nanoseconds")?;
                 let months = i32::from_be_bytes(fixed(months)?);
                 out.push(IntervalMonthDayNano::new(months, i32::from_be_bytes(*days), nanos));
             }

@@ -284,9 +284,6 @@ impl Relation {
              WHERE r.ev_class = $1::pg_catalog.oid AND c.oid <> r.ev_class ORDER BY 1, 2",
             &[Some(&self.oid)],
         )?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|mut row| Some((text(&mut row, 0)?, text(&mut row, 1)?)))
-            .collect())
+        Ok(rows.into_iter().filter_map(|mut row| Some((text(&mut row, 0)?, text(&mut row, 1)?))).collect())
     }
 }

@@ -39,8 +39,10 @@ impl Target {
     fn column(&self, array: &ArrayRef, first_row: u64) -> Result<ArrayRef> {
         match (&self.kind, array.data_type()) {
             // Widening knows nothing of lists: they must be what the column is.
-            (Kind::List(_), DataType::List(_) | DataType::LargeList(_)) => Ok(arrow_cast::cast(array, &self.kind.data_type())
-                .map_err(|_| self.mismatch(array.data_type()))?),
+            (Kind::List(_), DataType::List(_) | DataType::LargeList(_)) => {
+                Ok(arrow_cast::cast(array, &self.kind.data_type())
+                    .map_err(|_| self.mismatch(array.data_type()))?)
+            }
             (Kind::Interval, DataType::Interval(_)) => Ok(arrow_cast::cast(array, &self.kind.data_type())
                 .map_err(|_| self.mismatch(array.data_type()))?),
             (Kind::Enum(_), _) => widen(array, &DataType::Utf8, &self.name, first_row),

@@ -5,8 +5,10 @@ mod build;
 mod catalogue;
 mod fault;
 mod ingest;
+mod login;
 mod numeric;
 mod query;
+mod row;
 mod scan;
 mod session;
 mod socket;
@@ -194,11 +196,19 @@ impl Database for Postgres {
             let mut relation = Relation::load(conn, from.0, from.1)?;
             let kind = relation.sql_kind();
             if from.0 != to.0 {
-                conn.run(&format!("ALTER {kind} {} SET SCHEMA {}", relation.quoted(), POSTGRESQL.quoted(to.0)))?;
+                conn.run(&format!(
+                    "ALTER {kind} {} SET SCHEMA {}",
+                    relation.quoted(),
+                    POSTGRESQL.quoted(to.0)
+                ))?;
                 to.0.clone_into(&mut relation.schema);
             }
             if from.1 != to.1 {
-                conn.run(&format!("ALTER {kind} {} RENAME TO {}", relation.quoted(), POSTGRESQL.quoted(to.1)))?;
+                conn.run(&format!(
+                    "ALTER {kind} {} RENAME TO {}",
+                    relation.quoted(),
+                    POSTGRESQL.quoted(to.1)
+                ))?;
             }
             Ok(())
         })

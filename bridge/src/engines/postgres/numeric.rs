@@ -77,7 +77,8 @@ pub fn to_i128(bytes: &[u8], scale: i8) -> Result<i128, Misfit> {
         let value = match usize::try_from(shift) {
             Ok(up) if up < 4 => digits * POWERS[up],
             Ok(up) if digits != 0 => {
-                let power = 10_i128.checked_pow(u32::try_from(up).unwrap_or(u32::MAX)).ok_or(Misfit::TooLong)?;
+                let power =
+                    10_i128.checked_pow(u32::try_from(up).unwrap_or(u32::MAX)).ok_or(Misfit::TooLong)?;
                 let value = i128::from(digits).checked_mul(power).ok_or(Misfit::TooLong)?;
                 return Ok(if numeric.negative { -value } else { value });
             }
@@ -133,7 +134,8 @@ pub fn to_i256(bytes: &[u8], scale: i8) -> Result<i256, Misfit> {
 
 /// Appends the binary form of `unscaled / 10^scale`.
 pub fn write_i128(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
-    let (Ok(mut rest), Ok(fraction)) = (u64::try_from(unscaled.unsigned_abs()), usize::try_from(scale)) else {
+    let (Ok(mut rest), Ok(fraction)) = (u64::try_from(unscaled.unsigned_abs()), usize::try_from(scale))
+    else {
         return write(out, i256::from_i128(unscaled), scale);
     };
     if fraction > 16 || rest == 0 {
@@ -169,7 +171,9 @@ pub fn write_i128(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
     for word in [count, weight, sign, u16::try_from(fraction).unwrap_or(0)] {
         out.extend_from_slice(&word.to_be_bytes());
     }
-    groups.iter().for_each(|group| out.extend_from_slice(&group.to_be_bytes()));
+    for group in groups {
+        out.extend_from_slice(&group.to_be_bytes());
+    }
 }
 
 /// Appends the binary form of `unscaled / 10^scale`, which has at most 76 digits.
@@ -190,8 +194,11 @@ pub fn write(out: &mut Vec<u8>, unscaled: i256, scale: i8) {
     padded.push_str(&digits);
     padded.push_str(&"0".repeat((4 - fraction % 4) % 4));
     let mut weight = i16::try_from(whole.div_ceil(4)).unwrap_or(0) - 1;
-    let mut groups: Vec<u16> =
-        padded.as_bytes().chunks(4).map(|four| four.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))).collect();
+    let mut groups: Vec<u16> = padded
+        .as_bytes()
+        .chunks(4)
+        .map(|four| four.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
+        .collect();
     let zeros = groups.iter().take_while(|group| **group == 0).count();
     groups.drain(..zeros);
     weight -= i16::try_from(zeros).unwrap_or(0);
@@ -207,7 +214,9 @@ pub fn write(out: &mut Vec<u8>, unscaled: i256, scale: i8) {
     for word in [count, weight.cast_unsigned(), sign, display] {
         out.extend_from_slice(&word.to_be_bytes());
     }
-    groups.iter().for_each(|group| out.extend_from_slice(&group.to_be_bytes()));
+    for group in groups {
+        out.extend_from_slice(&group.to_be_bytes());
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reading a relation: ranges of its pages side by side under one exported snapshot, or one stream.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_schema::{Schema, SchemaRef};
 
@@ -239,7 +239,7 @@ impl Ranges<'_> {
         }
         let mut sql = format!("{} WHERE ctid >= '({first},0)'", self.select);
         if end < self.pages {
-            sql.push_str(&format!(" AND ctid < '({end},0)'"));
+            sql.extend([" AND ctid < '(", &end.to_string(), ",0)'"]);
         }
         Some((ticket, sql))
     }
@@ -281,10 +281,10 @@ fn shaped(mut sql: String, shape: &Shape) -> (String, Vec<crate::value::Value>) 
         sql.push_str(&order);
     }
     if let Some(limit) = shape.limit {
-        sql.push_str(&format!(" LIMIT {limit}"));
+        sql.extend([" LIMIT ", &limit.to_string()]);
     }
     if shape.offset > 0 {
-        sql.push_str(&format!(" OFFSET {}", shape.offset));
+        sql.extend([" OFFSET ", &shape.offset.to_string()]);
     }
     (sql, values)
 }

@@ -44,7 +44,9 @@ impl Pool {
                 None => Conn::open(&self.address)?,
             };
             watch.add(&conn)?;
-            let deadline = watch.timeout().map_or_else(String::new, |ms| format!("; SET LOCAL statement_timeout = {ms}"));
+            let deadline = watch
+                .timeout()
+                .map_or_else(String::new, |ms| format!("; SET LOCAL statement_timeout = {ms}"));
             match conn.run(&format!("{begin}{deadline}")) {
                 Ok(()) => return Ok(Session { pool: self, conn: Some(conn) }),
                 // The server was restarted, or ended what was idle.

@@ -38,7 +38,10 @@ fn oid(value: &Value) -> u32 {
 fn text(value: &Value) -> Result<Option<String>> {
     let beyond = || Error::new(Code::InvalidParameter, "a parameter is beyond the years 0000 to 9999");
     let written = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| beyond());
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    let hex = |bytes: &[u8]| -> String {
+        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    };
     Ok(Some(match value {
         Value::Null => return Ok(None),
         Value::Bool(value) => value.to_string(),

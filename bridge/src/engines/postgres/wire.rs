@@ -6,11 +6,10 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::time::Duration;
 
-use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
-
 use super::address::{Address, Host};
 use super::fault::{broken, of_response, unexpected};
+use super::login;
+use super::row::{Cells, Described, described};
 use super::socket::Socket;
 use crate::error::{Code, Error, Result};
 
@@ -27,10 +26,11 @@ pub struct Conn {
     buffer: Vec<u8>,
     /// What of `buffer` was received and not yet taken.
     unread: Range<usize>,
-    output: Vec<u8>,
+    /// What is to be sent.
+    pub output: Vec<u8>,
     /// Of the server, as 150004; 0 if it did not say.
     pub version: u32,
-    canceller: Canceller,
+    pub canceller: Canceller,
     /// No request is under way, and none failed in a way that leaves the connection unknown.
     pub idle: bool,
 }
@@ -40,7 +40,7 @@ pub struct Conn {
 pub struct Canceller {
     host: Host,
     port: u16,
-    key: (u32, u32),
+    pub key: (u32, u32),
 }
 
 impl Canceller {
@@ -56,14 +56,6 @@ impl Canceller {
             let _ = socket.read(&mut [0]);
         }
     }
-}
-
-/// One column of a result, as the server describes it.
-#[derive(Clone, Debug)]
-pub struct Described {
-    pub name: String,
-    pub oid: u32,
-    pub typmod: i32,
 }
 
 impl Conn {
@@ -100,131 +92,9 @@ impl Conn {
             canceller,
             idle: false,
         };
-        conn.start(address)?;
+        login::enter(&mut conn, address)?;
         conn.socket.set_patience(None).map_err(|error| broken(&error))?;
         Ok(conn)
-    }
-
-    fn start(&mut self, address: &Address) -> Result<()> {
-        let mut parameters = vec![
-            ("user", address.user.as_str()),
-            ("database", &address.database),
-            ("application_name", &address.application_name),
-            // What we read as text must not depend on anybody's taste.
-            ("client_encoding", "UTF8"),
-            ("DateStyle", "ISO, YMD"),
-            ("IntervalStyle", "postgres"),
-            ("TimeZone", "UTC"),
-            ("extra_float_digits", "3"),
-            ("bytea_output", "hex"),
-        ];
-        if let Some(options) = &address.options {
-            parameters.push(("options", options));
-        }
-        let mut body = 196_608_u32.to_be_bytes().to_vec();
-        for (name, value) in parameters {
-            put_text(&mut body, name);
-            put_text(&mut body, value);
-        }
-        body.push(0);
-        let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
-        self.output.extend_from_slice(&length.to_be_bytes());
-        self.output.extend_from_slice(&body);
-        self.flush()?;
-        let mut scram = None;
-        loop {
-            let (tag, body) = self.message()?;
-            match tag {
-                b'R' => self.authenticate(body, address, &mut scram)?,
-                b'S' => self.parameter(body),
-                b'K' => {
-                    let body = &self.buffer[body];
-                    self.canceller.key = (word(body, 0), word(body, 4));
-                }
-                b'Z' => {
-                    self.idle = true;
-                    return Ok(());
-                }
-                b'E' => return Err(of_response(&self.buffer[body])),
-                _ => {}
-            }
-        }
-    }
-
-    fn authenticate(
-        &mut self,
-        body: Range<usize>,
-        address: &Address,
-        scram: &mut Option<ScramSha256>,
-    ) -> Result<()> {
-        let refused = |error: io::Error| Error::new(Code::DatabaseUnavailable, error.to_string());
-        let body = self.buffer[body].to_vec();
-        let password = || {
-            address.password.as_deref().ok_or_else(|| {
-                Error::new(Code::DatabaseUnavailable, "PostgreSQL asks for a password, and none was given")
-            })
-        };
-        match word(&body, 0) {
-            0 => return Ok(()),
-            3 => {
-                let mut text = password()?.as_bytes().to_vec();
-                text.push(0);
-                self.put(b'p', &text);
-            }
-            5 => {
-                let salt = body.get(4..8).and_then(|salt| salt.try_into().ok());
-                let salt = salt.ok_or_else(|| unexpected("a salt of another length"))?;
-                let mut text = md5_hash(address.user.as_bytes(), password()?.as_bytes(), salt).into_bytes();
-                text.push(0);
-                self.put(b'p', &text);
-            }
-            10 => {
-                let offered = body[4..].split(|byte| *byte == 0).any(|name| name == SCRAM_SHA_256.as_bytes());
-                if !offered {
-                    return Err(Error::new(Code::Unsupported, "PostgreSQL offers no SCRAM-SHA-256"));
-                }
-                let begun = ScramSha256::new(password()?.as_bytes(), ChannelBinding::unsupported());
-                let mut text = Vec::new();
-                put_text(&mut text, SCRAM_SHA_256);
-                put_length(&mut text, begun.message().len());
-                text.extend_from_slice(begun.message());
-                self.put(b'p', &text);
-                *scram = Some(begun);
-            }
-            11 => {
-                let state = scram.as_mut().ok_or_else(|| unexpected("SASL out of turn"))?;
-                state.update(&body[4..]).map_err(refused)?;
-                let text = state.message().to_vec();
-                self.put(b'p', &text);
-            }
-            12 => {
-                let state = scram.as_mut().ok_or_else(|| unexpected("SASL out of turn"))?;
-                return state.finish(&body[4..]).map_err(refused);
-            }
-            other => {
-                let detail = format!("PostgreSQL asks for an authentication of kind {other}");
-                return Err(Error::new(Code::Unsupported, detail));
-            }
-        }
-        self.flush()
-    }
-
-    fn parameter(&mut self, body: Range<usize>) {
-        let mut fields = self.buffer[body].split(|byte| *byte == 0);
-        if fields.next() == Some(b"server_version_num") || self.version > 0 {
-            return;
-        }
-        // `server_version` is reported, its number is not.
-        let mut fields = fields;
-        if let Some(value) = fields.next().and_then(|value| std::str::from_utf8(value).ok()) {
-            let mut parts = value.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().ok());
-            if let Some(Some(major)) = parts.next()
-                && (9..100).contains(&major)
-                && value.contains('.')
-            {
-                self.version = major * 10_000 + parts.next().flatten().unwrap_or(0);
-            }
-        }
     }
 
     /// Something that stops what this connection does, from another thread.
@@ -402,7 +272,9 @@ impl Conn {
         let mut body = vec![0];
         put_text(&mut body, sql);
         put_count(&mut body, types.len());
-        types.iter().for_each(|oid| body.extend_from_slice(&oid.to_be_bytes()));
+        for oid in types {
+            body.extend_from_slice(&oid.to_be_bytes());
+        }
         self.idle = false;
         self.put(b'P', &body);
     }
@@ -412,7 +284,9 @@ impl Conn {
     pub fn put_bind(&mut self, formats: &[u16], values: &[Option<&[u8]>], results: &[u16]) {
         let mut body = vec![0, 0];
         put_count(&mut body, formats.len());
-        formats.iter().for_each(|format| body.extend_from_slice(&format.to_be_bytes()));
+        for format in formats {
+            body.extend_from_slice(&format.to_be_bytes());
+        }
         put_count(&mut body, values.len());
         for value in values {
             match value {
@@ -424,7 +298,9 @@ impl Conn {
             }
         }
         put_count(&mut body, results.len());
-        results.iter().for_each(|format| body.extend_from_slice(&format.to_be_bytes()));
+        for format in results {
+            body.extend_from_slice(&format.to_be_bytes());
+        }
         self.put(b'B', &body);
     }
 
@@ -459,78 +335,18 @@ impl Drop for Conn {
     }
 }
 
-fn described(body: &[u8]) -> Result<Vec<Described>> {
-    let bad = || unexpected("a description cut short");
-    let mut columns = Vec::new();
-    let mut rest = body.get(2..).ok_or_else(bad)?;
-    while !rest.is_empty() {
-        let end = rest.iter().position(|byte| *byte == 0).ok_or_else(bad)?;
-        let tail = rest.get(end + 1..end + 19).ok_or_else(bad)?;
-        columns.push(Described {
-            name: String::from_utf8_lossy(&rest[..end]).into_owned(),
-            oid: word(tail, 6),
-            typmod: word(tail, 12).cast_signed(),
-        });
-        rest = &rest[end + 19..];
-    }
-    Ok(columns)
-}
-
-/// The cells of a row: of a `DataRow`, or of a tuple of a binary `COPY`, which look alike.
-pub struct Cells<'a> {
-    rest: &'a [u8],
-    left: usize,
-}
-
-impl<'a> Cells<'a> {
-    #[inline]
-    #[must_use]
-    pub fn new(row: &'a [u8]) -> Self {
-        match row {
-            [high, low, rest @ ..] => Self { rest, left: usize::from(u16::from_be_bytes([*high, *low])) },
-            _ => Self { rest: &[], left: 0 },
-        }
-    }
-}
-
-impl<'a> Iterator for Cells<'a> {
-    type Item = Result<Option<&'a [u8]>>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
-        let Some((length, rest)) = self.rest.split_first_chunk::<4>() else {
-            self.left = 0;
-            return Some(Err(unexpected("a row cut short")));
-        };
-        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
-            self.rest = rest;
-            return Some(Ok(None));
-        };
-        let Some((cell, rest)) = rest.split_at_checked(length) else {
-            self.left = 0;
-            return Some(Err(unexpected("a row cut short")));
-        };
-        self.rest = rest;
-        Some(Ok(Some(cell)))
-    }
-}
-
 /// Four bytes as a number; zero where they are missing.
 #[inline]
-fn word(bytes: &[u8], at: usize) -> u32 {
+pub fn word(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
     out.push(0);
 }
 
-fn put_length(out: &mut Vec<u8>, length: usize) {
+pub fn put_length(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
 }
 

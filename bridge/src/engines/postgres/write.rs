@@ -48,7 +48,8 @@ pub fn write(
     let staged = write.mode == WriteMode::Upsert || plan.targets.iter().any(|(_, t)| t.kind.is_cast());
     let columns = plan.columns(|name, _| name);
     let sql = if staged {
-        let as_text = plan.columns(|name, column| if column.cast { format!("{name}::text AS {name}") } else { name });
+        let as_text =
+            plan.columns(|name, column| if column.cast { format!("{name}::text AS {name}") } else { name });
         conn.run(&format!(
             "CREATE TEMPORARY TABLE fsspec_db_staging ON COMMIT DROP AS SELECT {as_text} FROM {table} WITH NO DATA"
         ))?;
@@ -58,10 +59,14 @@ pub fn write(
     };
     let total = copy_in(conn, &sql, rows, &plan, cancel)?;
     if staged {
-        let values = plan.columns(|name, column| if column.cast { format!("{name}::{}", column.declared) } else { name });
-        let action = if write.mode == WriteMode::Upsert { plan.upsert(&typed.relation)? } else { String::new() };
+        let values = plan
+            .columns(|name, column| if column.cast { format!("{name}::{}", column.declared) } else { name });
+        let action =
+            if write.mode == WriteMode::Upsert { plan.upsert(&typed.relation)? } else { String::new() };
         let overriding = if plan.has_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
-        conn.run(&format!("INSERT INTO {table} ({columns}){overriding} SELECT {values} FROM {STAGING}{action}"))?;
+        conn.run(&format!(
+            "INSERT INTO {table} ({columns}){overriding} SELECT {values} FROM {STAGING}{action}"
+        ))?;
     }
     cancel.check()?;
     Ok(total)
@@ -95,13 +100,7 @@ fn copy_in(conn: &mut Conn, sql: &str, rows: Box<dyn Rows>, plan: &Plan, cancel:
     outcome.and(answered).map(|()| total)
 }
 
-fn send(
-    conn: &mut Conn,
-    rows: Box<dyn Rows>,
-    plan: &Plan,
-    cancel: &Cancel,
-    total: &mut u64,
-) -> Result<()> {
+fn send(conn: &mut Conn, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel, total: &mut u64) -> Result<()> {
     let mut out = HEADER.to_vec();
     for batch in rows {
         cancel.check()?;
@@ -150,7 +149,11 @@ impl Plan {
             if column.generated {
                 continue;
             }
-            let kind = typed.kinds[at].clone();
+            let kind = match &typed.kinds[at] {
+                // An array of several dimensions was read as text, and the table may not say that it has such.
+                Kind::List(_) if field.data_type().is_string() => Kind::AsText,
+                kind => kind.clone(),
+            };
             plan.has_identity |= column.identity;
             let item = if matches!(kind, Kind::List(_)) { item_of(conn, column.oid)? } else { 0 };
             plan.names.push(Named {
@@ -167,7 +170,11 @@ impl Plan {
     }
 
     fn columns(&self, each: impl Fn(String, &Named) -> String) -> String {
-        self.names.iter().map(|named| each(POSTGRESQL.quoted(&named.name), named)).collect::<Vec<_>>().join(", ")
+        self.names
+            .iter()
+            .map(|named| each(POSTGRESQL.quoted(&named.name), named))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     fn upsert(&self, relation: &Relation) -> Result<String> {
@@ -177,7 +184,9 @@ impl Plan {
             let detail = format!("{:?} has no primary key to upsert by", relation.name);
             return Err(Error::new(Code::SchemaMismatch, detail));
         }
-        if let Some(column) = key.iter().find(|column| !self.names.iter().any(|named| named.name == column.name)) {
+        if let Some(column) =
+            key.iter().find(|column| !self.names.iter().any(|named| named.name == column.name))
+        {
             let detail = format!("the body lacks {:?}, a column of the primary key", column.name);
             return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
         }
@@ -185,7 +194,8 @@ impl Plan {
         let rest = self.names.iter().filter(|named| !key.iter().any(|column| column.name == named.name));
         let sets: Vec<String> =
             rest.map(|named| format!("{0} = excluded.{0}", POSTGRESQL.quoted(&named.name))).collect();
-        let action = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
+        let action =
+            if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
         Ok(format!(" ON CONFLICT ({}) DO {action}", keys.join(", ")))
     }
 }
@@ -226,7 +236,11 @@ fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
     let mut table = String::new();
     POSTGRESQL.relation_into(&mut table, &write.schema, &write.relation);
     conn.run(&format!("CREATE TABLE {table} ({})", columns.join(", "))).map_err(|error| {
-        if error.code() == Code::InvalidQuery { Error::new(Code::SchemaMismatch, error.detail()) } else { error }
+        if error.code() == Code::InvalidQuery {
+            Error::new(Code::SchemaMismatch, error.detail())
+        } else {
+            error
+        }
     })
 }
 
