@@ -52,7 +52,9 @@ class Postgres:
 
     def __enter__(self) -> Self:
         data = str(self._folder / "data")
-        self._run("initdb", "--no-sync", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale", "C.UTF-8", data)
+        self._run(
+            "initdb", "--no-sync", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale", "C.UTF-8", data
+        )
         self.start()
         return self
 

@@ -120,7 +120,9 @@ def _text(value: Any) -> str:
 @pytest.mark.parametrize("extension", ["arrow", "feather", "parquet"])
 def test_what_was_read_can_be_written_back(server: Postgres, database: str, extension: str) -> None:
     # Parquet has neither intervals of three parts nor decimals beyond 76 digits' width of its own.
-    run(server, database, TYPES + "ALTER TABLE kinds DROP span; CREATE TABLE copy (LIKE kinds INCLUDING ALL);")
+    run(
+        server, database, TYPES + "ALTER TABLE kinds DROP span; CREATE TABLE copy (LIKE kinds INCLUDING ALL);"
+    )
     with opened(database, "write") as fs:
         fs.pipe_file(f"/public/copy.{extension}", fs.cat_file(f"/public/kinds.{extension}"))
     difference = "SELECT count(*) FROM (SELECT kinds::text FROM kinds EXCEPT SELECT copy::text FROM copy) d"
@@ -167,7 +169,7 @@ def test_a_read_is_one_snapshot_beside_a_writer(server: Postgres, database: str)
     run(
         server,
         database,
-        "CREATE TABLE t AS SELECT i, 0 AS version, repeat('x', 200) AS filler FROM generate_series(1, 60000) i",
+        "CREATE TABLE t AS SELECT i, 0 AS version, repeat('x', 200) AS f FROM generate_series(1, 60000) i",
     )
     with opened(database, threads=3) as fs:
         for version in range(1, 4):
@@ -226,7 +228,11 @@ def test_system_schemas_are_not_listed_and_can_be_read(database: str) -> None:
 
 
 def test_a_shape_is_bound_and_a_wrong_one_is_the_requests_fault(server: Postgres, database: str) -> None:
-    run(server, database, "CREATE TABLE t AS SELECT i, i / 2.0 AS half, 'n' || i AS t FROM generate_series(1, 9) i")
+    run(
+        server,
+        database,
+        "CREATE TABLE t AS SELECT i, i / 2.0 AS half, 'n' || i AS t FROM generate_series(1, 9) i",
+    )
     with opened(database) as fs:
         assert fs.cat_file("/public/t.csv?columns=t,i&where=i>7 OR t='n1'&order=-i&limit=2") == (
             b"t,i\r\nn9,9\r\nn8,8\r\n"
@@ -263,7 +269,10 @@ def test_a_query_only_reads(server: Postgres, database: str, statement: str) -> 
         with pytest.raises(DatabaseError):
             fs.query(statement)
         assert fs.query("SELECT count(*) AS n FROM t").to_pylist() == [{"n": 0}]
-    assert run(server, database, "SELECT is_called FROM s; SELECT to_regclass('u') IS NULL").split() == ["f", "t"]
+    assert run(server, database, "SELECT is_called FROM s; SELECT to_regclass('u') IS NULL").split() == [
+        "f",
+        "t",
+    ]
 
 
 def test_parameters_are_bound_by_their_types(database: str) -> None:
@@ -282,7 +291,9 @@ def test_rows_are_replaced_appended_and_updated_by_key(server: Postgres, databas
         fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"id": [3]})), mode="append")
         assert fs.cat_file("/public/t.csv?order=id") == b"id,v,w\r\n1,a,1.10\r\n2,,\r\n3,none,\r\n"
         fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"id": [2, 4], "v": ["B", "D"]})), mode="upsert")
-        assert fs.cat_file("/public/t.csv?columns=id,v&order=id") == b"id,v\r\n1,a\r\n2,B\r\n3,none\r\n4,D\r\n"
+        assert (
+            fs.cat_file("/public/t.csv?columns=id,v&order=id") == b"id,v\r\n1,a\r\n2,B\r\n3,none\r\n4,D\r\n"
+        )
 
 
 def test_a_write_that_fails_changes_nothing(server: Postgres, database: str) -> None:
@@ -304,8 +315,10 @@ def test_a_write_that_fails_changes_nothing(server: Postgres, database: str) -> 
         fs.pipe_file("/public/v.arrow", arrow_bytes(pa.table({"n": [1]})))
 
 
-@pytest.mark.parametrize("name", ['"; drop table t; --', "a/b", "a.csv", "100%", "..", "日本 語", "it's", "-"])
-def test_any_name_is_created_read_and_dropped(server: Postgres, database: str, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ['"; drop table t; --', "a/b", "a.csv", "100%", "..", "日本 語", "it's", "-"]
+)
+def test_any_name_is_created_read_and_dropped(database: str, name: str) -> None:
     path = f"/public/{encode_name(name)}"
     with opened(database, "manage") as fs:
         fs.pipe_file(f"{path}.arrow", arrow_bytes(pa.table({name: [1, 2]})), mode="create")
@@ -318,7 +331,9 @@ def test_any_name_is_created_read_and_dropped(server: Postgres, database: str, n
 def test_a_query_stops_on_the_server_when_its_reader_leaves(server: Postgres, database: str) -> None:
     with opened(database) as fs:
         stream = fs.query_stream("SELECT pg_sleep(600)")
-        running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+        running = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+        )
         _until(lambda: server.sql(running).strip() == "1")
         stream.close()
         _until(lambda: server.sql(running).strip() == "0", 2)
