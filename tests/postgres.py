@@ -42,7 +42,9 @@ class Postgres:
                 pytest.fail(missing)
             pytest.skip(missing)
         self._binaries = found
-        self._folder = Path(tempfile.mkdtemp(prefix="fsspec-db-postgres-"))
+        # Root's own temporary folder may be closed to the user that the server runs as.
+        place = "/tmp" if os.geteuid() == 0 else None
+        self._folder = Path(tempfile.mkdtemp(prefix="fsspec-db-postgres-", dir=place))
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         if os.geteuid() == 0:
