@@ -76,6 +76,12 @@ class Postgres:
         """Stops the server at once, whatever it does."""
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
 
+    def demand(self, method: str, user: str) -> None:
+        """Makes the server ask one user for a password, by `scram-sha-256` or `md5`."""
+        rules = self._folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all {user} 127.0.0.1/32 {method}\n" + rules.read_text())
+        self.sql("SELECT pg_reload_conf()")
+
     def sql(self, statements: str) -> str:
         """Runs statements through psql; what it prints, unaligned."""
         command = [str(self._binaries / "psql"), self.url, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]

@@ -367,3 +367,25 @@ def test_no_password_is_shown(server: Postgres) -> None:
     assert "canary" not in repr(caught.value)
     with opened(url.replace("nobody", "postgres")) as fs:
         assert "canary" not in repr(fs)
+
+
+@pytest.mark.parametrize("method", ["scram-sha-256", "md5"])
+def test_a_password_is_proven(server: Postgres, method: str) -> None:
+    user = method.partition("-")[0]
+    server.sql(f"SET password_encryption = '{method}'; CREATE ROLE {user} LOGIN PASSWORD 'p@ss:word'")
+    server.demand(method, user)
+    place = f"127.0.0.1:{server.port}/postgres"
+    for url, proven in ((f"{user}:p%40ss%3Aword", True), (f"{user}:wrong", False), (user, False)):
+        address = f"postgresql://{url}@{place}"
+        if proven:
+            _until(lambda address=address: _opens(address))
+        else:
+            _until(lambda address=address: not _opens(address))
+
+
+def _opens(url: str) -> bool:
+    try:
+        with opened(url) as fs:
+            return fs.exists("/public")
+    except DatabaseError:
+        return False
