@@ -9,16 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from fsspec_db.engines.fitting import leaves, without_dictionaries
+from fsspec_db.errors import SchemaMismatchError, ValueOutOfRangeError
 
 if TYPE_CHECKING:
     import duckdb
     from duckdb.sqltypes import DuckDBPyType
 
-_TEXTS = frozenset({"bignum", "bit", "time with time zone", "uhugeint"})
-"""Carried as their exact text."""
-_MOMENTS = frozenset(
-    {"date", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp with time zone", "timestamptz_ns"}
-)
+_TEXTS = frozenset({"bignum", "bit", "time with time zone", "uhugeint", "union"})
+"""Carried as their text, which is exact but for a union: it does not say which member it is."""
+_RESTORED = frozenset({"BIGNUM", "BIT", "HUGEINT", "TIME WITH TIME ZONE", "UHUGEINT", "UUID"})
+"""What a new table has where the metadata of a field says that it was that."""
+_SQL_TYPE = b"fsspec_db.sql_type"
+_MOMENTS = {
+    **dict.fromkeys(("date", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns"), "isinf({})"),
+    "timestamp with time zone": "isinf({})",
+    "timestamptz_ns": "isinf(CAST({} AS TIMESTAMP_NS))",
+}
 _LONGEST = 2_562_046  # whole hours that 64 bits of nanoseconds hold
 
 
@@ -43,16 +52,61 @@ class Carried:
         self.relation = relation if plain else relation.project(", ".join(named))
 
     def described(self, schema: pa.Schema) -> pa.Schema:
-        """`schema`, that of the Arrow stream, with the declared type of what is carried as text."""
-        return pa.schema(
-            [
-                field.with_metadata({"fsspec_db.sql_type": str(kind)}) if kind.id in _TEXTS else field
-                for field, kind in zip(schema, self.types, strict=True)
-            ]
-        )
+        """`schema`, that of the Arrow stream, with metadata for what its types do not say."""
+        fields = []
+        for field, kind in zip(schema, self.types, strict=True):
+            if str(kind) == "JSON":
+                said = {"ARROW:extension:name": "arrow.json", "ARROW:extension:metadata": ""}
+            else:
+                said = {_SQL_TYPE: str(kind)} if kind.id in _TEXTS or str(kind) in _RESTORED else None
+            fields.append(field.with_metadata(said) if said else field)
+        return pa.schema(fields)
 
 
-def column_types(cursor: duckdb.DuckDBPyConnection, schema: pa.Schema) -> list[DuckDBPyType]:
+def new_types(cursor: duckdb.DuckDBPyConnection, schema: pa.Schema) -> list[str]:
+    """The types of a new table's columns, as SQL has them."""
+    said = [(field.metadata or {}).get(_SQL_TYPE, b"").decode("utf-8", "replace") for field in schema]
+    kinds = _column_types(cursor, _importable(schema))
+    return [one if one in _RESTORED else str(kind) for one, kind in zip(said, kinds, strict=True)]
+
+
+def taken(cursor: duckdb.DuckDBPyConnection, given: pa.Schema, relation: duckdb.DuckDBPyRelation) -> pa.Schema:
+    """What the columns of a table take of rows that are given.
+
+    That is what reading them gives, or what is given, where DuckDB makes the column's own type of it.
+
+    Raises:
+        SchemaMismatchError: A type that DuckDB does not have; a union or variant, which nothing
+            else can be turned into exactly.
+    """
+    given = _importable(given)
+    carried = Carried(relation)
+    schema = carried.relation.limit(0).to_arrow_reader().schema
+    own = dict(zip(given.names, _column_types(cursor, given), strict=True))
+    fields = []
+    for field, kind in zip(schema, carried.types, strict=True):
+        if own.get(field.name) == kind:
+            fields.append(given.field(field.name))
+        elif field.name in own and any(word in str(kind) for word in ("UNION(", "VARIANT")):
+            raise SchemaMismatchError(f"nothing can be written to a column of {kind}", column=field.name)
+        else:
+            fields.append(pa.field(field.name, without_dictionaries(field.type)))
+    return pa.schema(fields)
+
+
+def whole_microseconds(array: pa.Array, column: str, first_row: int) -> None:
+    """Raises for an interval with nanoseconds, which DuckDB would cut off."""
+    if not pa.types.is_interval(array.type):
+        return
+    halves = pa.Array.from_buffers(pa.int64(), 2 * len(array), [None, array.buffers()[1]], offset=2 * array.offset)
+    nanos = halves.take(pa.array(range(1, 2 * len(array), 2), pa.int64()))
+    cut = pc.not_equal(pc.multiply(pc.divide(nanos, 1000), 1000), nanos)
+    row = pc.index(pc.and_(cut, array.is_valid()), value=True).as_py()
+    if row >= 0:
+        raise ValueOutOfRangeError("INTERVAL holds no nanoseconds", column=column, row=first_row + row)
+
+
+def _column_types(cursor: duckdb.DuckDBPyConnection, schema: pa.Schema) -> list[DuckDBPyType]:
     """The types that DuckDB makes of Arrow's."""
     empty = cursor.register("fsspec_db schema", schema.empty_table()).table("fsspec_db schema")
     types: list[DuckDBPyType] = empty.types
@@ -60,27 +114,34 @@ def column_types(cursor: duckdb.DuckDBPyConnection, schema: pa.Schema) -> list[D
     return types
 
 
-def taken(cursor: duckdb.DuckDBPyConnection, given: pa.Schema, relation: duckdb.DuckDBPyRelation) -> pa.Schema:
-    """What the columns of a table take of rows that are given.
+def _importable(schema: pa.Schema) -> pa.Schema:
+    """`schema` in types that DuckDB can read, which hold all values of those it cannot."""
+    return pa.schema([_importable_field(field) for field in schema])
 
-    That is what reading them gives, or what is given, where DuckDB makes the column's own type of it.
-    """
-    carried = Carried(relation)
-    reader = carried.relation.limit(0).to_arrow_reader()
-    own = dict(zip(given.names, column_types(cursor, given), strict=True))
-    fields = []
-    for field, kind in zip(reader.schema, carried.types, strict=True):
-        to = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if own.get(field.name) == kind and kind.id not in _TEXTS:
-            to = given.field(field.name).type
-        fields.append(pa.field(field.name, to))
-    return pa.schema(fields)
+
+def _importable_field(field: pa.Field) -> pa.Field:
+    def changed(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_float16(kind):
+            return pa.float32()
+        if pa.types.is_duration(kind):
+            return pa.duration("us")
+        if pa.types.is_decimal(kind) and (kind.scale < 0 or pa.types.is_decimal256(kind)):
+            precision, scale = max(kind.precision - min(kind.scale, 0), kind.scale), max(kind.scale, 0)
+            return pa.decimal128(precision, scale) if precision <= 38 else refused(kind)
+        if pa.types.is_interval(kind) and pa.types.is_nested(field.type):
+            return refused(kind)
+        return pa.string() if pa.types.is_null(kind) else kind
+
+    def refused(kind: pa.DataType) -> pa.DataType:
+        raise SchemaMismatchError(f"DuckDB has no type for {kind} here", column=field.name)
+
+    return field.with_type(leaves(field.type, changed))
 
 
 def _column(at: int, name: str, kind: DuckDBPyType) -> str:
     value = f"#{at}"
     if kind.id in _MOMENTS:
-        return _unless(f"isinf({value})", f"infinity is no {kind}", name, value)
+        return _unless(_MOMENTS[kind.id].format(value), f"infinity is no {kind}", name, value)
     if kind.id == "time":
         return _unless(f"{value} = '24:00:00'", "24:00:00 is no time", name, value)
     if kind.id == "interval":

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from fsspec_db.errors import SchemaMismatchError, ValueOutOfRangeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _types = pa.types
 
@@ -27,6 +27,7 @@ class Fitted:
         reader: Columns by name, in any order.
         types: What each column of the relation takes; those that `reader` lacks stay out.
         passed_over: Columns that `reader` may have and nobody takes.
+        check: Called with each column that is handed on, its name and its first row, to raise.
 
     Attributes:
         names: The columns there are, in the order of `reader`.
@@ -38,9 +39,14 @@ class Fitted:
     """
 
     def __init__(
-        self, reader: pa.RecordBatchReader, types: pa.Schema, passed_over: frozenset[str] = frozenset()
+        self,
+        reader: pa.RecordBatchReader,
+        types: pa.Schema,
+        passed_over: frozenset[str] = frozenset(),
+        check: Callable[[pa.Array, str, int], None] | None = None,
     ) -> None:
         self._source = reader
+        self._check = check
         known = set(types.names)
         self.names: list[str] = []
         for name in reader.schema.names:
@@ -63,6 +69,9 @@ class Fitted:
                 columns = [
                     fit(batch.column(field.name), field.type, field.name, row) for field in self._schema
                 ]
+                if self._check is not None:
+                    for name, array in zip(self.names, columns, strict=True):
+                        self._check(array, name, row)
                 yield pa.RecordBatch.from_arrays(columns, schema=self._schema)
                 row += batch.num_rows
         except Exception as error:
@@ -81,8 +90,8 @@ def fit(array: pa.Array, to: pa.DataType, column: str, first_row: int = 1) -> pa
         return array
     if isinstance(array, pa.ExtensionArray):
         return fit(array.storage, to, column, first_row)
-    if _types.is_dictionary(array.type):
-        return fit(array.dictionary_decode(), to, column, first_row)
+    if (values := without_dictionaries(array.type)) != array.type:
+        return fit(array.cast(values), to, column, first_row)
     if _types.is_run_end_encoded(array.type):
         return fit(pc.run_end_decode(array), to, column, first_row)
     if _types.is_null(array.type):
@@ -116,6 +125,26 @@ def mixes(one: pa.DataType, other: pa.DataType) -> bool:
     if _types.is_timestamp(one) and _types.is_timestamp(other):
         return (one.tz is None) == (other.tz is None)
     return _family(one) is not None and _family(one) == _family(other)
+
+
+def leaves(kind: pa.DataType, changed: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """A type with what is not nested in it changed."""
+    if _types.is_struct(kind):
+        return pa.struct([field.with_type(leaves(field.type, changed)) for field in kind])
+    if _types.is_map(kind):
+        return pa.map_(leaves(kind.key_type, changed), leaves(kind.item_type, changed))
+    if _types.is_fixed_size_list(kind):
+        return pa.list_(leaves(kind.value_type, changed), kind.list_size)
+    if _types.is_large_list(kind):
+        return pa.large_list(leaves(kind.value_type, changed))
+    if _types.is_list(kind):
+        return pa.list_(leaves(kind.value_type, changed))
+    return changed(kind)
+
+
+def without_dictionaries(kind: pa.DataType) -> pa.DataType:
+    """A type with the values of dictionaries in their place, at any depth."""
+    return leaves(kind, lambda leaf: leaf.value_type if _types.is_dictionary(leaf) else leaf)
 
 
 def _nesting(kind: pa.DataType) -> str:
