@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -11,8 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import duckdb
 import pyarrow as pa
 
-from fsspec_db import _bridge
-from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo
+from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.duckdb_errors import told
 from fsspec_db.engines.duckdb_types import Carried, new_types, quoted, taken, whole_microseconds
@@ -46,7 +46,6 @@ _SETTINGS = {
     # A name in SQL is never a variable of this process.
     "python_enable_replacements": "false",
 }
-on_cancel = getattr(_bridge, "on_cancel", lambda _: None)  # until the bridge has it
 _BATCH = 8_192  # rows: as fast as more of them, and wide rows take less memory
 _INCOMING = "fsspec_db incoming rows"
 _KEYWORD = duckdb.token_type.keyword
@@ -79,7 +78,7 @@ class DuckDB(AbstractDatabase):
             raise NotFoundError(f"there is no database file {file!r}")
         self._version = _version(file) if file is not None and access == "read" else None
         config = {**_SETTINGS, **(settings or {})}
-        with told():
+        with told(InvalidParameterError):
             # A database in memory begins empty, so nobody could read one that is read-only.
             self._root = duckdb.connect(file or ":memory:", file is not None and access == "read", config)
             if not self._one("SELECT current_setting('lock_configuration')")[0]:
@@ -196,10 +195,11 @@ class DuckDB(AbstractDatabase):
         select = next(at + 2 for at, kind in words if kind == _KEYWORD and text[at : at + 3].upper() == "AS ")
         with self._cursor() as cursor:
             names = cursor.get_table_names(text[select:], qualified=True)
+        schemas = {info.name.casefold(): info.name for info in self.list_schemas()}
         found = set()
         for name in names:
             *qualifiers, relation = (_plain(part) for part in _PART.findall(name))
-            for place in qualifiers[-1:] or (schema, "main"):
+            for place in (schemas.get(one.casefold(), one) for one in qualifiers[-1:] or (schema, "main")):
                 known = {one.casefold(): one for one, *_ in self._relations(place)}
                 if relation.casefold() in known:
                     found.add((place, known[relation.casefold()]))
@@ -222,11 +222,10 @@ class DuckDB(AbstractDatabase):
         try:
             with told(InvalidQueryError):
                 statement = _reading(cursor, sql)
-                on_cancel(cursor.interrupt)
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                relation = cursor.sql(statement, params=params)
-                carried = Carried(relation)
-                reader = carried.relation.to_arrow_reader(_BATCH)
+                with _interruptible(cursor):
+                    carried = Carried(cursor.sql(statement, params=params))
+                    reader = carried.relation.to_arrow_reader(_BATCH)
         except BaseException:
             cursor.close()
             raise
@@ -316,10 +315,10 @@ class DuckDB(AbstractDatabase):
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection in a transaction that is committed at the end, and rolled back by an exception."""
         with self._cursor() as cursor:
-            on_cancel(cursor.interrupt)
             cursor.execute("BEGIN TRANSACTION")
             try:
-                yield cursor
+                with _interruptible(cursor):
+                    yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
                 with suppress(duckdb.Error):  # a commit that failed has rolled back already
@@ -451,6 +450,23 @@ def _reading(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
     elif statement.type != duckdb.StatementType.SELECT:
         raise ReadOnlyError(f"only what reads can be run here, a SELECT; not {statement.type.name}")
     return statement
+
+
+@contextmanager
+def _interruptible(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Stops what runs when the reader leaves; afterwards, once, what is still read."""
+    over = threading.Event()
+
+    def stop() -> None:
+        cursor.interrupt()
+        while not over.wait(0.05):  # DuckDB forgets an interrupt that comes before a statement runs
+            cursor.interrupt()
+
+    on_cancel(stop)
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _batches(

@@ -52,9 +52,11 @@ class Fitted:
         for name in reader.schema.names:
             if name in self.names:
                 raise SchemaMismatchError("a column is there twice", column=name)
+            if name in passed_over:
+                continue
             if name in known:
                 self.names.append(name)
-            elif name not in passed_over:
+            else:
                 raise SchemaMismatchError("the relation has no such column", column=name)
         if not self.names:
             raise SchemaMismatchError("there is no column to write")
