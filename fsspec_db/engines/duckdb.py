@@ -12,11 +12,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import duckdb
 import pyarrow as pa
 
-from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
+from fsspec_db._bridge import (
+    ColumnInfo,
+    ConstraintInfo,
+    IndexInfo,
+    RelationInfo,
+    SchemaInfo,
+    fitted,
+    on_cancel,
+)
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.duckdb_errors import told
 from fsspec_db.engines.duckdb_types import Carried, new_types, quoted, taken, whole_microseconds
-from fsspec_db.engines.fitting import Fitted
 from fsspec_db.errors import (
     AlreadyExistsError,
     InvalidParameterError,
@@ -77,7 +84,7 @@ class DuckDB(AbstractDatabase):
         if file is not None and access != "manage" and not Path(file).exists():
             raise NotFoundError(f"there is no database file {file!r}")
         self._version = _version(file) if file is not None and access == "read" else None
-        config = {**_SETTINGS, **(settings or {})}
+        config: dict[str, Any] = {**_SETTINGS, **(settings or {})}
         with told(InvalidParameterError):
             # A database in memory begins empty, so nobody could read one that is read-only.
             self._root = duckdb.connect(file or ":memory:", file is not None and access == "read", config)
@@ -154,10 +161,13 @@ class DuckDB(AbstractDatabase):
         """Indexes that were created; those of constraints are not among them."""
         found = self._all(
             "SELECT index_name, CAST(expressions AS VARCHAR[]), is_unique FROM duckdb_indexes()"
-            " WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY index_name",
+            " WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
+            " ORDER BY index_name",
             (schema, relation),
         )
-        return [IndexInfo(name, [_plain(text) for text in columns], unique) for name, columns, unique in found]
+        return [
+            IndexInfo(name, [_plain(text) for text in columns], unique) for name, columns, unique in found
+        ]
 
     def list_constraints(self, schema: str, relation: str) -> list[ConstraintInfo]:
         """Constraints but NOT NULL, which is told of the columns."""
@@ -212,8 +222,10 @@ class DuckDB(AbstractDatabase):
 
     # Rows
 
-    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.RecordBatchReader:
-        """Streams one `SELECT` (or `EXPLAIN` of one) from a read-only transaction, which ends with the stream.
+    def query(
+        self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> pa.RecordBatchReader:
+        """Streams one `SELECT`, or `EXPLAIN` of one, from a read-only transaction that ends with it.
 
         Raises:
             ReadOnlyError: Any other statement; what a `SELECT` could write, DuckDB refuses by itself.
@@ -273,7 +285,9 @@ class DuckDB(AbstractDatabase):
         """Renames a table or a view within its schema; DuckDB cannot move it into another."""
         kind = self.relation_info(*source).kind
         if source[0] != target[0]:
-            raise UnsupportedError("DuckDB cannot move a relation into another schema", path="/".join(("", *source)))
+            raise UnsupportedError(
+                "DuckDB cannot move a relation into another schema", path="/".join(("", *source))
+            )
         self._must_be_free(target)
         with self._transaction() as cursor:
             cursor.execute(f"ALTER {kind} {_name(*source)} RENAME TO {quoted(target[1])}")
@@ -366,13 +380,13 @@ class DuckDB(AbstractDatabase):
             raise NotFoundError(f"there is no {kind} {relation!r}", path=f"/{schema}/{relation}")
         return str(found[0][0])
 
-    def _generated(self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str]) -> frozenset[str]:
+    def _generated(self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str]) -> list[str]:
         found = cursor.execute(
             "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database()"
             " AND schema_name = ? AND table_name = ? AND is_generated",
             place,
         ).fetchall()
-        return frozenset(name for (name,) in found)
+        return [name for (name,) in found]
 
     def _create(
         self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str], arrow_schema: pa.Schema
@@ -394,20 +408,17 @@ class DuckDB(AbstractDatabase):
         *,
         upsert: bool = False,
     ) -> int:
-        relation = cursor.sql(f"SELECT * FROM {_name(*place)}")  # noqa: S608  # quoted, of the catalogue
         generated = self._generated(cursor, place)
-        fitted = Fitted(reader, taken(cursor, reader.schema, relation), generated, whole_microseconds)
-        names = ", ".join(map(quoted, fitted.names))
+        but = f"EXCLUDE ({', '.join(map(quoted, generated))})" if generated else ""
+        relation = cursor.sql(f"SELECT * {but} FROM {_name(*place)}")  # noqa: S608  # quoted, of the catalogue
+        columns = taken(cursor, reader.schema, relation)
+        rows = fitted(whole_microseconds(reader), columns, passed_over=generated)
+        names = ", ".join(map(quoted, rows.schema.names))
         sql = f"INSERT INTO {_name(*place)} ({names}) SELECT {names} FROM {quoted(_INCOMING)}"  # noqa: S608
         if upsert:
-            sql += self._on_conflict(place, fitted.names)
-        cursor.register(_INCOMING, fitted.reader)
-        try:
-            found = cursor.execute(sql).fetchone()
-        except duckdb.Error as error:
-            if fitted.failure is not None:
-                raise fitted.failure from error
-            raise
+            sql += self._on_conflict(place, rows.schema.names)
+        cursor.register(_INCOMING, rows)
+        found = cursor.execute(sql).fetchone()
         cursor.unregister(_INCOMING)
         return int(found[0]) if found else 0
 
@@ -475,7 +486,7 @@ def _batches(
     try:
         with told():
             for batch in reader:
-                yield batch if batch.schema is schema else pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
     finally:
         cursor.close()
 

@@ -68,7 +68,9 @@ def _ours(text: str, otherwise: type[DatabaseError]) -> DatabaseError:
     detail = re.split(r"\n\s*\n", text, maxsplit=1)[0].strip()
     kind = next((kind for pattern, kind in _KINDS if re.match(pattern, text, re.DOTALL)), otherwise)
     if "set lock on file" in text:
-        detail = "another process has the database file open, and DuckDB lets one process write or several read"
+        detail = (
+            "another process has the database file open, and DuckDB lets one process write or several read"
+        )
     if "different configuration" in text:
         detail = "this process has the database file open with another access or other options"
         kind = DatabaseUnavailableError

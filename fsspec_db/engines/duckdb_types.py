@@ -6,15 +6,16 @@ wrapped, `BIT` in its inner form, long intervals wrapped, infinities as some day
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fsspec_db.engines.fitting import leaves, without_dictionaries
 from fsspec_db.errors import SchemaMismatchError, ValueOutOfRangeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import duckdb
     from duckdb.sqltypes import DuckDBPyType
 
@@ -46,7 +47,9 @@ class Carried:
 
     def __init__(self, relation: duckdb.DuckDBPyRelation) -> None:
         names, self.types = relation.columns, relation.types
-        columns = [_column(at, name, kind) for at, (name, kind) in enumerate(zip(names, self.types, strict=True), 1)]
+        columns = [
+            _column(at, name, kind) for at, (name, kind) in enumerate(zip(names, self.types, strict=True), 1)
+        ]
         plain = all(column == f"#{at}" for at, column in enumerate(columns, 1))
         named = (f"{column} AS {quoted(name)}" for column, name in zip(columns, names, strict=True))
         self.relation = relation if plain else relation.project(", ".join(named))
@@ -56,10 +59,12 @@ class Carried:
         fields = []
         for field, kind in zip(schema, self.types, strict=True):
             if str(kind) == "JSON":
-                said = {"ARROW:extension:name": "arrow.json", "ARROW:extension:metadata": ""}
+                said = {b"ARROW:extension:name": b"arrow.json", b"ARROW:extension:metadata": b""}
+            elif kind.id in _TEXTS or str(kind) in _RESTORED:
+                said = {_SQL_TYPE: str(kind).encode()}
             else:
-                said = {_SQL_TYPE: str(kind)} if kind.id in _TEXTS or str(kind) in _RESTORED else None
-            fields.append(field.with_metadata(said) if said else field)
+                said = field.metadata
+            fields.append(field.with_metadata(said))
         return pa.schema(fields)
 
 
@@ -70,7 +75,9 @@ def new_types(cursor: duckdb.DuckDBPyConnection, schema: pa.Schema) -> list[str]
     return [one if one in _RESTORED else str(kind) for one, kind in zip(said, kinds, strict=True)]
 
 
-def taken(cursor: duckdb.DuckDBPyConnection, given: pa.Schema, relation: duckdb.DuckDBPyRelation) -> pa.Schema:
+def taken(
+    cursor: duckdb.DuckDBPyConnection, given: pa.Schema, relation: duckdb.DuckDBPyRelation
+) -> pa.Schema:
     """What the columns of a table take of rows that are given.
 
     That is what reading them gives, or what is given, where DuckDB makes the column's own type of it.
@@ -85,25 +92,43 @@ def taken(cursor: duckdb.DuckDBPyConnection, given: pa.Schema, relation: duckdb.
     own = dict(zip(given.names, _column_types(cursor, given), strict=True))
     fields = []
     for field, kind in zip(schema, carried.types, strict=True):
+        plain = _without_dictionaries(field.type)
         if own.get(field.name) == kind:
             fields.append(given.field(field.name))
-        elif field.name in own and any(word in str(kind) for word in ("UNION(", "VARIANT")):
+            continue
+        if field.name in own and any(word in str(kind) for word in ("UNION(", "VARIANT")):
             raise SchemaMismatchError(f"nothing can be written to a column of {kind}", column=field.name)
-        else:
-            fields.append(pa.field(field.name, without_dictionaries(field.type)))
+        if field.name in own and _without_dictionaries(given.field(field.name).type).equals(plain):
+            plain = given.field(field.name).type  # DuckDB looks the values up itself
+        fields.append(pa.field(field.name, plain))
     return pa.schema(fields)
 
 
-def whole_microseconds(array: pa.Array, column: str, first_row: int) -> None:
-    """Raises for an interval with nanoseconds, which DuckDB would cut off."""
-    if not pa.types.is_interval(array.type):
-        return
-    halves = pa.Array.from_buffers(pa.int64(), 2 * len(array), [None, array.buffers()[1]], offset=2 * array.offset)
-    nanos = halves.take(pa.array(range(1, 2 * len(array), 2), pa.int64()))
-    cut = pc.not_equal(pc.multiply(pc.divide(nanos, 1000), 1000), nanos)
-    row = pc.index(pc.and_(cut, array.is_valid()), value=True).as_py()
-    if row >= 0:
-        raise ValueOutOfRangeError("INTERVAL holds no nanoseconds", column=column, row=first_row + row)
+def whole_microseconds(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """The same rows; it raises at an interval with nanoseconds, which DuckDB would cut off."""
+    intervals = [at for at, kind in enumerate(reader.schema.types) if pa.types.is_interval(kind)]
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        row = 1
+        for batch in reader:
+            for at in intervals:
+                if (cut := _cut_off(batch.column(at))) >= 0:
+                    column = reader.schema.field(at).name
+                    raise ValueOutOfRangeError("INTERVAL holds no nanoseconds", column=column, row=row + cut)
+            row += batch.num_rows
+            yield batch
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches()) if intervals else reader
+
+
+def _cut_off(array: pa.Array) -> int:
+    """The first interval that has nanoseconds, or -1."""
+    words, size = array.buffers()[1], 2 * len(array)  # months and days, then nanoseconds
+    halves = pa.Array.from_buffers(pa.int64(), size, [None, words], offset=2 * array.offset)
+    nanoseconds = halves.take(pa.array(range(1, size, 2), pa.int64()))
+    cut = pc.not_equal(pc.multiply(pc.divide(nanoseconds, 1000), 1000), nanoseconds)
+    found: int = pc.index(pc.and_(cut, array.is_valid()), value=True).as_py()
+    return found
 
 
 def _column_types(cursor: duckdb.DuckDBPyConnection, schema: pa.Schema) -> list[DuckDBPyType]:
@@ -135,7 +160,27 @@ def _importable_field(field: pa.Field) -> pa.Field:
     def refused(kind: pa.DataType) -> pa.DataType:
         raise SchemaMismatchError(f"DuckDB has no type for {kind} here", column=field.name)
 
-    return field.with_type(leaves(field.type, changed))
+    return field.with_type(_leaves(field.type, changed))
+
+
+def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
+    """An enum's values are told by their texts."""
+    return _leaves(kind, lambda leaf: leaf.value_type if pa.types.is_dictionary(leaf) else leaf)
+
+
+def _leaves(kind: pa.DataType, changed: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """A type with what is not nested in it changed."""
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_leaves(field.type, changed)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_leaves(kind.key_type, changed), _leaves(kind.item_type, changed))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_leaves(kind.value_type, changed), kind.list_size)
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_leaves(kind.value_type, changed))
+    if pa.types.is_list(kind):
+        return pa.list_(_leaves(kind.value_type, changed))
+    return changed(kind)
 
 
 def _column(at: int, name: str, kind: DuckDBPyType) -> str:
@@ -145,7 +190,9 @@ def _column(at: int, name: str, kind: DuckDBPyType) -> str:
     if kind.id == "time":
         return _unless(f"{value} = '24:00:00'", "24:00:00 is no time", name, value)
     if kind.id == "interval":
-        return _unless(f"abs(date_part('hour', {value})) > {_LONGEST}", "an interval is too long", name, value)
+        return _unless(
+            f"abs(date_part('hour', {value})) > {_LONGEST}", "an interval is too long", name, value
+        )
     spelled = _spelled(kind)
     return value if spelled == str(kind) else f"CAST({value} AS {spelled})"
 
@@ -162,7 +209,7 @@ def _spelled(kind: DuckDBPyType) -> str:
     if kind.id == "hugeint":
         return "DECIMAL(38,0)"
     if kind.id in ("list", "array", "map", "struct"):
-        children = dict(kind.children)
+        children: dict[str, Any] = dict(kind.children)
         if kind.id == "map":
             return f"MAP({_inner(children['key'])}, {_inner(children['value'])})"
         if kind.id == "struct":

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -39,6 +38,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from fsspec_db import DatabaseFileSystem
 
@@ -110,7 +110,11 @@ def test_options_are_settings_and_no_others_are_taken(opened: Opened) -> None:
     fs = opened("manage", "?threads=1&memory_limit=100MB")
     asked = "SELECT current_setting('threads')::INT AS t, current_setting('memory_limit') AS m"
     assert rows(fs, asked) == [{"t": 1, "m": "95.3 MiB"}]
-    for option in ("enable_external_access=true", "autoload_known_extensions=true", "lock_configuration=false"):
+    for option in (
+        "enable_external_access=true",
+        "autoload_known_extensions=true",
+        "lock_configuration=false",
+    ):
         with pytest.raises(InvalidParameterError, match="no option"):
             opened("manage", "?" + option)
     with pytest.raises(InvalidParameterError, match="Memory"):
@@ -120,7 +124,8 @@ def test_options_are_settings_and_no_others_are_taken(opened: Opened) -> None:
 def test_another_process_hears_that_the_file_is_in_use(file: Path, opened: Opened) -> None:
     opened("manage")
     script = f"import fsspec_db; fsspec_db.connect('duckdb:///{file}').ls('/')"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert "DatabaseUnavailableError: another process has the database file open" in done.stderr
 
 
@@ -250,7 +255,7 @@ def test_a_read_is_one_state(opened: Opened) -> None:
     fs.query("SELECT 1")
     fs.pipe_file("/main/t.arrow", body(pa.array(range(300_000))))
     with fs.open_stream("/main/t.csv") as stream:
-        first = stream.next()
+        first = stream.next() or b""
         fs.pipe_file("/main/t.arrow", body(pa.array([-1])))
         rest = stream.read_all()
     assert len((first + rest).splitlines()) == 300_001
@@ -320,7 +325,10 @@ def test_a_broken_body_changes_nothing(opened: Opened) -> None:
 
 
 def test_rows_with_the_same_keys_replace_each_other(make: Callable[[str], None], opened: Opened) -> None:
-    make("CREATE TABLE t (a INTEGER PRIMARY KEY, b VARCHAR DEFAULT 'd', c INTEGER); INSERT INTO t VALUES (1, 'x', 1)")
+    make(
+        "CREATE TABLE t (a INTEGER PRIMARY KEY, b VARCHAR DEFAULT 'd', c INTEGER);"
+        "INSERT INTO t VALUES (1, 'x', 1)"
+    )
     fs = opened("write")
     fs.pipe_file("/main/t.csv", b"a,b\n1,y\n2,z\n")
     assert rows(fs, "FROM t") == [{"a": 1, "b": "y", "c": None}, {"a": 2, "b": "z", "c": None}]
@@ -439,7 +447,10 @@ TYPES: list[tuple[str, list[str]]] = [
     ("INTEGER[3]", ["[1, null, 3]"]),
     ("ENUM('x', 'y')[]", ["['x']"]),
     ("STRUCT(a INTEGER, b VARCHAR)", ["{'a': 1, 'b': null}", "{'a': null, 'b': 'q\"'}"]),
-    ("STRUCT(h UHUGEINT, t TIMETZ)", ["{'h': 340282366920938463463374607431768211455, 't': '12:00:00+05:30'}"]),
+    (
+        "STRUCT(h UHUGEINT, t TIMETZ)",
+        ["{'h': 340282366920938463463374607431768211455, 't': '12:00:00+05:30'}"],
+    ),
     ("MAP(VARCHAR, INTEGER)", ["map {}", "map {'k': 1, 'l': null}"]),
     ("MAP(VARCHAR, BIT[])", ["map {'k': ['01']}"]),
 ]
@@ -450,7 +461,9 @@ def test_values_come_back_as_they_went_in_every_format(
     make: Callable[[str], None], opened: Opened, kind: str, values: list[str]
 ) -> None:
     inserted = ", ".join(f"({at}, {value})" for at, value in enumerate(["NULL", *values]))
-    make(f"CREATE TABLE t (id INTEGER, v {kind}); CREATE TABLE copy AS FROM t; INSERT INTO t VALUES {inserted}")
+    make(
+        f"CREATE TABLE t (id INTEGER, v {kind}); CREATE TABLE copy AS FROM t; INSERT INTO t VALUES {inserted}"
+    )
     fs = opened("write")
     text = "SELECT id, CAST(v AS VARCHAR) AS v FROM {} ORDER BY id"
     for extension in ("arrow", "feather", "parquet", "csv", "jsonl", "json"):
@@ -481,7 +494,11 @@ def test_what_arrow_cannot_say_is_an_error(opened: Opened, sql: str, detail: str
 
 
 def test_types_are_known_before_the_first_row(opened: Opened) -> None:
-    found = opened().query("SELECT 1::UTINYINT AS a, '01'::BIT AS a, now() AS t, '1'::JSON AS j WHERE false").schema
+    found = (
+        opened()
+        .query("SELECT 1::UTINYINT AS a, '01'::BIT AS a, now() AS t, '1'::JSON AS j WHERE false")
+        .schema
+    )
     assert found.names == ["a", "a", "t", "j"]
     assert found.types[:3] == [pa.uint8(), pa.string(), pa.timestamp("us", "UTC")]
     assert found.field(1).metadata == {b"fsspec_db.sql_type": b"BIT"}
@@ -543,7 +560,8 @@ def test_the_catalogue_is_told(make: Callable[[str], None], opened: Opened) -> N
     make(
         "CREATE SCHEMA s; CREATE TABLE s.p (id INTEGER PRIMARY KEY);"
         "CREATE TABLE s.c (x INTEGER REFERENCES s.p(id), y VARCHAR DEFAULT 'd' UNIQUE, CHECK (x > 0));"
-        "CREATE INDEX i ON s.c(x, lower(y)); COMMENT ON TABLE s.c IS 'table'; COMMENT ON COLUMN s.c.x IS 'column';"
+        "CREATE INDEX i ON s.c(x, lower(y)); COMMENT ON TABLE s.c IS 'table';"
+        "COMMENT ON COLUMN s.c.x IS 'column';"
         'CREATE VIEW s."a AS b" AS WITH q AS (FROM S.P) SELECT * FROM q JOIN s.c ON x = id'
     )
     fs = opened("read")
@@ -556,4 +574,7 @@ def test_the_catalogue_is_told(make: Callable[[str], None], opened: Opened) -> N
     index = json.loads(fs.cat_file("/s/c/indexes/i"))
     assert index["columns"] == ["x", "(lower(y))"]
     assert re.match(rb'CREATE VIEW s\."a AS b" AS', fs.cat_file("/s/a AS b/definition.sql"))
-    assert fs.ls("/s/a AS b/depends_on", detail=False) == ["/s/a AS b/depends_on/s.c", "/s/a AS b/depends_on/s.p"]
+    assert fs.ls("/s/a AS b/depends_on", detail=False) == [
+        "/s/a AS b/depends_on/s.c",
+        "/s/a AS b/depends_on/s.p",
+    ]
