@@ -7,13 +7,15 @@ With `--check` nothing is written, and a table that is not what the code says ma
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsspec_db import FORMATS
+from fsspec_db.engines.quirks import QUIRKS
 from gateway import settings
 from gateway.codes import TABLE
 from tests.defences.table import load
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 DOCS = Path(__file__).parent
+MATRIX = DOCS.parent / "tests" / "conformance" / "matrix.json"
 
 
 def formats() -> str:
@@ -60,10 +63,36 @@ def defences(invariant: int) -> str:
     return _table(("defence", "in", "held by"), rows)
 
 
+def matrix() -> str:
+    """What becomes of each type in each format: a section for each engine."""
+    rows = json.loads(MATRIX.read_text("utf-8"))
+    return "\n".join(f"## {QUIRKS[name].title}\n\n{_kinds(rows[name])}" for name in sorted(rows))
+
+
+def _kinds(rows: list[dict[str, Any]]) -> str:
+    formats = [key for key in rows[0] if key not in ("type", "arrow_type", "unsaid")]
+    return _table(
+        ("type", "Arrow", *formats, "cannot be read"),
+        (
+            (
+                _code(row["type"]),
+                row["arrow_type"],
+                *(
+                    "✓" if row[key] == "exact" else row[key].replace("changed", "*changed*")
+                    for key in formats
+                ),
+                ", ".join(map(_code, row["unsaid"])),
+            )
+            for row in rows
+        ),
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "formats": formats,
     "problems": problems,
     "settings": flags,
+    "type matrix": matrix,
     **{f"invariant {number}": partial(defences, number) for number in range(1, 13)},
 }
 
