@@ -37,6 +37,12 @@ class Quirks:
     """A read is one state of the database, whoever writes meanwhile."""
     cancels: bool = True
     """A statement that still has no rows stops within a second of its reader leaving."""
+    defaults: bool = True
+    """The catalogue tells the defaults of columns."""
+    indexes: bool = True
+    """The catalogue tells indexes."""
+    definitions: bool = True
+    """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
     comments: bool = True

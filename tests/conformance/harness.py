@@ -96,6 +96,10 @@ class Harness(ABC):
     def ask(self, url: str, query: str) -> list[tuple[str | None, ...]]:
         """The rows of a query, by the engine's own client: each value as text, `None` for NULL."""
 
+    def home(self, url: str) -> str:  # noqa: ARG002
+        """The schema where a database's relations are made."""
+        return self.schema
+
     def quoted(self, name: str) -> str:
         return '"' + name.replace('"', '""') + '"'
 
@@ -119,7 +123,7 @@ class Database:
     def __init__(self, engine: Harness, url: str, stack: ExitStack) -> None:
         self.engine = engine
         self.url = url
-        self.root = f"/{engine.schema}"
+        self.root = f"/{encode_name(engine.home(url))}"
         self._stack = stack
         self._fs: DatabaseFileSystem | None = None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+import json
+import subprocess
+import sys
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from tests.conformance.kinds import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import TracebackType
 
 TEXTS = (
     "''",
@@ -136,6 +138,26 @@ KINDS = (
 )
 
 
+JUDGE = """
+import contextlib, json, sqlite3, sys
+
+def text(value):
+    return value.hex() if isinstance(value, bytes) else None if value is None else str(value)
+
+for line in sys.stdin:
+    method, path, sql = json.loads(line)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
+        try:
+            said = [list(map(text, row)) for row in getattr(connection, method)(sql)], None
+            connection.commit()
+        except Exception as error:
+            said = None, repr(error)
+    print(json.dumps(said), flush=True)
+"""
+"""In a process of its own: two SQLite libraries in one would take each other's locks away."""
+
+
 class SQLite(Harness):
     """Files in a folder."""
 
@@ -169,26 +191,35 @@ class SQLite(Harness):
 
     def create(self) -> str:
         path = self.folder / f"{next(self._numbers)}.db"
-        path.touch()
-        return f"sqlite:///{path}"
+        url = f"sqlite:///{path}"
+        self.execute(url, "PRAGMA journal_mode = WAL")
+        return url
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-c", JUDGE]
+        self._judge = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._judge:
+            pass
 
     def execute(self, url: str, statements: str) -> None:
-        with closing(self._connect(url)) as connection:
-            connection.executescript(statements)
-            connection.commit()
+        self._say("executescript", url, statements)
 
     def ask(self, url: str, query: str) -> list[tuple[str | None, ...]]:
-        with closing(self._connect(url)) as connection:
-            return [tuple(map(_text, row)) for row in connection.execute(query)]
+        return [tuple(row) for row in self._say("execute", url, query)]
 
-    def _connect(self, url: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-        connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
-        return connection
-
-
-def _text(value: Any) -> str | None:
-    return value.hex() if isinstance(value, bytes) else None if value is None else str(value)
+    def _say(self, method: str, url: str, sql: str) -> Any:
+        assert self._judge.stdin is not None
+        assert self._judge.stdout is not None
+        self._judge.stdin.write(json.dumps([method, url.removeprefix("sqlite:///"), sql]) + "\n")
+        self._judge.stdin.flush()
+        rows, error = json.loads(self._judge.stdout.readline())
+        assert not error, error
+        return rows
 
 
 HARNESS = SQLite
