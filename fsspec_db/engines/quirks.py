@@ -20,7 +20,9 @@ class Quirks:
     title: str
     """As its makers spell it."""
     creates: bool = True
-    """Relations can be created, dropped and renamed."""
+    """Relations can be created and dropped."""
+    renames: bool = True
+    """Relations can be renamed."""
     creates_schemas: bool = True
     """Schemas can be created and dropped."""
     moves: bool = True

@@ -60,6 +60,16 @@ class Harness(ABC):
     """A query for so many rows, of a column `i`."""
     hostile: ClassVar[Sequence[str]]
     """Statements, each of which would write if the query endpoint ran it; there is a table `users`."""
+    bait: ClassVar[str] = ""
+    """What must be there for the hostile statements to catch."""
+    caught: ClassVar[str] = "SELECT 1"
+    """A query that shows whether one did."""
+    breaking: ClassVar[str]
+    """A query that fails after many rows."""
+    sqlstates: ClassVar[Mapping[str, str]] = {}
+    """What the engine says of: syntax, no relation, no column, unique, not null."""
+    unreachable: ClassVar[str] = ""
+    """The URL of no server, with the password `canary`; "" where there are no servers."""
     positional: ClassVar[str] = "SELECT id FROM users WHERE id >= ? AND name <> ? ORDER BY id"
     named: ClassVar[str] = "SELECT id FROM users WHERE id >= :least AND name <> :other ORDER BY id"
     comment: ClassVar[str] = "COMMENT ON TABLE users IS 'people'; COMMENT ON COLUMN users.name IS 'called';"

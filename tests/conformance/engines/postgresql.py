@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -253,6 +254,19 @@ class PostgreSQL(Harness):
         "SELECT 1; DELETE FROM users",
         "COMMIT",
     )
+    bait = "CREATE SEQUENCE numbers"
+    caught = "SELECT last_value, is_called FROM numbers"
+    breaking = "SELECT 1 / (100000 - i) AS n, repeat('x', 200) AS filler FROM generate_series(1, 100000) i"
+    sqlstates = MappingProxyType(
+        {
+            "syntax": "42601",
+            "no relation": "42P01",
+            "no column": "42703",
+            "unique": "23505",
+            "not null": "23502",
+        }
+    )
+    unreachable = "postgresql://ada:canary@127.0.0.1:1/sales"
     positional = "SELECT id FROM users WHERE id >= $1 AND name <> $2 ORDER BY id"
 
     def __init__(self, folder: Path) -> None:

@@ -185,6 +185,12 @@ class SQLite(Harness):
         "SELECT 1; DELETE FROM users",
     )
 
+    breaking = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+        " SELECT i, json_extract(iif(i = 100000, '{', '{}'), '$.a') AS n FROM n"
+    )
+    caught = "PRAGMA user_version"
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._numbers = count()
