@@ -71,7 +71,12 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             data_version=True,
             case_sensitive=False,
         ),
-        "postgresql": Quirks(title="PostgreSQL", longest_name=63),
+        "postgresql": Quirks(
+            title="PostgreSQL",
+            parameters=frozenset({"positional"}),
+            data_version=True,
+            longest_name=63,
+        ),
     }
 )
 """By the name of the engine; a new engine is one record here."""

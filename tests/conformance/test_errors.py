@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         ("SELECT * FROM nothing", "no relation"),
         ("SELECT nothing FROM users", "no column"),
         ("", ""),
-        ("-- nothing", ""),
+        (" ;\n", ""),
     ],
 )
 def test_a_refused_query_says_why(db: Database, sql: str, said: str) -> None:

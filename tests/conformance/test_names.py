@@ -146,7 +146,7 @@ def test_the_longest_name_and_one_that_is_longer(bare: Database) -> None:
         listed = bare.fs.ls(bare.root, detail=False)
         columns = arrow_bytes(pa.table({"c" * (longest + 1): [1]}))
         for path, wrong in (
-            (bare.path("x" * (longest + 1), "arrow"), body),
+            (bare.path("y" * (longest + 1), "arrow"), body),
             (bare.path("t", "arrow"), columns),
         ):
             with pytest.raises((ValueError, NotImplementedError)):

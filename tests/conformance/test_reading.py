@@ -75,8 +75,8 @@ def test_a_read_is_one_state_beside_a_writer(db: Database) -> None:
 
 
 def test_readers_that_leave_give_everything_back(db: Database) -> None:
-    fill(db, 60_000)
-    for _ in range(40):
+    fill(db, 20_000)
+    for _ in range(12):
         stream = db.fs.open_stream(db.path("many", "arrow"))
         assert stream.next()
         del stream
