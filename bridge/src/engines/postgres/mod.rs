@@ -163,7 +163,7 @@ impl Database for Postgres {
         let watch = Watch::new(cancel);
         let run = || {
             let mut session = self.pool.begin(READ, &watch)?;
-            let outcome = query::query(session.conn()?, &self.types, query, sink);
+            let outcome = query::query(session.conn()?, &self.types, query, sink).map_err(query::refused);
             if session.conn()?.idle {
                 session.end_afresh()?;
             }

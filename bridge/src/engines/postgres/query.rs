@@ -22,19 +22,19 @@ pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> 
         let detail = "PostgreSQL has no named parameters: write $1, $2 … and give a list";
         return Err(Error::new(Code::InvalidParameter, detail));
     };
-    if query.sql.trim_matches(|c: char| c.is_whitespace() || c == ';').is_empty() {
-        return Err(Error::new(Code::InvalidQuery, "there is no statement in the query"));
-    }
     if query.sql.contains('\0') {
         return Err(Error::new(Code::InvalidQuery, "the statement has a NUL in it"));
     }
     let (given, _) = super::values::bound(values)?;
-    let (takes, gives) = conn.describe(&query.sql, &given).map_err(refused)?;
+    let (takes, gives) = conn.describe(&query.sql, &given)?;
     if takes.len() != values.len() {
         let detail = format!("the statement takes {} parameters, not {}", takes.len(), values.len());
         return Err(Error::new(Code::InvalidQuery, detail));
     }
     let Some(columns) = gives else {
+        if query.sql.trim_matches(|c: char| c.is_whitespace() || c == ';').is_empty() {
+            return Err(Error::new(Code::InvalidQuery, "there is no statement in the query"));
+        }
         return Err(Error::new(Code::ReadOnly, "only statements that give rows can be asked here"));
     };
     let mut kinds = Vec::with_capacity(columns.len());
@@ -67,7 +67,7 @@ pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> 
 }
 
 /// A relation that the text names and that is not there is a fault of the text, not of a path.
-fn refused(error: Error) -> Error {
+pub fn refused(error: Error) -> Error {
     if error.code() != Code::NotFound {
         return error;
     }
