@@ -7,6 +7,7 @@ mod connect;
 mod fault;
 mod ingest;
 mod login;
+mod named;
 mod numeric;
 mod query;
 mod row;
