@@ -132,7 +132,8 @@ SPANS = """
 CREATE TABLE spans (n int, span interval, several interval[]);
 INSERT INTO spans VALUES
  (1, '-1 mon -2 days -0.000001 sec', '{1 mon,NULL,-1 day}'), (2, '1 mon -1 day 00:00:01', '{}'),
- (3, '0', NULL), (4, '-178000000 years', '{00:00:00.5}'), (5, NULL, '{}'), (6, '292 years 23:59:59.999999', NULL);
+ (3, '0', NULL), (4, '-178000000 years', '{00:00:00.5}'), (5, NULL, '{}'),
+ (6, '292 years 23:59:59.999999', NULL);
 CREATE TABLE copy (LIKE spans);
 """
 DIFFERENCES = """
@@ -316,7 +317,7 @@ def test_parameters_are_bound_by_their_types(database: str) -> None:
         assert fs.query("SELECT n FROM generate_series(1, 5) n", limit=2).num_rows == 2
 
 
-def test_parameters_are_bound_by_their_names(server: Postgres, database: str) -> None:
+def test_parameters_are_bound_by_their_names(database: str) -> None:
     with opened(database) as fs:
         sql = "SELECT :a AS a, :b || ':a' AS b, :a::text AS c, $$:a$$ AS d, '{1,2,3}'::int[] -- :e"
         read = fs.query(sql, {"b": "x", "a": 7}).to_pylist()
