@@ -62,7 +62,7 @@ def test_a_body_that_is_broken_is_heard_as_that() -> None:
     database = Fitting()
     with pytest.raises(IncompleteBodyError):
         AbstractDatabaseFileSystem(database).write("/main/users.arrow", arrow_bytes(database.table)[:-20])
-    with pytest.raises(SchemaMismatchError):
+    with pytest.raises(ValueOutOfRangeError):
         AbstractDatabaseFileSystem(database).write("/main/users.csv", b"id,name\nx,a\n")
 
 
