@@ -89,6 +89,12 @@ pub trait Rows: Iterator<Item = Result<RecordBatch>> + Send {
     fn schema(&self) -> SchemaRef;
 }
 
+impl Rows for Box<dyn Rows> {
+    fn schema(&self) -> SchemaRef {
+        self.as_ref().schema()
+    }
+}
+
 /// What a [`Sink`] makes of a batch on the thread that built it.
 #[derive(Debug)]
 pub enum Part {
@@ -168,9 +174,8 @@ impl Cancel {
 
     /// Forgets the hook. After this returns, the hook neither runs nor is running.
     pub fn clear(&self) {
-        if let Ok(mut slot) = self.hook.lock() {
-            *slot = None;
-        }
+        let hook = self.hook.lock().ok().and_then(|mut slot| slot.take());
+        drop(hook);
     }
 
     /// Cheap: one atomic load, and a clock read only where there is a deadline.

@@ -8,6 +8,7 @@ mod bytes;
 mod database;
 mod doorbell;
 mod errors;
+mod fitted;
 mod fs;
 mod metadata;
 mod path;
@@ -15,6 +16,7 @@ mod rows;
 mod stream;
 mod turn;
 mod values;
+mod work;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -47,6 +49,8 @@ fn bridge(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<fs::PyDatabaseFs>()?;
     py.import("atexit")?.call_method1("register", (wrap_pyfunction!(attach::end, module)?,))?;
     module.add_function(wrap_pyfunction!(errors::set_error_factory, module)?)?;
+    module.add_function(wrap_pyfunction!(fitted::fitted, module)?)?;
+    module.add_function(wrap_pyfunction!(work::on_cancel, module)?)?;
     module.add_function(wrap_pyfunction!(path::encode_name, module)?)?;
     module.add_function(wrap_pyfunction!(path::decode_name, module)?)?;
     Ok(())
