@@ -74,6 +74,7 @@ def python_engine(name: str, place: str) -> Engine:
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
+        "duckdb": python_engine("duckdb", "fsspec_db.engines.duckdb:DuckDB"),
         "postgres": Engine("postgresql", open_native),
         "postgresql": Engine("postgresql", open_native),
         "python": Engine("python", open_python),

@@ -63,6 +63,15 @@ class Quirks:
 
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
+        "duckdb": Quirks(
+            title="DuckDB",
+            moves=False,
+            case_sensitive=False,
+            notes=(
+                "One process may write a file, or several read it.",
+                "A schema with the name of the file cannot be read: DuckDB cannot tell the two apart.",
+            ),
+        ),
         "sqlite": Quirks(
             title="SQLite",
             creates_schemas=False,
