@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 OPTIONS = ("max_temp_directory_size", "memory_limit", "temp_directory", "threads")
 """What a URL may set: DuckDB's own settings, by their names."""
 
-_SETTINGS = {
+SETTINGS: Mapping[str, str] = {
     # Nothing but the database itself: no file, no network, no extension that is not built in.
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -84,7 +84,7 @@ class DuckDB(AbstractDatabase):
         if file is not None and access != "manage" and not Path(file).exists():
             raise NotFoundError(f"there is no database file {file!r}")
         self._version = _version(file) if file is not None and access == "read" else None
-        config: dict[str, Any] = {**_SETTINGS, **(settings or {})}
+        config: dict[str, Any] = {**SETTINGS, **(settings or {})}
         with told(InvalidParameterError):
             # A database in memory begins empty, so nobody could read one that is read-only.
             self._root = duckdb.connect(file or ":memory:", file is not None and access == "read", config)
