@@ -50,7 +50,10 @@ PARTS = (
 
 def whole(declared: str, arrow: pa.DataType, least: int, most: int) -> Kind:
     return Kind(
-        declared=declared, arrow=arrow, values=("0", str(least), str(most)), unheld=((pa.scalar(0.5), UNHELD),)
+        declared=declared,
+        arrow=arrow,
+        values=("0", str(least), str(most)),
+        unheld=((pa.scalar(0.5), UNHELD),),
     )
 
 
@@ -72,7 +75,12 @@ KINDS = (
     ),
     Kind(declared="UHUGEINT", arrow=pa.string(), values=("0", str(2**128 - 1))),
     Kind(declared="BIGNUM", arrow=pa.string(), values=("0", "-1", "'" + "9" * 80 + "'")),
-    Kind(declared="FLOAT", arrow=pa.float32(), values=(*REALS, "3.4028235e38"), unheld=((pa.scalar(0.1), UNHELD),)),
+    Kind(
+        declared="FLOAT",
+        arrow=pa.float32(),
+        values=(*REALS, "3.4028235e38"),
+        unheld=((pa.scalar(0.1), UNHELD),),
+    ),
     Kind(declared="DOUBLE", arrow=pa.float64(), values=(*REALS, "0.1", "1.7976931348623157e308", "5e-324")),
     Kind(
         declared="DECIMAL(4,1)",
@@ -90,7 +98,7 @@ KINDS = (
     Kind(declared="BIT", arrow=pa.string(), values=("'0'", "'0101'", "'00000000000000000101'")),
     Kind(
         declared="UUID",
-        arrow=pa.string(),
+        arrow=pa.uuid(),
         values=("'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"),
         unheld=((pa.scalar("x"), UNHELD),),
     ),
@@ -107,7 +115,12 @@ KINDS = (
         values=("'00:00:00'", "'12:34:56.5'", "'23:59:59.999999'"),
         unsaid={"'24:00:00'": UNHELD},
     ),
-    Kind(declared="TIME_NS", arrow=pa.time64("ns"), values=("'00:00:00'", "'23:59:59.999999999'"), ask="epoch_ns({})"),
+    Kind(
+        declared="TIME_NS",
+        arrow=pa.time64("ns"),
+        values=("'00:00:00'", "'23:59:59.999999999'"),
+        ask="epoch_ns({})",
+    ),
     Kind(declared="TIMETZ", arrow=pa.string(), values=("'12:00:00+05:30'", "'23:59:59.999999-15:59:59'")),
     Kind(declared="TIMESTAMP", arrow=pa.timestamp("us"), values=MOMENTS, unsaid=INFINITE),
     Kind(
@@ -166,7 +179,12 @@ KINDS = (
         values=("[]", "['', NULL, 'a,\"b\\', 'NULL']"),
         ask="to_json({})",
     ),
-    Kind(declared="BIT[]", arrow=pa.list_(pa.string()), values=("['01', NULL]",), ask="to_json(CAST({} AS VARCHAR[]))"),
+    Kind(
+        declared="BIT[]",
+        arrow=pa.list_(pa.string()),
+        values=("['01', NULL]",),
+        ask="to_json(CAST({} AS VARCHAR[]))",
+    ),
 )
 
 
@@ -205,7 +223,9 @@ class DuckDB(Harness):
     )
     bait = "CREATE SEQUENCE numbers"
     caught = "SELECT last_value FROM duckdb_sequences()"
-    breaking = "SELECT i, CASE WHEN i = 1000000 THEN error('broken') ELSE 'fine' END AS e FROM range(1000001) t(i)"
+    breaking = (
+        "SELECT i, CASE WHEN i = 1000000 THEN error('broken') ELSE 'fine' END AS e FROM range(1000001) t(i)"
+    )
     named = "SELECT id FROM users WHERE id >= $least AND name <> $other ORDER BY id"
 
     def __init__(self, folder: Path) -> None:
@@ -219,7 +239,10 @@ class DuckDB(Harness):
 
     def execute(self, url: str, statements: str) -> None:
         with self._open(url) as connection:
-            connection.execute(statements)
+            try:
+                connection.execute(statements)
+            except duckdb.Error as error:
+                raise AssertionError(str(error)) from error
 
     def ask(self, url: str, query: str) -> list[tuple[str | None, ...]]:
         with self._open(url) as connection:
