@@ -47,6 +47,8 @@ class Quirks:
     """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
+    constraint_names: bool = True
+    """Constraints keep the names that they were given."""
     comments: bool = True
     """Relations and columns can have comments."""
     depends_on: bool = True
@@ -66,6 +68,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         "duckdb": Quirks(
             title="DuckDB",
             moves=False,
+            constraint_names=False,
             case_sensitive=False,
             notes=(
                 "One process may write a file, or several read it.",
