@@ -1,5 +1,6 @@
 //! Native engines, each behind the [`Database`](crate::database::Database) trait.
 
+mod column;
 mod order;
 pub mod postgres;
 pub mod sqlite;
