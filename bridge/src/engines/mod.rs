@@ -3,7 +3,9 @@
 mod column;
 mod order;
 pub mod postgres;
+mod socket;
 pub mod sqlite;
+mod tls;
 
 use std::sync::Arc;
 

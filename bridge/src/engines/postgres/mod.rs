@@ -3,6 +3,7 @@
 mod address;
 mod build;
 mod catalogue;
+mod connect;
 mod fault;
 mod ingest;
 mod login;
@@ -10,8 +11,8 @@ mod numeric;
 mod query;
 mod row;
 mod scan;
+mod secure;
 mod session;
-mod socket;
 mod types;
 mod values;
 mod wire;
