@@ -77,10 +77,10 @@ lock: pyproject.toml ## Resolve the Python dependencies anew into locks/
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet uv
 	compile="$(VENV)/lock/bin/uv pip compile pyproject.toml --upgrade --universal --generate-hashes \
-	    --no-header --no-annotate --quiet --extra demo"; \
-	$$compile --group run --output-file locks/run.txt; \
-	$$compile --group dev --constraints locks/run.txt --output-file locks/dev.txt; \
-	$$compile --group bench --constraints locks/dev.txt --output-file locks/bench.txt
+	    --no-header --no-annotate --quiet"; \
+	$$compile --extra demo --group run --output-file locks/run.txt; \
+	$$compile --all-extras --group dev --constraints locks/run.txt --output-file locks/dev.txt; \
+	$$compile --all-extras --group bench --constraints locks/dev.txt --output-file locks/bench.txt
 
 .PHONY: clean
 clean: ## Remove what was built here; compiled dependencies stay in CARGO_TARGET_DIR

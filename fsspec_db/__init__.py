@@ -16,6 +16,7 @@ from fsspec_db._bridge import (
     SchemaInfo,
     decode_name,
     encode_name,
+    on_cancel,
 )
 from fsspec_db.connect import DatabaseFileSystem, connect
 from fsspec_db.database import AbstractDatabase, Access, ArrowStream, InsertMode, WriteMode
@@ -49,8 +50,11 @@ from fsspec_db.errors import (
     make_error,
 )
 from fsspec_db.filesystem import AbstractDatabaseFileSystem
+from fsspec_db.protocols import PROTOCOLS
+from fsspec_db.protocols.drivers import ADBCFileSystem, ODBCFileSystem, SQLAlchemyFileSystem
+from fsspec_db.protocols.files import DuckDBFileSystem, SQLiteFileSystem
+from fsspec_db.protocols.servers import MySQLFileSystem, PostgreSQLFileSystem
 from fsspec_db.read_file import ReadFile
-from fsspec_db.sqlite import SQLiteFileSystem
 from fsspec_db.write_file import TextFile, WriteFile
 
 try:
@@ -59,12 +63,13 @@ except PackageNotFoundError:  # imported from a checkout that was not installed
     __version__ = "0+unknown"
 
 # Entry points name these too; this is for a checkout that was not installed.
-register_implementation("db", "fsspec_db.connect.DatabaseFileSystem")
-register_implementation("db+sqlite", "fsspec_db.sqlite.SQLiteFileSystem")
+for _protocol, _place in PROTOCOLS.items():
+    register_implementation(_protocol, _place, clobber=True)
 
 __all__ = [
     "ERRORS",
     "FORMATS",
+    "ADBCFileSystem",
     "AbstractDatabase",
     "AbstractDatabaseFileSystem",
     "Access",
@@ -80,6 +85,7 @@ __all__ = [
     "DatabaseUnavailableError",
     "DirectoryAsFileError",
     "Doorbell",
+    "DuckDBFileSystem",
     "FileAsDirectoryError",
     "ForbiddenError",
     "IncompleteBodyError",
@@ -91,14 +97,18 @@ __all__ = [
     "InvalidPredicateError",
     "InvalidQueryError",
     "MalformedBodyError",
+    "MySQLFileSystem",
     "NotEmptyError",
     "NotFoundError",
+    "ODBCFileSystem",
     "OperationCancelledError",
     "Path",
+    "PostgreSQLFileSystem",
     "QueryTimeoutError",
     "ReadFile",
     "ReadOnlyError",
     "RelationInfo",
+    "SQLAlchemyFileSystem",
     "SQLiteFileSystem",
     "SchemaInfo",
     "SchemaMismatchError",
@@ -114,4 +124,5 @@ __all__ = [
     "decode_name",
     "encode_name",
     "make_error",
+    "on_cancel",
 ]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec.spec import make_instance
 
-from fsspec_db.engines import absolute, is_in_memory, open_engine, scheme_of, without_credentials
+from fsspec_db.engines import open_engine, scheme_of
+from fsspec_db.engines.urls import absolute, is_in_memory, without_credentials
 from fsspec_db.errors import UnsupportedError
 from fsspec_db.filesystem import AbstractDatabaseFileSystem
 from fsspec_db.reading import ReadableFileSystem

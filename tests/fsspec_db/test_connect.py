@@ -1,23 +1,28 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import pickle
 import re
 import shutil
 import textwrap
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pytest
 
 import fsspec_db
-from fsspec_db import AbstractDatabaseFileSystem, DatabaseFileSystem, connect
-from fsspec_db.engines import ENGINES, absolute, without_credentials
+from fsspec_db import AbstractDatabaseFileSystem, connect
+from fsspec_db.engines import ENGINES, Engine
+from fsspec_db.engines.urls import absolute, without_credentials
+from fsspec_db.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Iterator
     from types import ModuleType
+
+    from fsspec_db import Access
 
 SECRET = "hunter2-canary"
 
@@ -148,6 +153,14 @@ def test_filesystems_of_objects_are_pickled_with_their_object() -> None:
         (f"postgresql://host/db?sslpassword={SECRET}&user=ada", "postgresql://host/db?user=ada"),
         (f"snow://host/db?access_token={SECRET}", "snow://host/db"),
         ("sqlite:////data/a@b.db?mode=ro", "sqlite:////data/a@b.db?mode=ro"),
+        ("sqlite:////data/keys=1.db", "sqlite:////data/keys=1.db"),
+        (f"sqlalchemy:oracle+oracledb://ada:{SECRET}@host/x", "sqlalchemy:oracle+oracledb://ada@host/x"),
+        (f"odbc:PWD={SECRET};UID=ada", "odbc:UID=ada"),
+        (f"odbc:UID=ada;Pwd={{;{SECRET};}}}}x}};DSN=d", "odbc:UID=ada;DSN=d"),
+        (
+            f"adbc:flightsql?uri=grpc://h:1&adbc.flight.sql.authorization_header={SECRET}",
+            "adbc:flightsql?uri=grpc://h:1",
+        ),
     ],
 )
 def test_passwords_are_not_shown(url: str, shown: str) -> None:
@@ -160,8 +173,11 @@ def test_passwords_travel_only_with_consent(monkeypatch: pytest.MonkeyPatch) -> 
         "fsspec_db.engines.ENGINES",
         {
             **ENGINES,
-            "secret": lambda _url, access, _threads: ENGINES["python"](
-                "python:seeded:MemoryDatabase", access, None
+            "secret": Engine(
+                "python",
+                lambda _url, access, _threads: ENGINES["python"].open(
+                    "python:seeded:MemoryDatabase", access, None
+                ),
             ),
         },
     )
@@ -188,9 +204,98 @@ def test_relative_files_stay_where_they_are(tmp_path: pathlib.Path, monkeypatch:
 
 
 def test_the_protocols_are_known() -> None:
-    assert fsspec.get_filesystem_class("db") is DatabaseFileSystem
-    assert fsspec.get_filesystem_class("db+sqlite") is fsspec_db.SQLiteFileSystem
-    assert {"db", "db+sqlite"} <= set(fsspec.available_protocols())
+    project = tomllib.loads((pathlib.Path(__file__).parents[2] / "pyproject.toml").read_text())
+    entries = project["project"]["entry-points"]["fsspec.specs"]
+    assert {name: place.replace(":", ".") for name, place in entries.items()} == PROTOCOLS
+    for protocol, place in PROTOCOLS.items():
+        kind = fsspec.get_filesystem_class(protocol)
+        assert f"{kind.__module__}.{kind.__name__}" == place
+        assert protocol in kind.protocol
+
+
+@pytest.fixture
+def urls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The URLs that filesystems were opened by, instead of opening them."""
+    opened: list[str] = []
+    made = ENGINES["python"].open
+
+    def open_seed(url: str, access: Access, _: int | None) -> Any:
+        opened.append(url)
+        return made("python:seeded:MemoryDatabase", access, None)
+
+    names = ("postgresql", "mysql", "sqlalchemy", "adbc", "odbc", "duckdb", "sqlite")
+    monkeypatch.setattr("fsspec_db.engines.ENGINES", {name: Engine("python", open_seed) for name in names})
+    return opened
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize(
+    ("protocol", "options", "url"),
+    [
+        ("db+postgresql", {"host": "h", "database": "d"}, "postgresql://h/d"),
+        ("db+postgres", {"host": "::1", "port": 5, "user": "a@b"}, "postgresql://a%40b@[::1]:5/"),
+        ("db+postgres", {"host": "h:1,i:2", "database": "a/b"}, "postgresql://h:1,i:2/a%2Fb"),
+        (
+            "db+postgresql",
+            {"host": "/run/pg", "parameters": {"sslmode": "require"}},
+            "postgresql:///?sslmode=require&host=%2Frun%2Fpg",
+        ),
+        ("db+mariadb", {"host": "h", "username": "u", "password": "p:w"}, "mysql://u:p%3Aw@h/"),
+        ("db+duckdb", {"database": "/d.db"}, "duckdb:////d.db"),
+        ("db+duckdb", {"database": ":memory:"}, "duckdb://"),
+        ("db+sqlalchemy", {"url": "x+y://h/d"}, "sqlalchemy:x+y://h/d"),
+        (
+            "db+adbc",
+            {"driver": "flightsql", "parameters": {"uri": "g://h"}},
+            "adbc:flightsql?uri=g%3A%2F%2Fh",
+        ),
+        ("db+odbc", {"connection_string": "DSN=d;UID=u"}, "odbc:DSN%3Dd%3BUID%3Du"),
+    ],
+)
+def test_keyword_options_make_the_url(
+    urls: list[str], protocol: str, options: dict[str, Any], url: str
+) -> None:
+    fs = fsspec.filesystem(protocol, **options, skip_instance_cache=True)
+    assert urls == [url]
+    assert fs.exists("/main/users.csv")
+    assert fs.exists(f"{protocol}:///main/users.csv")
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_url_may_hold_the_address_of_its_server(urls: list[str]) -> None:
+    address = f"db+postgresql://ada:{SECRET}%2F@db.example:5433/sales"
+    with fsspec.open(f"{address}/main/users.csv") as file:
+        assert file.read()
+    assert urls == [f"postgresql://ada:{SECRET}%2F@db.example:5433/sales"]
+    fs, path = fsspec.core.url_to_fs(f"{address}/main/users.csv?columns=id")
+    assert path == "/main/users.csv?columns=id"
+    assert fs.ls(address, detail=False) == ["/main"]
+    assert fs.ls(f"{address}/main", detail=False) == fs.ls("/main", detail=False)
+
+
+@pytest.mark.usefixtures("modules", "urls")
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [
+        (
+            "db+postgresql",
+            {"host": "h", "user": "u", "password": SECRET, "parameters": {"sslpassword": SECRET}},
+        ),
+        ("db+mysql", {"host": "h", "username": "u", "password": SECRET}),
+        ("db+sqlalchemy", {"url": f"x+y://u:{SECRET}@h/d"}),
+        ("db+adbc", {"driver": "x", "parameters": {"uri": f"x://u:{SECRET}@h/d", "password": SECRET}}),
+        ("db+odbc", {"connection_string": f"DSN=d;PWD={{{SECRET}}}"}),
+    ],
+)
+def test_no_protocol_shows_a_password(protocol: str, options: dict[str, Any]) -> None:
+    fs = fsspec.filesystem(protocol, **options, skip_instance_cache=True)
+    assert SECRET not in repr(fs)
+    assert SECRET not in fs.url
+    assert SECRET.encode() not in pickle.dumps(fs)
+    assert SECRET not in fs.to_json(include_password=False)
+    assert pickle.loads(pickle.dumps(fs)).url == fs.url
+    consenting = fsspec.filesystem(protocol, **options, pickle_credentials=True, skip_instance_cache=True)
+    assert SECRET.encode() in pickle.dumps(consenting)
 
 
 @pytest.mark.usefixtures("modules")

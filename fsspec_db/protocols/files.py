@@ -1,4 +1,4 @@
-"""SQLite files as filesystems, chained onto wherever they lie."""
+"""Databases that are one file, chained onto wherever it lies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import filesystem
 
 from fsspec_db.connect import DatabaseFileSystem
-from fsspec_db.engines import sqlite_url
+from fsspec_db.engines.urls import file_url
 from fsspec_db.errors import InvalidParameterError, ReadOnlyError
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MEMORY = ":memory:"
 
 
-class SQLiteFileSystem(DatabaseFileSystem):
-    """A SQLite database: `fsspec.filesystem("db+sqlite", database="file.db", access="write")`.
+class FileFileSystem(DatabaseFileSystem):
+    """A database that is one file: `fsspec.filesystem("db+sqlite", database="file.db", access="write")`.
 
     In a chain the next link is the database: `db+sqlite:///main/users.parquet::file:///data/file.db`.
     One that is not local (`::s3://…`, `::simplecache::https://…`) is copied to this machine when the
@@ -38,7 +38,7 @@ class SQLiteFileSystem(DatabaseFileSystem):
         **options: Further arguments of `DatabaseFileSystem`.
     """
 
-    protocol: ClassVar[str | tuple[str, ...]] = "db+sqlite"
+    scheme: ClassVar[str]
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class SQLiteFileSystem(DatabaseFileSystem):
             raise InvalidParameterError("no database: give `database`, or chain a file, `::file.db`")
         if copied and access != "read":
             raise ReadOnlyError("a database that is not local can only be read", path=os.fspath(fo or ""))
-        url = "sqlite://" if name == MEMORY else sqlite_url(name)
+        url = f"{self.scheme}://" if name == MEMORY else file_url(self.scheme, name)
         super().__init__(url, access=access, **options)
 
     def _options(self, *, secrets: bool) -> dict[str, Any]:  # noqa: ARG002
@@ -81,3 +81,17 @@ class SQLiteFileSystem(DatabaseFileSystem):
         copy = os.path.join(directory, "copy.db")  # noqa: PTH118
         fs.get_file(name, copy)
         return copy, True
+
+
+class SQLiteFileSystem(FileFileSystem):
+    """A SQLite file."""
+
+    protocol: ClassVar[str | tuple[str, ...]] = "db+sqlite"
+    scheme = "sqlite"
+
+
+class DuckDBFileSystem(FileFileSystem):
+    """A DuckDB file."""
+
+    protocol: ClassVar[str | tuple[str, ...]] = "db+duckdb"
+    scheme = "duckdb"

@@ -6,9 +6,9 @@ import importlib
 import os
 import re
 import sys
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote, unquote
 
 from fsspec_db._bridge import DatabaseFs
 from fsspec_db.database import AbstractDatabase
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
     from fsspec_db.database import Access
 
     Opener: TypeAlias = Callable[[str, Access, int | None], DatabaseFs]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a scheme stands for.
+
+    Attributes:
+        name: The key of its record in `QUIRKS`.
+        open: Makes the tree of a database from its URL, an access level and a number of threads.
+    """
+
+    name: str
+    open: Opener
 
 
 def open_native(url: str, access: Access, threads: int | None) -> DatabaseFs:
@@ -40,15 +53,34 @@ def open_python(url: str, access: Access, threads: int | None) -> DatabaseFs:
     return DatabaseFs.wrap(_python_database(url), access=access)
 
 
-ENGINES: Mapping[str, Opener] = MappingProxyType(
+def python_engine(name: str, place: str) -> Engine:
+    """An engine in Python: `place` is `module:class`, imported when a URL asks for it.
+
+    The class has `open(url, access, threads)`, which makes an `AbstractDatabase`. What it needs
+    beyond this package is the extra of its name.
+    """
+
+    def open_engine(url: str, access: Access, threads: int | None) -> DatabaseFs:
+        module, _, kind = place.partition(":")
+        try:
+            database = getattr(importlib.import_module(module), kind).open(url, access, threads)
+        except ModuleNotFoundError as error:
+            needed = f'{error.name} is not installed: pip install "fsspec-db-gateway[{name}]"'
+            raise InvalidParameterError(needed) from error
+        return DatabaseFs.wrap(database, access=access)
+
+    return Engine(name, open_engine)
+
+
+ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
-        "postgres": open_native,
-        "postgresql": open_native,
-        "python": open_python,
-        "sqlite": open_native,
+        "postgres": Engine("postgresql", open_native),
+        "postgresql": Engine("postgresql", open_native),
+        "python": Engine("python", open_python),
+        "sqlite": Engine("sqlite", open_native),
     }
 )
-"""A new engine is one line here."""
+"""By the scheme of a URL; a new engine is one line here."""
 
 
 def scheme_of(url: str) -> str:
@@ -68,33 +100,7 @@ def scheme_of(url: str) -> str:
 
 def open_engine(url: str, access: Access, threads: int | None) -> DatabaseFs:
     """The tree over the database that `url` names."""
-    return ENGINES[scheme_of(url)](url, access, threads)
-
-
-def absolute(url: str) -> str:
-    """`url` as it can be used from any working directory."""
-    match = re.fullmatch(r"sqlite:///(?!/|:memory:)([^?]+)(\?.*)?", url, re.DOTALL | re.IGNORECASE)
-    return sqlite_url(unquote(match[1])) + (match[2] or "") if match else url
-
-
-def sqlite_url(path: str) -> str:
-    """The URL of a SQLite file."""
-    return "sqlite:///" + quote(os.path.abspath(path))  # noqa: PTH100  (resolve() follows links)
-
-
-def is_in_memory(url: str) -> bool:
-    """Whether the database exists only as long as it is open."""
-    return re.fullmatch(r"sqlite://(/?|/:memory:)(\?.*)?", url, re.DOTALL | re.IGNORECASE) is not None
-
-
-_USERINFO = re.compile(r"(?<=://)([^/?#@:]*)(:[^/?#]*)?@")
-_SECRET = re.compile(r"(?i)([?&;])[^?&;=]*(?:password|passwd|pwd|secret|token|key)[^?&;=]*=[^&;]*")
-
-
-def without_credentials(url: str) -> str:
-    """`url` without passwords; the user's name stays."""
-    shown = _SECRET.sub(r"\1", _USERINFO.sub(r"\1@", url))
-    return re.sub(r"([?&;])[&;]+", r"\1", shown).rstrip("?&;")
+    return ENGINES[scheme_of(url)].open(url, access, threads)
 
 
 def _python_database(url: str) -> Any:
