@@ -168,9 +168,8 @@ fn push_value(data: &mut Data, kind: &Kind, cell: &[u8]) -> Result<(), Wrong> {
         (Data::Interval(out), _) => {
             let (micros, rest) = cell.split_first_chunk::<8>().ok_or(LENGTH)?;
             let (days, months) = rest.split_first_chunk::<4>().ok_or(LENGTH)?;
-            let nanos = i64::from_be_bytes(*micros)
-                .checked_mul(1000)
-                .ok_or("more than 292 years of nanoseconds")?;
+            let nanos =
+                i64::from_be_bytes(*micros).checked_mul(1000).ok_or("more than 292 years of nanoseconds")?;
             let months = i32::from_be_bytes(fixed(months)?);
             out.push(IntervalMonthDayNano::new(months, i32::from_be_bytes(*days), nanos));
         }
