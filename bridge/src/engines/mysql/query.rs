@@ -12,6 +12,10 @@ use crate::database::{Query, Sink};
 use crate::error::{Code, Error, Result};
 use crate::value::Params;
 
+/// What `OPTIMIZE`, `REPAIR`, `ANALYZE` and `CHECK TABLE` answer. They end the transaction and change
+/// tables, and MariaDB says what columns they give as of any statement.
+const MAINTENANCE: [&str; 4] = ["Table", "Op", "Msg_type", "Msg_text"];
+
 /// Streams a query into `sink`.
 ///
 /// Only a statement that gives rows is run at all: `INTO OUTFILE`, `CALL`, `SET`, `COMMIT` and every
@@ -28,6 +32,9 @@ pub fn query(conn: &mut Conn, query: &Query, sink: &dyn Sink) -> Result<()> {
     let statement = conn.prepare(&query.sql)?;
     if statement.columns.is_empty() {
         return Err(Error::new(Code::ReadOnly, "only statements that give rows can be asked here"));
+    }
+    if statement.columns.iter().map(|column| column.name.as_str()).eq(MAINTENANCE) {
+        return Err(Error::new(Code::ReadOnly, "the maintenance of tables cannot be asked for here"));
     }
     let columns = conn.execute(&statement, &bound)?.unwrap_or_default();
     let kinds: Vec<Kind> = columns.iter().map(Kind::of).collect();
