@@ -20,7 +20,9 @@ class Quirks:
     title: str
     """As its makers spell it."""
     creates: bool = True
-    """Relations can be created, dropped and renamed."""
+    """Relations can be created and dropped."""
+    renames: bool = True
+    """Relations can be renamed."""
     creates_schemas: bool = True
     """Schemas can be created and dropped."""
     moves: bool = True
@@ -37,6 +39,12 @@ class Quirks:
     """A read is one state of the database, whoever writes meanwhile."""
     cancels: bool = True
     """A statement that still has no rows stops within a second of its reader leaving."""
+    defaults: bool = True
+    """The catalogue tells the defaults of columns."""
+    indexes: bool = True
+    """The catalogue tells indexes."""
+    definitions: bool = True
+    """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
     comments: bool = True
@@ -55,6 +63,15 @@ class Quirks:
 
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
+        "duckdb": Quirks(
+            title="DuckDB",
+            moves=False,
+            case_sensitive=False,
+            notes=(
+                "One process may write a file, or several read it.",
+                "A schema with the name of the file cannot be read: DuckDB cannot tell the two apart.",
+            ),
+        ),
         "sqlite": Quirks(
             title="SQLite",
             creates_schemas=False,
@@ -69,7 +86,12 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             longest_name=64,
             notes=("Column names do not differ by case alone.",),
         ),
-        "postgresql": Quirks(title="PostgreSQL", longest_name=63),
+        "postgresql": Quirks(
+            title="PostgreSQL",
+            parameters=frozenset({"positional"}),
+            data_version=True,
+            longest_name=63,
+        ),
     }
 )
 """By the name of the engine; a new engine is one record here."""
