@@ -76,6 +76,8 @@ def python_engine(name: str, place: str) -> Engine:
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "duckdb": python_engine("duckdb", "fsspec_db.engines.duckdb:DuckDB"),
+        "mariadb": Engine("mysql", open_native),
+        "mysql": Engine("mysql", open_native),
         "postgres": Engine("postgresql", open_native),
         "postgresql": Engine("postgresql", open_native),
         "python": Engine("python", open_python),

@@ -83,6 +83,12 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             data_version=True,
             case_sensitive=False,
         ),
+        "mysql": Quirks(
+            title="MySQL, MariaDB",
+            parameters=frozenset({"positional"}),
+            longest_name=64,
+            notes=("Column names do not differ by case alone.",),
+        ),
         "postgresql": Quirks(
             title="PostgreSQL",
             data_version=True,
