@@ -168,17 +168,19 @@ class SQLAlchemy(AbstractDatabase):
             ]
 
     def _columns(self, inspector: sa.Inspector, schema: str, relation: str) -> list[dict[str, Any]]:
-        """The reflected columns, with the type as the database spells it as `declared`."""
+        """The reflected columns; `declared` is a type as the database spells it, `carrier` how it travels."""
         columns: list[dict[str, Any]] = [dict(column) for column in inspector.get_columns(relation, schema)]
         if not columns:
             raise NotFoundError(f"there is no relation {relation!r}")
-        spelling: dict[str, str] = {}
+        spelling: dict[str, Any] = {}
         if self._dialect.declared:
             names = {"schema": schema, "relation": relation}
             connection: Any = inspector.bind
-            spelling = {row[0]: row[1] for row in connection.execute(sa.text(self._dialect.declared), names)}
+            spelling = {row[0]: row for row in connection.execute(sa.text(self._dialect.declared), names)}
         for column in columns:
-            column["declared"] = spelling.get(column["name"]) or self._spelled(column["type"])
+            _, declared, base = spelling.get(column["name"], (None, None, None))
+            column["declared"] = declared = declared or self._spelled(column["type"])
+            column["carrier"] = types.carrier_of(column["type"], self._dialect.family, base or declared)
         return columns
 
     def _spelled(self, kind: Any) -> str:
@@ -242,9 +244,10 @@ class SQLAlchemy(AbstractDatabase):
             if self._role and dialect.driver not in self._dialect.drivers
             else dialects.driver_of(dialect)
         )
+        numbered = spelled(sql, params, self._dialect.family, "numeric_dollar")[0] if params else sql
         sql, bound = self._bound(sql, params)
         rows = self._started(
-            spent=True, before=lambda connection: driver and driver.guard(connection, sql, bound)
+            spent=True, before=lambda connection: driver and driver.guard(connection, sql, bound, numbered)
         )
         try:
             description = rows.run(sql, bound)
@@ -270,7 +273,7 @@ class SQLAlchemy(AbstractDatabase):
         with self._inspector() as inspector:
             columns = {column["name"]: column for column in self._columns(inspector, schema, relation)}
         chosen = [columns[name] for name in asked.names]
-        carriers = [types.carrier_of(column["type"], family, column["declared"]) for column in chosen]
+        carriers = [column["carrier"] for column in chosen]
         fields = [
             types.field_of(column["name"], carrier, column["declared"], nullable=column["nullable"])
             for column, carrier in zip(chosen, carriers, strict=True)
@@ -403,13 +406,8 @@ class SQLAlchemy(AbstractDatabase):
         inspector = sa.inspect(connection)
         if _kind(inspector, schema, relation) != "table":
             raise ForbiddenError(f"{relation!r} is a view: it has no rows of its own to write")
-        family = self._dialect.family
-        targets = {
-            column["name"]: Target(
-                column, types.carrier_of(column["type"], family, column["declared"]), family
-            )
-            for column in self._columns(inspector, schema, relation)
-        }
+        columns = self._columns(inspector, schema, relation)
+        targets = {column["name"]: Target(column, self._dialect.family) for column in columns}
         table = sa.table(
             _exact(relation), *(sa.column(_exact(name)) for name in targets), schema=_exact(schema)
         )

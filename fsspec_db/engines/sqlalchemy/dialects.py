@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,11 +26,12 @@ class Driver:
 
     Attributes:
         guard: Called with a connection in its read-only transaction, the statement as the driver
-            takes it and its parameters; raises where it is anything but one that gives rows.
+            takes it, its parameters, and the statement with marks `$1`; raises where it is anything
+            but one that reads rows, before it runs.
         describe: The carriers of a result's columns from its cursor; `None` for one that it does not tell.
     """
 
-    guard: Callable[[sa.Connection, str, Any], None]
+    guard: Callable[[sa.Connection, str, Any, str], None]
     describe: Describe | None = None
 
 
@@ -70,6 +72,8 @@ def of(dialect: sa.Dialect) -> Dialect:
     return DIALECTS.get(dialect.name, Dialect(family="generic"))
 
 
+_ONLY_READS = "only statements that read rows are let through: SELECT, VALUES, TABLE, WITH"
+
 # SQLite
 
 _SQLITE_ALLOWED = frozenset(
@@ -77,7 +81,7 @@ _SQLITE_ALLOWED = frozenset(
 )
 
 
-def _guard_sqlite(connection: sa.Connection, sql: str, params: Any) -> None:  # noqa: ARG001
+def _guard_sqlite(connection: sa.Connection, sql: str, params: Any, numbered: str) -> None:  # noqa: ARG001
     driver: Any = connection.connection.driver_connection
 
     def allow(action: int, *_: str | None) -> int:
@@ -118,11 +122,22 @@ def _describe_psycopg(cursor: Any) -> list[types.Carrier | None]:
     return [one(column) for column in cursor.description]
 
 
-def _guard_psycopg(connection: sa.Connection, sql: str, params: Any) -> None:  # noqa: ARG001
-    # A statement goes to the server as `DECLARE … CURSOR FOR`, by the extended protocol: one, that gives rows.
+def _guard_psycopg(connection: sa.Connection, sql: str, params: Any, numbered: str) -> None:  # noqa: ARG001
+    from psycopg.errors import error_from_result  # noqa: PLC0415
+    from psycopg.pq import ExecStatus  # noqa: PLC0415
     from psycopg.types.string import TextLoader  # noqa: PLC0415
 
     driver: Any = connection.connection.driver_connection
+    # The server parses it, also as a cursor's, which is how it is then run: by the extended protocol, which
+    # takes one statement only.
+    asked = driver.pgconn.prepare(b"", numbered.encode())
+    if asked.status != ExecStatus.COMMAND_OK:
+        raise error_from_result(asked)
+    if (
+        driver.pgconn.prepare(b"", f"DECLARE c CURSOR FOR {numbered}".encode()).status
+        != ExecStatus.COMMAND_OK
+    ):
+        raise ReadOnlyError(_ONLY_READS)
     for info in list(driver.adapters.types):
         # What has no Arrow type is the server's own text.
         if info.oid not in _OIDS and info.oid != 1700 or info.oid in (114, 1186, 3802):
@@ -132,6 +147,8 @@ def _guard_psycopg(connection: sa.Connection, sql: str, params: Any) -> None:  #
 
 
 # MySQL and MariaDB
+
+_SYNTAX, _COLUMN_TWICE = 1064, 1060
 
 _UNSIGNED, _BINARY_CHARSET = 32, 63
 _FIELDS: Mapping[int, types.Carrier] = MappingProxyType(
@@ -163,22 +180,35 @@ def _describe_pymysql(cursor: Any) -> list[types.Carrier | None]:
     return [one(field) for field in cursor._result.fields]  # noqa: SLF001
 
 
-def _guard_pymysql(connection: sa.Connection, sql: str, params: Any) -> None:
-    # The server explains what reads or writes rows, and nothing else: no COMMIT, SET, CALL or LOCK TABLES
-    # comes through, and what writes rows fails in the transaction.
-    connection.exec_driver_sql(f"EXPLAIN {sql}", params).close()
+def _guard_pymysql(connection: sa.Connection, sql: str, params: Any, numbered: str) -> None:  # noqa: ARG001
+    # The server parses it, without running it, as what stands after FROM: there it takes no COMMIT, SET or CALL
+    # and no INTO OUTFILE. More than one statement it takes nowhere.
+    asked = re.sub(r"\$\d+", "?", numbered)
+    try:
+        _parse(connection, f"SELECT 1 FROM ({asked}\n) AS fsspec_db")
+    except sa.exc.DBAPIError as error:
+        number = error.orig.args[0] if error.orig else None
+        if number == _SYNTAX:
+            _parse(connection, asked)
+            raise ReadOnlyError(_ONLY_READS) from None
+        if number != _COLUMN_TWICE:
+            raise
+
+
+def _parse(connection: sa.Connection, sql: str) -> None:
+    connection.exec_driver_sql("PREPARE fsspec_db FROM %s", (sql,)).close()
 
 
 # DuckDB
 
 
-def _guard_duckdb(connection: sa.Connection, sql: str, params: Any) -> None:  # noqa: ARG001
+def _guard_duckdb(connection: sa.Connection, sql: str, params: Any, numbered: str) -> None:  # noqa: ARG001
     driver: Any = connection.connection.driver_connection
     found = driver.extract_statements(sql)
     if len(found) != 1:
         raise InvalidQueryError(f"one statement is needed, not {len(found)}")
     if found[0].type.name not in ("SELECT", "EXPLAIN"):
-        raise ReadOnlyError("only statements that read are let through")
+        raise ReadOnlyError(_ONLY_READS)
 
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(

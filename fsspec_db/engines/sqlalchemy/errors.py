@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _STATES: Mapping[str, str] = MappingProxyType(
     {
-        "08": "database-unavailable", "23": "constraint-violation", "25006": "read-only", "28": "database-unavailable",
+        "08": "database-unavailable", "0A": "unsupported", "22": "value-out-of-range", "23": "constraint-violation", "25006": "read-only", "28": "database-unavailable",
         "2BP01": "not-empty", "40": "database-unavailable", "42501": "forbidden", "42P01": "not-found",
         "42P07": "already-exists", "42P06": "already-exists", "3F000": "not-found", "53": "database-unavailable",
         "55P03": "database-unavailable", "57014": "query-timeout", "57P": "database-unavailable",

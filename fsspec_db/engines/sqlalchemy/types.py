@@ -87,7 +87,9 @@ class Carrier:
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
         kind = "one of its labels" if self.labels is not None else str(self.arrow)
         return ValueOutOfRangeError(
-            f"column {column!r}, row {row}: {shown} cannot be carried as {kind}: CAST it in a query", column=column, row=row
+            f"column {column!r}, row {row}: {shown} cannot be carried as {kind}: CAST it in a query",
+            column=column,
+            row=row,
         )
 
 
@@ -319,7 +321,9 @@ def carrier_of(kind: Any, family: str, declared: str = "") -> Carrier:
         return _float_of(kind, family)
     if isinstance(kind, sa.Numeric):
         precision, scale = kind.precision, kind.scale
-        if precision is None and (digits := re.fullmatch(r"(?:numeric|decimal)\((\d+),(\d+)\)", declared, re.I)):
+        if precision is None and (
+            digits := re.fullmatch(r"(?:numeric|decimal)\((\d+),(\d+)\)", declared, re.I)
+        ):
             precision, scale = int(digits[1]), int(digits[2])  # of a domain
         return decimal(precision, scale, TEXT if family in ("postgresql", "duckdb") else UTF8)
     if isinstance(kind, sa.JSON):

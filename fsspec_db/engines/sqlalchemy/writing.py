@@ -32,10 +32,10 @@ class Target:
         kind: Its type as SQLAlchemy reflected it.
     """
 
-    def __init__(self, column: Mapping[str, Any], carrier: types.Carrier, family: str) -> None:
+    def __init__(self, column: Mapping[str, Any], family: str) -> None:
         self.name: str = column["name"]
         self.kind = column["type"]
-        self.carrier = carrier
+        self.carrier: types.Carrier = column["carrier"]
         self.generated = bool(column.get("computed"))
         self._family = family
         self._number = isinstance(self.kind, sa.Numeric) or (
@@ -65,6 +65,8 @@ class Target:
         if pa.types.is_dictionary(source):
             array = array.dictionary_decode()
             source = array.type
+        if self._family == "postgresql" and pa.types.is_list(target) and pa.types.is_string(source):
+            return array  # an array of several dimensions, which travels as the server's text
         if not _widens(source, target, self.carrier, number=self._number):
             raise SchemaMismatchError(
                 f"column {self.name!r} is {self.kind!r}: {field.type} cannot be written to it",
