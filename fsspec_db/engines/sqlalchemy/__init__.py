@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo
+from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.sqlalchemy import dialects, types
 from fsspec_db.engines.sqlalchemy.ddl import columns_of
@@ -28,13 +28,6 @@ from fsspec_db.errors import (
     NotFoundError,
     UnsupportedError,
 )
-
-try:
-    from fsspec_db._bridge import on_cancel
-except ImportError:  # until the bridge has it
-
-    def on_cancel(callback: Any) -> None: ...
-
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,9 +59,10 @@ class SQLAlchemy(AbstractDatabase):
         self, url: sa.URL, access: Access = "read", *, pool: int = _POOL, role: bool = False
     ) -> None:
         self._errors = Errors(url)
+        self._shown = url.render_as_string(hide_password=True)
         self._role = role
-        with self._errors.told():
-            url, options = _prepared(url, access)
+        url = _prepared(url, access)
+        try:
             self._engine = sa.create_engine(
                 url,
                 hide_parameters=True,
@@ -77,9 +71,11 @@ class SQLAlchemy(AbstractDatabase):
                 max_overflow=0,
                 pool_timeout=10,
                 pool_pre_ping=True,
-                **options,
             )
+        except sa.exc.ArgumentError as error:
+            raise InvalidParameterError(self._errors.of(error).detail) from None
         self._dialect = dialects.of(self._engine.dialect)
+        self._errors.driver = self._engine.dialect.loaded_dbapi.Error
         if self._engine.dialect.is_async:
             raise InvalidParameterError(f"{url.drivername} is for asyncio: name another driver")
         if self._dialect.family == "sqlite":
@@ -105,13 +101,10 @@ class SQLAlchemy(AbstractDatabase):
             raise InvalidParameterError(
                 "options are fsspec_db_read_only=role and fsspec_db_pool_size=1 … 9999"
             )
-        try:
-            return cls(parsed.set(query=query), access, pool=int(str(pool)), role=role is not None)
-        except sa.exc.NoSuchModuleError:
-            raise InvalidParameterError(f"SQLAlchemy has no dialect {parsed.drivername!r}") from None
+        return cls(parsed.set(query=query), access, pool=int(str(pool)), role=role is not None)
 
     def __repr__(self) -> str:
-        return f"<SQLAlchemy {self._engine.url.render_as_string(hide_password=True)}>"
+        return f"<SQLAlchemy {self._shown}>"
 
     def dialect(self) -> str:
         return self._dialect.family
@@ -131,10 +124,7 @@ class SQLAlchemy(AbstractDatabase):
     def list_schemas(self) -> list[SchemaInfo]:
         with self._inspector() as inspector:
             hidden = self._dialect.hidden
-            names = [
-                name for name in inspector.get_schema_names() if name and not hidden & set(name.split("."))
-            ]
-        return [SchemaInfo(name) for name in names]
+            return [SchemaInfo(name) for name in inspector.get_schema_names() if name not in hidden]
 
     def list_relations(self, schema: str) -> list[RelationInfo]:
         with self._inspector() as inspector:
@@ -274,10 +264,6 @@ class SQLAlchemy(AbstractDatabase):
             columns = {column["name"]: column for column in self._columns(inspector, schema, relation)}
         chosen = [columns[name] for name in asked.names]
         carriers = [column["carrier"] for column in chosen]
-        fields = [
-            types.field_of(column["name"], carrier, column["declared"], nullable=column["nullable"])
-            for column, carrier in zip(chosen, carriers, strict=True)
-        ]
         limit = asked.limit
         rest, values = asked.rest, list(asked.params)
         if family != "generic" and limit is not None:
@@ -286,11 +272,18 @@ class SQLAlchemy(AbstractDatabase):
         text, bound = self._bound(text + rest, values) if values else (text + rest, ())
         rows = self._started(spent=False)
         try:
-            rows.carry(fields, carriers)
             if limit != 0:
-                rows.run(text, bound)
+                description = rows.run(text, bound)
                 if family == "generic":
                     rows.cut(asked.offset, limit)
+                if types.UNDECLARED in carriers:
+                    known = [None if carrier is types.UNDECLARED else carrier for carrier in carriers]
+                    carriers = rows.decide(description, known)
+            fields = [
+                types.field_of(column["name"], carrier, column["declared"], nullable=column["nullable"])
+                for column, carrier in zip(chosen, carriers, strict=True)
+            ]
+            rows.carry(fields, carriers)
         except BaseException:
             rows.close()
             raise
@@ -475,7 +468,7 @@ class SQLAlchemy(AbstractDatabase):
             raise UnsupportedError("schemas cannot be created or dropped there")
 
 
-def _prepared(url: sa.URL, access: Access) -> tuple[sa.URL, dict[str, Any]]:
+def _prepared(url: sa.URL, access: Access) -> sa.URL:
     """The URL with the engine's own means for read-only in it."""
     backend = url.get_backend_name()
     if backend == "sqlite":
@@ -489,15 +482,11 @@ def _prepared(url: sa.URL, access: Access) -> tuple[sa.URL, dict[str, Any]]:
                 raise NotFoundError("there is no such file")
             path = "file:" + quote(os.path.abspath(path))  # noqa: PTH100
         mode = {"read": "ro", "write": "rw", "manage": "rwc"}[access]
-        return url.set(database=path).update_query_dict({"mode": mode, "uri": "true"}), {}
+        return url.set(database=path).update_query_dict({"mode": mode, "uri": "true"})
     if backend == "duckdb":
-        if not url.database or url.database == ":memory:":
-            raise InvalidParameterError(
-                "in memory, each connection would have a database of its own: name a file"
-            )
-        config = {"enable_external_access": "false", "lock_configuration": "true"}
-        return url, {"connect_args": {"read_only": access == "read", "config": config}}
-    return url, {}
+        # Its dialect reads the catalogue of PostgreSQL, most of which DuckDB has not.
+        raise InvalidParameterError("DuckDB has an engine of its own: duckdb:")
+    return url
 
 
 def _sqlite_connected(connection: Any, _record: Any) -> None:

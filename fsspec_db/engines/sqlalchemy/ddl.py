@@ -57,16 +57,16 @@ def _type_of(source: pa.DataType, extension: str, family: str) -> Any:  # noqa: 
         single = source.bit_width <= 32
         if on_mysql:
             return mysql.FLOAT() if single else mysql.DOUBLE()
-        return sa.REAL() if single and family in ("postgresql", "duckdb") else sa.Double()
+        return sa.REAL() if single and family == "postgresql" else sa.Double()
     if kinds.is_decimal(source):
-        most = {"mysql": 65, "duckdb": 38, "sqlite": 15, "postgresql": 1000}.get(family, 38)
+        most = {"mysql": 65, "sqlite": 15, "postgresql": 1000}.get(family, 38)
         return (
             sa.Numeric(source.precision, source.scale)
             if 0 <= source.scale <= source.precision <= most
             else None
         )
     if extension == "arrow.uuid" and source == pa.binary(16):
-        return sa.Uuid() if family in ("postgresql", "duckdb") else None
+        return sa.Uuid() if family == "postgresql" else None
     if kinds.is_string(source) or kinds.is_large_string(source) or kinds.is_string_view(source):
         if extension == "arrow.json" and family in ("postgresql", "mysql", "sqlite"):
             return sa.JSON() if family != "postgresql" else postgresql.JSON()
@@ -83,7 +83,7 @@ def _type_of(source: pa.DataType, extension: str, family: str) -> Any:  # noqa: 
     if kinds.is_list(source) or kinds.is_large_list(source) or kinds.is_fixed_size_list(source):
         item = _type_of(source.value_type, "", family)
         flat = item is not None and not isinstance(item, sa.ARRAY)
-        return sa.ARRAY(item, dimensions=1) if flat and family in ("postgresql", "duckdb") else None
+        return sa.ARRAY(item, dimensions=1) if flat and family == "postgresql" else None
     return _temporal(source, family)
 
 
@@ -113,6 +113,6 @@ def _temporal(source: pa.DataType, family: str) -> Any:
         return sa.DateTime(timezone=True) if family != "sqlite" else None
     if kinds.is_duration(source) and family == "mysql":
         return mysql.TIME(fsp=6)
-    if kinds.is_interval(source) and family in ("postgresql", "duckdb"):
+    if kinds.is_interval(source) and family == "postgresql":
         return postgresql.INTERVAL()
     return None

@@ -199,18 +199,6 @@ def _parse(connection: sa.Connection, sql: str) -> None:
     connection.exec_driver_sql("PREPARE fsspec_db FROM %s", (sql,)).close()
 
 
-# DuckDB
-
-
-def _guard_duckdb(connection: sa.Connection, sql: str, params: Any, numbered: str) -> None:  # noqa: ARG001
-    driver: Any = connection.connection.driver_connection
-    found = driver.extract_statements(sql)
-    if len(found) != 1:
-        raise InvalidQueryError(f"one statement is needed, not {len(found)}")
-    if found[0].type.name not in ("SELECT", "EXPLAIN"):
-        raise ReadOnlyError(_ONLY_READS)
-
-
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
         "sqlite": Dialect(
@@ -265,17 +253,6 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             rename="RENAME TABLE {source} TO {target}",
             moves=("RENAME TABLE {source} TO {schema}.{target}",),
             hidden=frozenset({"information_schema", "mysql", "performance_schema", "sys"}),
-        ),
-        "duckdb": Dialect(
-            family="duckdb",
-            reading=("ROLLBACK", "BEGIN TRANSACTION READ ONLY"),
-            drivers={"duckdb_engine": Driver(guard=_guard_duckdb)},
-            declared="""
-                SELECT column_name, data_type, NULL FROM duckdb_columns()
-                WHERE database_name || '.' || schema_name = replace(:schema, '"', '') AND table_name = :relation""",
-            transactional=True,
-            rename="ALTER TABLE {source} RENAME TO {target}",
-            hidden=frozenset({"information_schema", "system", "temp"}),
         ),
     }
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _STATES: Mapping[str, str] = MappingProxyType(
     {
         "08": "database-unavailable", "0A": "unsupported", "22": "value-out-of-range", "23": "constraint-violation", "25006": "read-only", "28": "database-unavailable",
-        "2BP01": "not-empty", "40": "database-unavailable", "42501": "forbidden", "42P01": "not-found",
+        "2BP01": "not-empty", "40": "database-unavailable", "42": "invalid-query", "42501": "forbidden", "42P01": "not-found",
         "42P07": "already-exists", "42P06": "already-exists", "3F000": "not-found", "53": "database-unavailable",
         "55P03": "database-unavailable", "57014": "query-timeout", "57P": "database-unavailable",
     }
@@ -61,9 +61,14 @@ _SQLITE: Mapping[str, str] = MappingProxyType(
 
 
 class Errors:
-    """Says of one database's connections what went wrong, and never how to log in to it."""
+    """Says of one database's connections what went wrong, and never how to log in to it.
+
+    Attributes:
+        driver: What the driver itself raises.
+    """
 
     def __init__(self, url: sa.URL) -> None:
+        self.driver: type[Exception] = sa.exc.SQLAlchemyError
         named = [
             value
             for name, value in url.query.items()
@@ -79,18 +84,8 @@ class Errors:
             yield
         except DatabaseError:
             raise
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except (sa.exc.SQLAlchemyError, OSError, self.driver) as error:
             # The chain would print what the driver quotes.
-            raise self.of(error) from None
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] not in (
-                "psycopg",
-                "pymysql",
-                "sqlite3",
-                "duckdb",
-                "_duckdb",
-            ):
-                raise
             raise self.of(error) from None
 
     def of(self, error: BaseException) -> DatabaseError:

@@ -181,7 +181,7 @@ _CLOCK = re.compile(r"([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
 
 
 def _month_day_nano(value: Any) -> pa.MonthDayNano:
-    """Of the text that PostgreSQL and DuckDB write: `1 year 2 mons -3 days -04:05:06.789`."""
+    """Of the text that PostgreSQL writes: `1 year 2 mons -3 days -04:05:06.789`."""
     months = days = micros = at = 0
     while part := _PART.match(value, at):
         count, unit, at = int(part[1]), part[2], part.end()
@@ -212,6 +212,8 @@ def _aware(value: Any) -> bool:
 BOOL = _carrier(pa.bool_(), bool, convert=_bool)
 FLOAT32 = _carrier(pa.float32(), float, convert=_float)
 FLOAT64 = _carrier(pa.float64(), float, convert=_float)
+UNDECLARED = _carrier(pa.string(), str, convert=_text)
+"""A column of SQLite that may hold anything: its first values decide."""
 UTF8 = _carrier(pa.string(), str, convert=_text)
 TEXT = _carrier(pa.string(), str, convert=_text, as_text=True)
 JSON = _carrier(pa.string(), str, convert=_text, as_text=True, extension="arrow.json")
@@ -260,15 +262,6 @@ def list_of(item: Carrier) -> Carrier:
     return _carrier(pa.list_(item.arrow), convert=items)
 
 
-_WIDTHS = {
-    # SQLAlchemy's own names, MySQL's, and those of duckdb_engine.
-    "SMALLINT": 16, "SmallInteger": 16, "TINYINT": 8, "TinyInteger": 8, "BIGINT": 64, "BigInteger": 64,
-}  # fmt: skip
-_UNSIGNED = {
-    "UTinyInteger": 8, "UInt8": 8, "USmallInteger": 16, "UInt16": 16, "UInteger": 32, "UInt32": 32,
-    "UBigInteger": 64, "UInt64": 64,
-}  # fmt: skip
-_WIDE = frozenset({"HugeInteger", "UHugeInteger", "VarInt"})
 _BINARY = (
     sa.LargeBinary,
     sa.BINARY,
@@ -286,7 +279,7 @@ def carrier_of(kind: Any, family: str, declared: str = "") -> Carrier:
 
     Args:
         kind: A type as it was reflected.
-        family: What the bridge calls the dialect: `sqlite`, `postgresql`, `mysql`, `duckdb`, `generic`.
+        family: What the bridge calls the dialect: `sqlite`, `postgresql`, `mysql`, `generic`.
         declared: The type as the database itself spells it, of a domain its base, where that is known.
     """
     if isinstance(kind, postgresql.DOMAIN):
@@ -306,7 +299,7 @@ def carrier_of(kind: Any, family: str, declared: str = "") -> Carrier:
     if isinstance(kind, sa.Uuid):
         return IDENTIFIER
     if isinstance(kind, (postgresql.INTERVAL, sa.Interval)):
-        return CALENDAR if family in ("postgresql", "duckdb") else DURATION
+        return CALENDAR if family == "postgresql" else DURATION
     if isinstance(kind, sa.Date):
         return DATE
     if isinstance(kind, sa.Time):
@@ -325,7 +318,7 @@ def carrier_of(kind: Any, family: str, declared: str = "") -> Carrier:
             digits := re.fullmatch(r"(?:numeric|decimal)\((\d+),(\d+)\)", declared, re.I)
         ):
             precision, scale = int(digits[1]), int(digits[2])  # of a domain
-        return decimal(precision, scale, TEXT if family in ("postgresql", "duckdb") else UTF8)
+        return decimal(precision, scale, TEXT if family == "postgresql" else UTF8)
     if isinstance(kind, sa.JSON):
         return JSON
     if isinstance(kind, sa.ARRAY):
@@ -335,29 +328,22 @@ def carrier_of(kind: Any, family: str, declared: str = "") -> Carrier:
         return UTF8
     if family == "mysql" and declared.lower().startswith(_GEOMETRY):
         return BINARY
+    if family == "sqlite":
+        return UNDECLARED
     return TEXT
 
 
 def _integer_of(kind: Any, family: str) -> Carrier:
-    name = type(kind).__name__
-    if name in _WIDE:
-        return TEXT
-    if name in _UNSIGNED:
-        return integer(_UNSIGNED[name], unsigned=True)
     if family in ("sqlite", "generic"):
         return integer(64)  # SQLite holds any there, and others call wide numbers INTEGER too
-    if isinstance(kind, sa.BigInteger):
-        bits = 64
-    elif isinstance(kind, sa.SmallInteger):
-        bits = 16
-    else:
-        bits = _WIDTHS.get(name, 32)
+    sizes = ((mysql.TINYINT, 8), (sa.SmallInteger, 16), (sa.BigInteger, 64))
+    bits = next((bits for width, bits in sizes if isinstance(kind, width)), 32)
     return integer(bits, unsigned=bool(getattr(kind, "unsigned", False)))
 
 
 def _float_of(kind: Any, family: str) -> Carrier:
     name = type(kind).__name__
-    single = {"postgresql": ("REAL",), "mysql": ("FLOAT",), "duckdb": ("REAL",)}
+    single = {"postgresql": ("REAL",), "mysql": ("FLOAT",)}
     return FLOAT32 if name in single.get(family, ()) and (kind.precision or 0) <= 24 else FLOAT64
 
 

@@ -38,9 +38,7 @@ class Target:
         self.carrier: types.Carrier = column["carrier"]
         self.generated = bool(column.get("computed"))
         self._family = family
-        self._number = isinstance(self.kind, sa.Numeric) or (
-            family == "sqlite" and isinstance(self.kind, sa.types.NullType)
-        )
+        self._number = isinstance(self.kind, sa.Numeric)
         digits = (
             getattr(self.kind, "fsp", None) if family == "mysql" else getattr(self.kind, "precision", None)
         )
@@ -65,6 +63,8 @@ class Target:
         if pa.types.is_dictionary(source):
             array = array.dictionary_decode()
             source = array.type
+        if self.carrier is types.UNDECLARED:
+            return array
         if self._family == "postgresql" and pa.types.is_list(target) and pa.types.is_string(source):
             return array  # an array of several dimensions, which travels as the server's text
         if not _widens(source, target, self.carrier, number=self._number):
