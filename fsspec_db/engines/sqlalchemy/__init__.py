@@ -81,6 +81,9 @@ class SQLAlchemy(AbstractDatabase):
         if self._dialect.family == "sqlite":
             sa.event.listen(self._engine, "connect", _sqlite_connected)
             sa.event.listen(self._engine, "begin", _sqlite_begun)
+        driver = self._dialect.drivers.get(self._engine.dialect.driver)
+        if driver and (connected := driver.connected):
+            sa.event.listen(self._engine, "connect", lambda connection, _: connected(connection))
 
     @classmethod
     def open(cls, url: str, access: Access, threads: int | None) -> Self:  # noqa: ARG003  (one suffices)

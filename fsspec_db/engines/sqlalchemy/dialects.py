@@ -29,10 +29,12 @@ class Driver:
             takes it, its parameters, and the statement with marks `$1`; raises where it is anything
             but one that reads rows, before it runs.
         describe: The carriers of a result's columns from its cursor; `None` for one that it does not tell.
+        connected: Called with each new connection of the driver.
     """
 
     guard: Callable[[sa.Connection, str, Any, str], None]
     describe: Describe | None = None
+    connected: Callable[[Any], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,25 @@ _ARRAYS: Mapping[int, int] = MappingProxyType(
 )  # fmt: skip
 
 
+def _connected_psycopg(connection: Any) -> None:
+    from psycopg import DataError  # noqa: PLC0415
+    from psycopg.types import datetime  # noqa: PLC0415
+
+    # What Python's dates cannot say is handed on as text, so that the error can name its column.
+    def lenient(strict: Any) -> Any:
+        class Loader(strict):  # type: ignore[misc]
+            def load(self, data: Any) -> Any:
+                try:
+                    return super().load(data)
+                except DataError:
+                    return bytes(data).decode()
+
+        return Loader
+
+    for name in ("Date", "Time", "Timestamp", "Timestamptz"):
+        connection.adapters.register_loader(name.lower(), lenient(getattr(datetime, f"{name}Loader")))
+
+
 def _describe_psycopg(cursor: Any) -> list[types.Carrier | None]:
     def one(column: Any) -> types.Carrier:
         oid = column.type_code
@@ -138,8 +159,7 @@ def _guard_psycopg(connection: sa.Connection, sql: str, params: Any, numbered: s
         != ExecStatus.COMMAND_OK
     ):
         raise ReadOnlyError(_ONLY_READS)
-    for info in list(driver.adapters.types):
-        # What has no Arrow type is the server's own text.
+    for info in list(driver.adapters.types):  # what has no Arrow type is the server's own text
         if info.oid not in _OIDS and info.oid != 1700 or info.oid in (114, 1186, 3802):
             driver.adapters.register_loader(info.oid, TextLoader)
         if info.array_oid and info.array_oid not in _ARRAYS:
@@ -220,7 +240,11 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 "SET LOCAL extra_float_digits TO 1",
             ),
             writing=("SET TRANSACTION READ WRITE", "SET LOCAL IntervalStyle TO 'postgres'"),
-            drivers={"psycopg": Driver(guard=_guard_psycopg, describe=_describe_psycopg)},
+            drivers={
+                "psycopg": Driver(
+                    guard=_guard_psycopg, describe=_describe_psycopg, connected=_connected_psycopg
+                )
+            },
             declared="""
                 SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
                        || CASE WHEN a.attndims > 1 THEN repeat('[]', a.attndims - 1) ELSE '' END,

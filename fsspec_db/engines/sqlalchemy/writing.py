@@ -86,7 +86,10 @@ class Target:
 
     def values(self, array: pa.Array, first_row: int) -> list[Any]:
         """Values as the driver takes them."""
-        values: list[Any] = array.to_pylist()
+        try:
+            values: list[Any] = array.to_pylist()
+        except (ValueError, OverflowError):  # a year that Python has not
+            values = [self._shown(array, at, first_row + at) for at in range(len(array))]
         convert = self._conversion(array.type)
         if convert is None:
             return values
@@ -97,6 +100,12 @@ class Target:
             except (ValueError, KeyError, TypeError):
                 raise self._unfit(value, first_row + at) from None
         return out
+
+    def _shown(self, array: pa.Array, at: int, row: int) -> Any:
+        try:
+            return array[at].as_py()
+        except (ValueError, OverflowError):
+            raise self._unfit(array[at], row) from None
 
     def _unfit(self, value: Any, row: int) -> ValueOutOfRangeError:
         shown = repr(value)
