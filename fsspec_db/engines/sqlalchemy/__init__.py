@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -293,14 +294,13 @@ class SQLAlchemy(AbstractDatabase):
         return rows.reader()
 
     def _list(self, columns: Sequence[Mapping[str, Any]], carriers: Sequence[types.Carrier]) -> str:
-        preparer = self._engine.dialect.identifier_preparer
+        cast = sa.cast(sa.literal_column("fsspec_db"), sa.Text()).compile(dialect=self._engine.dialect)
         parts = []
         for at, (column, carrier) in enumerate(zip(columns, carriers, strict=True)):
-            name = preparer.quote_identifier(column["name"])
+            name = self._quote(column["name"])
             if carrier.as_text and self._dialect.casts:
-                text = sa.cast(sa.literal_column(name), sa.Text()).compile(dialect=self._engine.dialect)
                 # Under its own name it would be what ORDER BY sorts by.
-                name = f"{text} AS fsspec_db_{at}"
+                name = f"{str(cast).replace('fsspec_db', name)} AS fsspec_db_{at}"
             elif self._dialect.family == "mysql" and carrier is types.FLOAT32:
                 name = f"{name} + 0e0 AS fsspec_db_{at}"  # its text has six digits
             parts.append(name)
@@ -323,7 +323,7 @@ class SQLAlchemy(AbstractDatabase):
             on_cancel(cancel)
             try:
                 for statement in self._dialect.reading:
-                    connection.exec_driver_sql(statement)
+                    _run(connection, statement)
                 if self._dialect.family == "sqlite":
                     connection.begin()
                 if before:
@@ -359,9 +359,15 @@ class SQLAlchemy(AbstractDatabase):
 
         return cancel
 
+    def _quote(self, name: str) -> str:
+        """A name in a statement that no compiler of SQLAlchemy touches: those double the `%`."""
+        marks = self._engine.dialect.identifier_preparer
+        return (
+            marks.initial_quote + name.replace(marks.escape_quote, marks.escape_quote * 2) + marks.final_quote
+        )
+
     def _quoted(self, schema: str, relation: str) -> str:
-        preparer = self._engine.dialect.identifier_preparer
-        return f"{preparer.quote_schema(schema)}.{preparer.quote_identifier(relation)}"
+        return f"{self._quote(schema)}.{self._quote(relation)}"
 
     # Writing
 
@@ -372,7 +378,7 @@ class SQLAlchemy(AbstractDatabase):
             on_cancel(self._canceller(connection))
             with connection.begin():
                 for statement in self._dialect.writing:
-                    connection.exec_driver_sql(statement)
+                    _run(connection, statement)
                 yield connection
 
     def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
@@ -421,6 +427,7 @@ class SQLAlchemy(AbstractDatabase):
     def _create(self, connection: sa.Connection, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
         if relation in _relations(sa.inspect(connection), schema):
             raise AlreadyExistsError(f"{relation!r} is there already")
+        self._named(schema, relation, *arrow_schema.names)
         columns = columns_of(arrow_schema, self._dialect.family)
         table = sa.Table(_exact(relation), sa.MetaData(), *columns, schema=_exact(schema))
         connection.execute(sa.schema.CreateTable(table))
@@ -428,32 +435,35 @@ class SQLAlchemy(AbstractDatabase):
     def drop_relation(self, schema: str, relation: str) -> None:
         with self._writing() as connection:
             kind = _kind(sa.inspect(connection), schema, relation)
-            connection.exec_driver_sql(f"DROP {kind.upper()} {self._quoted(schema, relation)}")
+            _run(connection, f"DROP {kind.upper()} {self._quoted(schema, relation)}")
 
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
         moves = source[0] != target[0]
         statements: Sequence[str | None] = self._dialect.moves if moves else (self._dialect.rename,)
         if not statements or None in statements:
             raise UnsupportedError("relations cannot be renamed there", path=f"/{source[0]}/{source[1]}")
-        preparer = self._engine.dialect.identifier_preparer
+        self._named(*target)
+        passing = f"fsspec_db_{secrets.token_hex(8)}"
         names = {
             "source": self._quoted(*source),
-            "schema": preparer.quote_schema(target[0]),
-            "moved": self._quoted(target[0], source[1]),
-            "target": preparer.quote_identifier(target[1]),
+            "passing": self._quote(passing),
+            "passed": self._quoted(source[0], passing),
+            "schema": self._quote(target[0]),
+            "moved": self._quoted(target[0], passing),
+            "target": self._quote(target[1]),
+            "there": self._quoted(*target),
         }
-        if self._dialect.family == "mysql" and not moves:
-            names["target"] = self._quoted(*target)
         with self._writing() as connection:
             inspector = sa.inspect(connection)
             _kind(inspector, *source)
             if target[1] in _relations(inspector, target[0]):
                 raise AlreadyExistsError(f"{target[1]!r} is there already")
             for statement in statements:
-                connection.exec_driver_sql(str(statement).format_map(names))
+                _run(connection, str(statement).format_map(names))
 
     def create_schema(self, schema: str) -> None:
         self._schemas()
+        self._named(schema)
         with self._writing() as connection:
             if schema in sa.inspect(connection).get_schema_names():
                 raise AlreadyExistsError(f"{schema!r} is there already")
@@ -465,6 +475,13 @@ class SQLAlchemy(AbstractDatabase):
             if _relations(sa.inspect(connection), schema):
                 raise NotEmptyError(f"{schema!r} has relations")
             connection.execute(sa.schema.DropSchema(_exact(schema)))
+
+    def _named(self, *names: str) -> None:
+        """Refuses names that the database would cut."""
+        most = self._engine.dialect.max_identifier_length
+        for name in names:
+            if len(name.encode()) > most:
+                raise InvalidParameterError(f"{name!r} is longer than the {most} bytes of a name there")
 
     def _schemas(self) -> None:
         if not self._dialect.schemas:
@@ -512,6 +529,10 @@ def _sqlite_value(value: Any) -> Any:
     if isinstance(value, list):
         raise InvalidQueryError("SQLite has no lists")
     return str(value)
+
+
+def _run(connection: sa.Connection, statement: str) -> None:
+    connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).close()
 
 
 def _exact(name: str) -> Any:

@@ -51,8 +51,10 @@ class Dialect:
         casts: Whether a column of another type can be selected as the exact text of its value.
         transactional: Whether tables are created in a transaction.
         schemas: Whether schemas can be created and dropped.
-        rename: How a relation is renamed within its schema, of `{source}` and `{target}`.
-        moves: The same into another schema, of `{source}`, `{schema}`, `{moved}` and `{target}`.
+        rename: How a relation is renamed within its schema: `{source}` into `{target}`, or into `{there}`
+            with the schema.
+        moves: The same into another `{schema}`, under the name `{passing}` on the way, which is `{passed}`
+            in the old schema and `{moved}` in the new.
         hidden: Schemas of the system.
     """
 
@@ -158,6 +160,9 @@ def _guard_psycopg(connection: sa.Connection, sql: str, params: Any, numbered: s
         driver.pgconn.prepare(b"", f"DECLARE c CURSOR FOR {numbered}".encode()).status
         != ExecStatus.COMMAND_OK
     ):
+        driver.pgconn.exec_(b"ROLLBACK")
+        if driver.pgconn.prepare(b"", f"SELECT 1; {numbered}".encode()).status == ExecStatus.COMMAND_OK:
+            raise InvalidQueryError("there is no statement")
         raise ReadOnlyError(_ONLY_READS)
     for info in list(driver.adapters.types):  # what has no Arrow type is the server's own text
         if info.oid not in _OIDS and info.oid != 1700 or info.oid in (114, 1186, 3802):
@@ -256,7 +261,11 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             transactional=True,
             schemas=True,
             rename="ALTER TABLE {source} RENAME TO {target}",
-            moves=("ALTER TABLE {source} SET SCHEMA {schema}", "ALTER TABLE {moved} RENAME TO {target}"),
+            moves=(
+                "ALTER TABLE {source} RENAME TO {passing}",
+                "ALTER TABLE {passed} SET SCHEMA {schema}",
+                "ALTER TABLE {moved} RENAME TO {target}",
+            ),
         ),
         "mysql": Dialect(
             family="mysql",
@@ -274,8 +283,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 WHERE table_schema = :schema AND table_name = :relation""",
             casts=False,  # what the driver gives is text or bytes already
             schemas=True,
-            rename="RENAME TABLE {source} TO {target}",
-            moves=("RENAME TABLE {source} TO {schema}.{target}",),
+            rename="RENAME TABLE {source} TO {there}",
+            moves=("RENAME TABLE {source} TO {there}",),
             hidden=frozenset({"information_schema", "mysql", "performance_schema", "sys"}),
         ),
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _STATES: Mapping[str, str] = MappingProxyType(
     {
         "08": "database-unavailable", "0A": "unsupported", "22": "value-out-of-range", "23": "constraint-violation", "25006": "read-only", "28": "database-unavailable",
-        "2BP01": "not-empty", "40": "database-unavailable", "42": "invalid-query", "42501": "forbidden", "42P01": "not-found",
+        "2BP01": "not-empty", "40": "database-unavailable", "42": "invalid-query", "42501": "forbidden", 
         "42P07": "already-exists", "42P06": "already-exists", "3F000": "not-found", "53": "database-unavailable",
         "55P03": "database-unavailable", "57014": "query-timeout", "57P": "database-unavailable",
     }
@@ -28,7 +28,7 @@ _NUMBERS: Mapping[int, str] = MappingProxyType(
     {
         1007: "already-exists", 1040: "database-unavailable", 1044: "forbidden", 1045: "database-unavailable",
         1048: "constraint-violation", 1049: "not-found", 1050: "already-exists", 1062: "constraint-violation",
-        1142: "forbidden", 1143: "forbidden", 1146: "not-found", 1205: "database-unavailable",
+        1142: "forbidden", 1143: "forbidden", 1205: "database-unavailable",
         1213: "database-unavailable", 1221: "invalid-query", 1227: "forbidden", 1290: "read-only", 1317: "cancelled",
         1364: "constraint-violation", 1451: "constraint-violation", 1452: "constraint-violation",
         1698: "database-unavailable", 1792: "read-only", 1969: "query-timeout", 2002: "database-unavailable",

@@ -9,7 +9,9 @@ from tests.conformance.engines.postgresql import KINDS, RANGE, PostgreSQL
 
 def _by_psycopg(kind):
     """What Python's dates cannot say is an error there."""
-    beyond = {value: RANGE for value in kind.values if "BC" in value or "'5874897" in value or "'294246" in value}
+    beyond = {
+        value: RANGE for value in kind.values if "BC" in value or "'5874897" in value or "'294246" in value
+    }
     values = tuple(value for value in kind.values if value not in beyond)
     return replace(kind, values=values, unsaid={**beyond, **kind.unsaid})
 
@@ -20,6 +22,13 @@ class SQLAlchemy(PostgreSQL):
 
     def create(self) -> str:
         return super().create().replace("postgresql://", "sqlalchemy:postgresql+psycopg://")
+
+    def busy(self, url: str) -> bool:
+        running = (
+            "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'FETCH%'"
+            f" AND datname = {self.literal(url.rpartition('/')[2])}"
+        )
+        return bool(self.ask(self._server.url, running))
 
 
 HARNESS = SQLAlchemy
