@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.sqlalchemy import dialects, types
+from fsspec_db.engines.sqlalchemy.cancelling import Cancel
 from fsspec_db.engines.sqlalchemy.ddl import columns_of
 from fsspec_db.engines.sqlalchemy.errors import Errors
 from fsspec_db.engines.sqlalchemy.placeholders import spelled
@@ -319,8 +320,7 @@ class SQLAlchemy(AbstractDatabase):
         """A connection in a read-only transaction, that stops when its reader leaves."""
         with self._errors.told():
             connection = self._engine.connect()
-            cancel = self._canceller(connection)
-            on_cancel(cancel)
+            cancel = self._cancelling(connection)
             try:
                 for statement in self._dialect.reading:
                     _run(connection, statement)
@@ -329,34 +329,26 @@ class SQLAlchemy(AbstractDatabase):
                 if before:
                     before(connection)
             except BaseException:
+                cancel.over()
                 discard(connection, keep=False)
                 raise
         return Rows(connection, self._errors, cancel, spent=spent)
 
-    def _canceller(self, connection: sa.Connection) -> Callable[[], None]:
-        """What stops the statement that `connection` runs, from another thread."""
+    def _cancelling(self, connection: sa.Connection) -> Cancel:
+        """What stops the statement that `connection` runs; it is told when the reader leaves."""
         driver: Any = connection.connection.driver_connection
         if self._dialect.family == "mysql":
             number = int(driver.thread_id())
 
-            def kill() -> None:
+            def stop() -> None:
                 aside = sa.create_engine(self._engine.url, poolclass=sa.NullPool)
-                with suppress(sa.exc.SQLAlchemyError), aside.connect() as other:
+                with aside.connect() as other:
                     other.exec_driver_sql(f"KILL QUERY {number:d}")
-
-            return kill
-        stop = next(
-            (
-                found
-                for name in ("cancel_safe", "interrupt", "cancel", "close")
-                if (found := getattr(driver, name, None))
-            )
-        )
-
-        def cancel() -> None:
-            with suppress(Exception):
-                stop()
-
+        else:
+            names = ("cancel_safe", "interrupt", "cancel", "close")
+            stop = next(found for name in names if (found := getattr(driver, name, None)))
+        cancel = Cancel(stop)
+        on_cancel(cancel)
         return cancel
 
     def _quote(self, name: str) -> str:
@@ -372,14 +364,19 @@ class SQLAlchemy(AbstractDatabase):
     # Writing
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def _writing(self) -> Iterator[tuple[sa.Connection, Cancel]]:
+        """A connection in a transaction that is committed at the end of the block, unless it raises."""
         with self._errors.told(), self._engine.connect() as opened:
             connection = opened.execution_options(fsspec_db_begin="BEGIN IMMEDIATE")
-            on_cancel(self._canceller(connection))
-            with connection.begin():
-                for statement in self._dialect.writing:
-                    _run(connection, statement)
-                yield connection
+            cancel = self._cancelling(connection)
+            try:
+                with connection.begin():
+                    for statement in self._dialect.writing:
+                        _run(connection, statement)
+                    yield connection, cancel
+                    cancel.check()
+            finally:
+                cancel.over()
 
     def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
         return self.insert_stream(schema, relation, table.to_reader(), mode)
@@ -387,19 +384,20 @@ class SQLAlchemy(AbstractDatabase):
     def insert_stream(
         self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
     ) -> int:
-        with self._writing() as connection:
-            return self._filled(connection, schema, relation, reader, mode)
+        with self._writing() as (connection, cancel):
+            return self._filled(connection, cancel, schema, relation, reader, mode)
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
         if not self._dialect.transactional:
             return super().create_relation_from(schema, relation, reader)
-        with self._writing() as connection:
+        with self._writing() as (connection, cancel):
             self._create(connection, schema, relation, reader.schema)
-            return self._filled(connection, schema, relation, reader, "append")
+            return self._filled(connection, cancel, schema, relation, reader, "append")
 
     def _filled(
         self,
         connection: sa.Connection,
+        cancel: Cancel,
         schema: str,
         relation: str,
         reader: pa.RecordBatchReader,
@@ -415,13 +413,13 @@ class SQLAlchemy(AbstractDatabase):
         )
         key = _key(inspector, schema, relation)
         unique = [index for index in _known(inspector.get_indexes, relation, schema) if index["unique"]]
-        writer = Writer(connection, table, targets, key, plain_upsert=not unique)
+        writer = Writer(connection, table, targets, key, plain_upsert=not unique, check=cancel.check)
         return writer.write(reader, mode)
 
     # Structure
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
-        with self._writing() as connection:
+        with self._writing() as (connection, _):
             self._create(connection, schema, relation, arrow_schema)
 
     def _create(self, connection: sa.Connection, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
@@ -433,7 +431,7 @@ class SQLAlchemy(AbstractDatabase):
         connection.execute(sa.schema.CreateTable(table))
 
     def drop_relation(self, schema: str, relation: str) -> None:
-        with self._writing() as connection:
+        with self._writing() as (connection, _):
             kind = _kind(sa.inspect(connection), schema, relation)
             _run(connection, f"DROP {kind.upper()} {self._quoted(schema, relation)}")
 
@@ -453,7 +451,7 @@ class SQLAlchemy(AbstractDatabase):
             "target": self._quote(target[1]),
             "there": self._quoted(*target),
         }
-        with self._writing() as connection:
+        with self._writing() as (connection, _):
             inspector = sa.inspect(connection)
             _kind(inspector, *source)
             if target[1] in _relations(inspector, target[0]):
@@ -464,14 +462,14 @@ class SQLAlchemy(AbstractDatabase):
     def create_schema(self, schema: str) -> None:
         self._schemas()
         self._named(schema)
-        with self._writing() as connection:
+        with self._writing() as (connection, _):
             if schema in sa.inspect(connection).get_schema_names():
                 raise AlreadyExistsError(f"{schema!r} is there already")
             connection.execute(sa.schema.CreateSchema(_exact(schema)))
 
     def drop_schema(self, schema: str) -> None:
         self._schemas()
-        with self._writing() as connection:
+        with self._writing() as (connection, _):
             if _relations(sa.inspect(connection), schema):
                 raise NotEmptyError(f"{schema!r} has relations")
             connection.execute(sa.schema.DropSchema(_exact(schema)))

@@ -16,8 +16,9 @@ from fsspec_db.engines.sqlalchemy import types
 from fsspec_db.errors import ValueOutOfRangeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from fsspec_db.engines.sqlalchemy.cancelling import Cancel
     from fsspec_db.engines.sqlalchemy.errors import Errors
 
 STEP = 512
@@ -69,13 +70,11 @@ class Rows:
     Args:
         connection: In its transaction; from now on of this object.
         errors: How its failures are told.
-        cancel: Stops what the connection does, from any thread.
+        cancel: Stops what the connection does.
         spent: Whether the connection is not to be used again.
     """
 
-    def __init__(
-        self, connection: sa.Connection, errors: Errors, cancel: Callable[[], None], *, spent: bool
-    ) -> None:
+    def __init__(self, connection: sa.Connection, errors: Errors, cancel: Cancel, *, spent: bool) -> None:
         self._connection: sa.Connection | None = connection
         self._errors = errors
         self._cancel = cancel
@@ -89,7 +88,7 @@ class Rows:
 
     def run(self, sql: str, params: Any) -> list[Any]:
         """Runs the statement; what the driver says of the result's columns."""
-        assert self._connection is not None
+        self._cancel.check()
         options = {"stream_results": True, "max_row_buffer": STEP, "no_parameters": not params}
         with self._errors.told():
             result = self._connection.exec_driver_sql(sql, params or None, execution_options=options)
@@ -167,6 +166,7 @@ class Rows:
     def _fetch(self, rows: int) -> list[Any]:
         if self._result is None:
             return []
+        self._cancel.check()
         with self._errors.told():
             return list(self._result.fetchmany(rows))
 
@@ -183,13 +183,19 @@ class Rows:
         result, self._result = self._result, None
         if connection is None:
             return
-        if not whole:
-            # Otherwise the driver would read what is left of the result before it closed it.
-            self._cancel()
-        with suppress(Exception):
-            if result is not None:
+        cursor = None
+        if result is not None:
+            cursor = result.cursor
+            if not whole:
+                # Otherwise the driver would read what is left of the result before it closed it.
+                self._cancel.once()
+            with suppress(Exception):
                 result.close()
+        self._cancel.over()
         discard(connection, keep=whole and not self._spent)
+        if cursor is not None:
+            with suppress(Exception):  # one that could not be closed while its statement was being stopped
+                cursor.close()
 
     def close(self) -> None:
         """Stops the statement where it runs, and gives the connection back. May be called again."""

@@ -265,6 +265,7 @@ class Writer:
         targets: Its columns.
         key: Its primary key.
         plain_upsert: Whether the dialect's own upsert looks at the primary key alone.
+        check: Raises where the work is to stop.
     """
 
     def __init__(
@@ -275,12 +276,14 @@ class Writer:
         key: Sequence[str],
         *,
         plain_upsert: bool,
+        check: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._table = table
         self._targets = targets
         self._key = list(key)
         self._plain_upsert = plain_upsert
+        self._check = check
 
     def write(self, reader: pa.RecordBatchReader, mode: InsertMode) -> int:
         """Writes all rows; how many they are.
@@ -313,6 +316,7 @@ class Writer:
         put = self._put(names, mode)
         row = 1
         for rows in self._steps(reader, names):
+            self._check()
             put(rows)
             row += len(rows)
         return row - 1
