@@ -332,7 +332,7 @@ class SQLAlchemy(AbstractDatabase):
                 cancel.over()
                 discard(connection, keep=False)
                 raise
-        return Rows(connection, self._errors, cancel, spent=spent)
+        return Rows(connection, self._errors, cancel, spent=spent, unbuffered=self._dialect.family == "mysql")
 
     def _cancelling(self, connection: sa.Connection) -> Cancel:
         """What stops the statement that `connection` runs; it is told when the reader leaves."""

@@ -109,7 +109,7 @@ def _temporal(source: pa.DataType, family: str) -> Any:
         if source.tz is None:
             return mysql.DATETIME(fsp=6) if family == "mysql" else sa.DateTime()
         if family == "mysql":
-            return mysql.TIMESTAMP(fsp=6, nullable=True)
+            return mysql.TIMESTAMP(fsp=6)
         return sa.DateTime(timezone=True) if family != "sqlite" else None
     if kinds.is_duration(source) and family == "mysql":
         return mysql.TIME(fsp=6)

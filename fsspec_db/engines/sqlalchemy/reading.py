@@ -72,13 +72,17 @@ class Rows:
         errors: How its failures are told.
         cancel: Stops what the connection does.
         spent: Whether the connection is not to be used again.
+        unbuffered: Whether the server sends all rows, asked or not.
     """
 
-    def __init__(self, connection: sa.Connection, errors: Errors, cancel: Cancel, *, spent: bool) -> None:
+    def __init__(
+        self, connection: sa.Connection, errors: Errors, cancel: Cancel, *, spent: bool, unbuffered: bool
+    ) -> None:
         self._connection: sa.Connection | None = connection
         self._errors = errors
         self._cancel = cancel
         self._spent = spent
+        self._unbuffered = unbuffered
         self._result: sa.CursorResult[Any] | None = None
         self._row = 1
         self._ahead: list[Any] = []
@@ -186,7 +190,7 @@ class Rows:
         cursor = None
         if result is not None:
             cursor = result.cursor
-            if not whole:
+            if not whole and self._unbuffered:
                 # Otherwise the driver would read what is left of the result before it closed it.
                 self._cancel.once()
             with suppress(Exception):
