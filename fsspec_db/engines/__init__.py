@@ -81,6 +81,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
         "postgres": Engine("postgresql", open_native),
         "postgresql": Engine("postgresql", open_native),
         "python": Engine("python", open_python),
+        "sqlalchemy": python_engine("sqlalchemy", "fsspec_db.engines.sqlalchemy:SQLAlchemy"),
         "sqlite": Engine("sqlite", open_native),
     }
 )

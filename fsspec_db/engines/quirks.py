@@ -94,6 +94,13 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             data_version=True,
             longest_name=63,
         ),
+        "sqlalchemy": Quirks(
+            title="SQLAlchemy",
+            depends_on=False,
+            notes=(
+                "What a database cannot do, SQLAlchemy cannot either; the record is that of PostgreSQL by psycopg.",
+            ),
+        ),
     }
 )
 """By the name of the engine; a new engine is one record here."""
