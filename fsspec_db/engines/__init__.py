@@ -74,6 +74,7 @@ def python_engine(name: str, place: str) -> Engine:
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
+        "adbc": python_engine("adbc", "fsspec_db.engines.adbc:ADBC"),
         "postgres": Engine("postgresql", open_native),
         "postgresql": Engine("postgresql", open_native),
         "python": Engine("python", open_python),
