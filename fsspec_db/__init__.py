@@ -16,6 +16,7 @@ from fsspec_db._bridge import (
     SchemaInfo,
     decode_name,
     encode_name,
+    on_cancel,
 )
 from fsspec_db.connect import DatabaseFileSystem, connect
 from fsspec_db.database import AbstractDatabase, Access, ArrowStream, InsertMode, WriteMode
@@ -123,4 +124,5 @@ __all__ = [
     "decode_name",
     "encode_name",
     "make_error",
+    "on_cancel",
 ]

@@ -18,6 +18,7 @@ __all__ = [
     "SchemaInfo",
     "decode_name",
     "encode_name",
+    "on_cancel",
     "set_error_factory",
 ]
 
@@ -33,6 +34,15 @@ def set_error_factory(
     factory: Callable[[str, str, str | None, str | None, int | None, str | None], Exception],
 ) -> None:
     """Sets what makes an exception of `(code, detail, path, column, row, sqlstate)`."""
+
+def on_cancel(callback: Callable[[], object]) -> None:
+    """Asks to be told when the work that this thread does for a filesystem is to stop.
+
+    For methods of an `AbstractDatabase` that read or write: `callback` is called at most once, from
+    another thread, when the reader went away or time is up, also while the batches of a stream are
+    pulled. It is forgotten when the work is over, and is then not running. A second call replaces
+    the first one's callback; outside of such work nothing happens. What it raises is passed over.
+    """
 
 def encode_name(name: str, *, root: bool = False) -> str:
     """The one path segment of an identifier; `root` if the segment stands at the root."""

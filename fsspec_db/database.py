@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from fsspec_db.errors import UnsupportedError
@@ -43,6 +44,7 @@ class AbstractDatabase(ABC):
     out, and the very object that was raised is what the caller of the filesystem catches.
 
     Methods are called from threads of the bridge, one call at a time, unless `concurrent` is true.
+    What reads or writes may ask by `on_cancel` to be told when its reader leaves or time is up.
     """
 
     concurrent: ClassVar[bool] = False
@@ -115,6 +117,19 @@ class AbstractDatabase(ABC):
             result), which is then read batch by batch. A result without rows keeps its schema.
         """
 
+    def read_relation(
+        self,
+        schema: str,  # noqa: ARG002
+        relation: str,  # noqa: ARG002
+        sql: str,
+        params: Sequence[Any] | None = None,
+    ) -> pa.Table | ArrowStream:
+        """Runs the `SELECT` of the bridge that reads a relation; by default, as any other query.
+
+        Override it where the types of the relation's columns are known better than those of a query.
+        """
+        return self.query(sql, params)
+
     @abstractmethod
     def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
         """Writes the rows of a table in one transaction: all of them, or none.
@@ -151,6 +166,23 @@ class AbstractDatabase(ABC):
             FileExistsError: The relation is there already.
         """
         raise UnsupportedError("this database cannot create relations", path=f"/{schema}/{relation}")
+
+    def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
+        """Creates a table from record batches and fills it: whole, or not at all.
+
+        By default a relation is created, filled by `insert_stream` and dropped where that fails;
+        override this where the database does both in one transaction.
+
+        Returns:
+            How many rows were written.
+        """
+        self.create_relation(schema, relation, reader.schema)
+        try:
+            return self.insert_stream(schema, relation, reader)
+        except BaseException:
+            with suppress(Exception):  # what went wrong first is what the caller hears
+                self.drop_relation(schema, relation)
+            raise
 
     def drop_relation(self, schema: str, relation: str) -> None:
         """Drops a table or a view."""

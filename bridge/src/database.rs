@@ -168,9 +168,8 @@ impl Cancel {
 
     /// Forgets the hook. After this returns, the hook neither runs nor is running.
     pub fn clear(&self) {
-        if let Ok(mut slot) = self.hook.lock() {
-            *slot = None;
-        }
+        let hook = self.hook.lock().ok().and_then(|mut slot| slot.take());
+        drop(hook);
     }
 
     /// Cheap: one atomic load, and a clock read only where there is a deadline.

@@ -12,7 +12,15 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from fsspec_db import AbstractDatabase, ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo
+from fsspec_db import (
+    AbstractDatabase,
+    ColumnInfo,
+    ConstraintInfo,
+    IndexInfo,
+    RelationInfo,
+    SchemaInfo,
+    on_cancel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,6 +95,7 @@ class PythonSQLite(AbstractDatabase):
         self.asked.append((sql, params))
         with closing(self.connect()) as connection:
             connection.execute("PRAGMA query_only = 1")
+            on_cancel(connection.interrupt)
             try:
                 cursor = connection.execute(sql, bound(params))
                 rows = cursor.fetchall()

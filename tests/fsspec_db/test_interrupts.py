@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from fsspec_db import AbstractDatabaseFileSystem, Doorbell, connect
+from fsspec_db import AbstractDatabaseFileSystem, Doorbell, connect, on_cancel
 from tests.fsspec_db.backends import OneTable
 from tests.fsspec_db.samples import arrow_bytes
 
 if TYPE_CHECKING:
     import pathlib
+    from collections.abc import Iterator
 
 EXIT_UNDER_READERS = """
 import sys, threading
@@ -136,3 +137,73 @@ def test_a_bell_rings_for_the_streams_that_can_go_on() -> None:
     assert select.select([bell], [], [], 10)[0]
     assert [wake() for wake in bell.answer()] == ["second"]
     assert second.poll(lambda: None, bell)
+
+
+class Interruptible(OneTable):
+    """Waits in a query, in a batch or in a write until it is told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.told, self.over = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(self) -> None:
+        on_cancel(lambda: 1 / 0)  # replaced by the next
+        on_cancel(self.told.set)
+        self.begun.set()
+        assert self.told.wait(20), "nobody said to stop"
+        self.over.set()
+        raise RuntimeError("interrupted")
+
+    def query(self, sql: str, params: Any = None) -> Any:
+        if "LIMIT 0" in sql:
+            return self.table
+        if "late" not in sql:
+            self.wait()
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield self.table.to_batches()[0]
+            self.wait()
+
+        return pa.RecordBatchReader.from_batches(self.table.schema, batches())
+
+    def insert_stream(self, schema: str, relation: str, reader: Any, mode: Any = "append") -> int:
+        self.wait()
+        return 0
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT 'late'"])
+def test_a_backend_is_told_that_its_reader_left(sql: str) -> None:
+    database = Interruptible()
+    fs = AbstractDatabaseFileSystem(database)
+    stream = fs.query_stream(sql)
+    assert database.begun.wait(10)
+    stream.close()
+    assert database.over.wait(1)
+
+
+def test_a_backend_is_told_that_time_is_up() -> None:
+    database = Interruptible()
+    fs = AbstractDatabaseFileSystem(database)
+    with pytest.raises(TimeoutError):
+        fs.query("SELECT 1", timeout=0.1)
+    assert database.over.wait(1)
+    database = Interruptible()
+    fs = AbstractDatabaseFileSystem(database)
+    with pytest.raises(TimeoutError):
+        fs.write("/main/users.arrow", arrow_bytes(database.table), timeout=0.1)
+    assert database.over.wait(1)
+
+
+def test_nobody_is_told_after_the_work() -> None:
+    class Quick(OneTable):
+        def query(self, sql: str, params: Any = None) -> pa.Table:
+            on_cancel(told.set)
+            return self.table
+
+    told = threading.Event()
+    fs = AbstractDatabaseFileSystem(Quick())
+    for _ in range(200):
+        with fs.query_stream("SELECT 1", timeout=5) as stream:
+            assert stream.read_all()
+    on_cancel(told.set)
+    assert not told.wait(0.1)

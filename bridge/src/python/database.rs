@@ -12,6 +12,7 @@ use pyo3::types::PyTuple;
 
 use super::arrow::{Batches, reader_of};
 use super::attach::attached;
+use super::interrupt::interruptible;
 use super::rows::{Incoming, held_to, pieces};
 use super::turn::Turn;
 use super::values::params_to;
@@ -100,18 +101,17 @@ impl PyDatabase {
         self.schemas.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn ask(&self, sql: &str, params: &Params) -> Result<Batches> {
-        self.with(Code::InvalidQuery, |object| {
-            let params = params_to(object.py(), params)?;
-            Batches::of(object.call_method1("query", (sql, params))?)
-        })
-    }
-
     fn select(&self, schema: &str, relation: &str, shape: &Shape) -> Result<Batches> {
         let columns = self.columns(schema, relation)?;
         let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
         let (sql, values) = shape.select(self.dialect, schema, relation, &names);
-        self.ask(&sql, &Params::Positional(values))
+        self.with(Code::InvalidQuery, |object| {
+            let params = params_to(object.py(), &Params::Positional(values))?;
+            Batches::of(match object.getattr_opt("read_relation")? {
+                Some(method) => method.call1((schema, relation, sql, params))?,
+                None => object.call_method1("query", (sql, params))?,
+            })
+        })
     }
 
     /// Hands batches on until they end, or the limit cuts them, which `cut` is told. `columns` are what was asked for: a
@@ -160,18 +160,45 @@ impl PyDatabase {
     }
 
     fn insert(&self, write: &Write, mode: &str, rows: Box<dyn Rows>) -> Result<u64> {
+        self.take(rows, |object, reader| {
+            let names = (write.schema.as_str(), write.relation.as_str());
+            if let Some(method) = object.getattr_opt("insert_stream")? {
+                return method.call1((names.0, names.1, reader, mode));
+            }
+            let table = reader.call_method0("read_all")?;
+            object.call_method1("insert", (names.0, names.1, table, mode))
+        })
+    }
+
+    fn create(&self, write: &Write, rows: Box<dyn Rows>) -> Result<u64> {
+        self.has_schema(&write.schema)?;
+        let names = (write.schema.as_str(), write.relation.as_str());
+        if self.optional("create_relation_from", |_| Ok(()))?.is_some() {
+            return self.take(rows, |object, reader| {
+                object.call_method1("create_relation_from", (names.0, names.1, reader))
+            });
+        }
+        let schema = rows.schema();
+        self.command("create_relation", |method| {
+            let empty = Box::new(arrow_array::RecordBatchIterator::new([], schema));
+            let schema = reader_of(method.py(), empty)?.getattr("schema")?;
+            method.call1((names.0, names.1, schema))
+        })?;
+        self.insert(write, "append", rows).inspect_err(|_| {
+            // A relation that could not be filled is not left behind.
+            let _ = self.drop_relation(names.0, names.1);
+        })
+    }
+
+    /// Gives rows to a method that takes them all, or raises; it says how many there were.
+    fn take(
+        &self,
+        rows: Box<dyn Rows>,
+        call: impl for<'py> FnOnce(&Bound<'py, PyAny>, Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
+    ) -> Result<u64> {
         let (reader, failure) = Incoming::new(rows);
         let outcome = self.with(Code::InvalidParameter, |object| {
-            let py = object.py();
-            let reader = reader_of(py, Box::new(reader))?;
-            let names = (write.schema.as_str(), write.relation.as_str());
-            let answer = if let Some(method) = object.getattr_opt("insert_stream")? {
-                method.call1((names.0, names.1, reader, mode))?
-            } else {
-                let table = reader.call_method0("read_all")?;
-                object.call_method1("insert", (names.0, names.1, table, mode))?
-            };
-            count(&answer)
+            count(&call(object, reader_of(object.py(), Box::new(reader))?)?)
         });
         match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(error),
@@ -235,44 +262,35 @@ impl Database for PyDatabase {
         Ok(pairs.unwrap_or_default())
     }
 
-    fn arrow_schema(&self, schema: &str, relation: &str, _cancel: &Cancel) -> Result<SchemaRef> {
+    fn arrow_schema(&self, schema: &str, relation: &str, cancel: &Cancel) -> Result<SchemaRef> {
         let none = Shape { limit: Some(0), ..Shape::default() };
-        Ok(self.select(schema, relation, &none)?.schema())
+        interruptible(cancel, || Ok(self.select(schema, relation, &none)?.schema()))
     }
 
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        cancel.check()?;
-        self.relation(&scan.schema, &scan.relation, cancel)?;
-        let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
-        self.pump(batches, scan.shape.columns.as_deref(), (scan.shape.limit, &|| ()), sink, cancel)
+        interruptible(cancel, || {
+            self.relation(&scan.schema, &scan.relation, cancel)?;
+            let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
+            self.pump(batches, scan.shape.columns.as_deref(), (scan.shape.limit, &|| ()), sink, cancel)
+        })
     }
 
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        cancel.check()?;
-        let batches = self.ask(&query.sql, &query.params)?;
-        self.pump(batches, None, (query.limit, &|| sink.truncated()), sink, cancel)
+        interruptible(cancel, || {
+            let batches = self.with(Code::InvalidQuery, |object| {
+                let params = params_to(object.py(), &query.params)?;
+                Batches::of(object.call_method1("query", (&query.sql, params))?)
+            })?;
+            self.pump(batches, None, (query.limit, &|| sink.truncated()), sink, cancel)
+        })
     }
 
     fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
-        cancel.check()?;
-        let mode = match write.mode {
-            WriteMode::Replace => "truncate",
-            WriteMode::Append | WriteMode::Create => "append",
-            WriteMode::Upsert => "upsert",
-        };
-        if write.mode != WriteMode::Create {
-            return self.insert(write, mode, rows);
-        }
-        self.has_schema(&write.schema)?;
-        let schema = rows.schema();
-        self.command("create_relation", |method| {
-            let empty = Box::new(arrow_array::RecordBatchIterator::new([], schema));
-            let schema = reader_of(method.py(), empty)?.getattr("schema")?;
-            method.call1((&write.schema, &write.relation, schema))
-        })?;
-        self.insert(write, mode, rows).inspect_err(|_| {
-            // A relation that could not be filled is not left behind.
-            let _ = self.drop_relation(&write.schema, &write.relation);
+        interruptible(cancel, || match write.mode {
+            WriteMode::Replace => self.insert(write, "truncate", rows),
+            WriteMode::Append => self.insert(write, "append", rows),
+            WriteMode::Upsert => self.insert(write, "upsert", rows),
+            WriteMode::Create => self.create(write, rows),
         })
     }
 

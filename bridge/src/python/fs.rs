@@ -14,11 +14,11 @@ use super::body::body_of;
 use super::database::PyDatabase;
 use super::stream::{PyBatchStream, PyChunkStream, SIGNALS};
 use super::values::params_from;
-use crate::database::{Access, Cancel, Query, WriteMode};
+use crate::database::{Access, Query, WriteMode};
 use crate::error::Result;
 use crate::formats::{EncodeOptions, IpcCodec};
 use crate::fs::{DatabaseFs, Entry, Node, Reading, Writing};
-use crate::stream::{Task, calm};
+use crate::stream::{Task, calm, timed};
 
 /// The tree over one database. Every method may be called from any thread.
 #[pyclass(module = "fsspec_db._bridge", name = "DatabaseFs", frozen)]
@@ -137,7 +137,7 @@ impl PyDatabaseFs {
         let timeout = seconds(timeout)?;
         if !self.native {
             // Ctrl-C reaches the backend's own Python code, on this thread.
-            return run(py, || self.fs.write(path, body, &writing, &Cancel::new(timeout)));
+            return run(py, || timed(timeout, |cancel| self.fs.write(path, body, &writing, cancel)));
         }
         let (fs, path) = (self.fs.clone(), path.to_owned());
         let task = Task::start(timeout, move |cancel| fs.write(&path, body, &writing, cancel))?;

@@ -9,6 +9,7 @@ mod database;
 mod doorbell;
 mod errors;
 mod fs;
+mod interrupt;
 mod metadata;
 mod path;
 mod rows;
@@ -47,6 +48,7 @@ fn bridge(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<fs::PyDatabaseFs>()?;
     py.import("atexit")?.call_method1("register", (wrap_pyfunction!(attach::end, module)?,))?;
     module.add_function(wrap_pyfunction!(errors::set_error_factory, module)?)?;
+    module.add_function(wrap_pyfunction!(interrupt::on_cancel, module)?)?;
     module.add_function(wrap_pyfunction!(path::encode_name, module)?)?;
     module.add_function(wrap_pyfunction!(path::decode_name, module)?)?;
     Ok(())

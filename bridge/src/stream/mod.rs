@@ -16,6 +16,7 @@ mod threads;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use batches::BatchStream;
 pub use channel::Wake;
@@ -39,6 +40,16 @@ fn limit<S: Send + Sync + 'static>(shared: &Arc<S>, cancel: &Cancel, expire: fn(
     let shared = Arc::downgrade(shared);
     let act = move || shared.upgrade().into_iter().for_each(|shared| expire(&shared));
     cancel.deadline().map(|at| Deadline::at(at, act))
+}
+
+/// Runs `job` on this thread, and cancels it when its time is up.
+///
+/// # Errors
+/// `query-timeout`, and what `job` fails with.
+pub fn timed<T>(timeout: Option<Duration>, job: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
+    let cancel = Arc::new(Cancel::new(timeout));
+    let _deadline = limit(&cancel, &cancel, Cancel::cancel);
+    guard(&cancel, || job(&cancel))
 }
 
 fn late() -> Error {

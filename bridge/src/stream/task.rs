@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::channel::Channel;
-use super::{guard, threads};
+use super::{guard, limit, threads};
 use crate::database::Cancel;
 use crate::error::{Code, Error, Result};
 
@@ -28,7 +28,9 @@ impl<T: Send + 'static> Task<T> {
     ) -> Result<Self> {
         let shared = Arc::new(Shared { channel: Channel::new(1, |_| 1), cancel: Cancel::new(timeout) });
         let task = Self { shared: Arc::clone(&shared) };
+        let deadline = limit(&shared, &shared.cancel, |shared| shared.cancel.cancel());
         threads::spawn(move || {
+            let _deadline = deadline;
             let outcome = guard(&shared.cancel, || job(&shared.cancel));
             shared.channel.finish(outcome.map(Some));
         })?;
