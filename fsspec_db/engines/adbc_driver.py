@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 
-import fsspec_db
+from fsspec_db._bridge import on_cancel
 from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
 from fsspec_db.errors import DatabaseError, InvalidParameterError, UnsupportedError, make_error
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 READ_ONLY = "adbc.connection.readonly"
 CURRENT_CATALOG = "adbc.connection.catalog"
 
-on_cancel = getattr(fsspec_db, "on_cancel", lambda _: None)
-
-_SECRET = re.compile(r"(?i)password|passwd|passphrase|pwd|secret|token|key|authorization|credential|call_header")
+_SECRET = re.compile(
+    r"(?i)password|passwd|passphrase|pwd|secret|token|key|authorization|credential|call_header"
+)
 
 _NOISE = re.compile(r"^[A-Z_]+: |\s*Query was: .*|\.? SQLSTATE: \w{5}$| Vendor code: \d+$", re.DOTALL)
 
@@ -50,6 +50,7 @@ _CODES = {
     AdbcStatusCode.UNAUTHORIZED: "forbidden",
     AdbcStatusCode.UNKNOWN: "invalid-query",
 }
+
 
 @dataclass(frozen=True)
 class Habits:
@@ -213,10 +214,15 @@ class Driver:
             code = "value-out-of-range"
         elif "Context canceled" in text or "context canceled" in text:
             code = "cancelled"
+        elif "constraint failed" in text:
+            code = "constraint-violation"
         elif self.habits.guesses and code == "database-unavailable":  # what SQLite says is always `IO`
-            code = "not-found" if "unable to open" in text else "invalid-query"
+            code = "not-found" if "failed to open" in text else "invalid-query"
         if "[Driver Manager]" in text:
-            code, text = "invalid-parameter", f"{text.partition(chr(10))[0]}: pip install adbc-driver-…, or name its file"
+            code, text = (
+                "invalid-parameter",
+                f"{text.partition(chr(10))[0]}: pip install adbc-driver-…, or name its file",
+            )
         return make_error(code, _NOISE.sub("", text), sqlstate=sqlstate)
 
     def close(self) -> None:
@@ -416,7 +422,9 @@ def _doubt(batch: pa.RecordBatch) -> None:
     """
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_floating(column.type):
-            doubtful = pc.and_(pc.greater_equal(pc.abs(column), 2.0**53), pc.less_equal(pc.abs(column), 2.0**63))
+            doubtful = pc.and_(
+                pc.greater_equal(pc.abs(column), 2.0**53), pc.less_equal(pc.abs(column), 2.0**63)
+            )
         elif pa.types.is_string(column.type):
             doubtful = pc.match_substring_regex(column, r"^-?\d\.\d{6}e[+-]\d\d$")
         elif pa.types.is_binary(column.type):

@@ -33,7 +33,9 @@ class FittedRows:
         SchemaMismatchError: The relation has no such column, or none of such a type.
     """
 
-    def __init__(self, reader: pa.RecordBatchReader, target: pa.Schema, path: str, *, exact: bool = True) -> None:
+    def __init__(
+        self, reader: pa.RecordBatchReader, target: pa.Schema, path: str, *, exact: bool = True
+    ) -> None:
         self._reader = reader
         self._path = path
         self.rows = 0
@@ -42,9 +44,7 @@ class FittedRows:
         fields = []
         for field in reader.schema:
             if target.get_field_index(field.name) < 0:
-                raise SchemaMismatchError(
-                    f"there is no column {field.name!r}", path=path, column=field.name
-                )
+                raise SchemaMismatchError(f"there is no column {field.name!r}", path=path, column=field.name)
             wanted = wire_type(target.field(field.name)) if exact else plain_type(field.type)
             if wanted is None:
                 wanted = plain_type(field.type)
@@ -151,9 +151,7 @@ def _fits(source: pa.DataType, target: pa.DataType) -> bool:
     if source == target or pa.types.is_null(source):
         return True
     if pa.types.is_nested(source) or pa.types.is_nested(target):
-        return (
-            _kind(source) == _kind(target) == "list" and _fits(source.value_type, target.value_type)
-        )
+        return _kind(source) == _kind(target) == "list" and _fits(source.value_type, target.value_type)
     kinds = (_kind(source), _kind(target))
     return kinds[0] == kinds[1] or kinds in _WIDENS or (kinds == ("text", "decimal"))
 

@@ -42,7 +42,13 @@ TYPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "generic": _STANDARD,
         "duckdb": {**_STANDARD, "arrow.uuid": "UUID", "arrow.json": "JSON"},
-        "mysql": {**_STANDARD, "string": "LONGTEXT", "binary": "LONGBLOB", "null": "LONGTEXT", "time": "TIME(6)"},
+        "mysql": {
+            **_STANDARD,
+            "string": "LONGTEXT",
+            "binary": "LONGBLOB",
+            "null": "LONGTEXT",
+            "time": "TIME(6)",
+        },
         "postgresql": {
             **_STANDARD,
             "string": "TEXT",
@@ -86,9 +92,7 @@ def insert_into(dialect: str, schema: str, relation: str, columns: Sequence[str]
     return f"INSERT INTO {qualified(dialect, schema, relation)} ({names}) VALUES ({marks})"  # noqa: S608
 
 
-def upsert_into(
-    dialect: str, schema: str, relation: str, columns: Sequence[str], keys: Sequence[str]
-) -> str:
+def upsert_into(dialect: str, schema: str, relation: str, columns: Sequence[str], keys: Sequence[str]) -> str:
     """An `INSERT` that updates the row of the same primary key.
 
     Raises:
