@@ -85,9 +85,9 @@ class Postgres:
     def sql(self, statements: str) -> str:
         """Runs statements through psql; what it prints, unaligned."""
         command = [str(self._binaries / "psql"), self.url, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
-        done = subprocess.run(command, input=statements, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        done = subprocess.run(command, input=statements.encode(), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()  # with its line ends as they are
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._binaries / program), *arguments]

@@ -20,7 +20,9 @@ class Quirks:
     title: str
     """As its makers spell it."""
     creates: bool = True
-    """Relations can be created, dropped and renamed."""
+    """Relations can be created and dropped."""
+    renames: bool = True
+    """Relations can be renamed."""
     creates_schemas: bool = True
     """Schemas can be created and dropped."""
     moves: bool = True
@@ -37,6 +39,12 @@ class Quirks:
     """A read is one state of the database, whoever writes meanwhile."""
     cancels: bool = True
     """A statement that still has no rows stops within a second of its reader leaving."""
+    defaults: bool = True
+    """The catalogue tells the defaults of columns."""
+    indexes: bool = True
+    """The catalogue tells indexes."""
+    definitions: bool = True
+    """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
     comments: bool = True
@@ -63,7 +71,12 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             data_version=True,
             case_sensitive=False,
         ),
-        "postgresql": Quirks(title="PostgreSQL", longest_name=63),
+        "postgresql": Quirks(
+            title="PostgreSQL",
+            parameters=frozenset({"positional"}),
+            data_version=True,
+            longest_name=63,
+        ),
     }
 )
 """By the name of the engine; a new engine is one record here."""

@@ -29,9 +29,12 @@ pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> 
     let (takes, gives) = conn.describe(&query.sql, &given)?;
     if takes.len() != values.len() {
         let detail = format!("the statement takes {} parameters, not {}", takes.len(), values.len());
-        return Err(Error::new(Code::InvalidParameter, detail));
+        return Err(Error::new(Code::InvalidQuery, detail));
     }
     let Some(columns) = gives else {
+        if query.sql.trim_matches(|c: char| c.is_whitespace() || c == ';').is_empty() {
+            return Err(Error::new(Code::InvalidQuery, "there is no statement in the query"));
+        }
         return Err(Error::new(Code::ReadOnly, "only statements that give rows can be asked here"));
     };
     let mut kinds = Vec::with_capacity(columns.len());
@@ -61,4 +64,16 @@ pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> 
         outcome => outcome?,
     }
     batches.finish()
+}
+
+/// A relation that the text names and that is not there is a fault of the text, not of a path.
+pub fn refused(error: Error) -> Error {
+    if error.code() != Code::NotFound {
+        return error;
+    }
+    let refused = Error::new(Code::InvalidQuery, error.detail());
+    match error.sqlstate() {
+        Some(sqlstate) => refused.with_sqlstate(sqlstate),
+        None => refused,
+    }
 }
