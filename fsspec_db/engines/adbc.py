@@ -13,7 +13,7 @@ import pyarrow as pa
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.adbc_driver import CURRENT_CATALOG, Driver
-from fsspec_db.engines.fitting import FittedRows
+from fsspec_db.engines.adbc_rows import Rows
 from fsspec_db.engines.statements import create_table, insert_into, qualified, quoted, upsert_into
 from fsspec_db.errors import (
     AlreadyExistsError,
@@ -77,21 +77,26 @@ class ADBC(AbstractDatabase):
         return f"<{type(self).__name__} {self._driver.name}>"
 
     def dialect(self) -> str:
+        """As the URL says, or the driver."""
         return self._driver.dialect
 
     def list_schemas(self) -> list[SchemaInfo]:
+        """Schemas of the current catalog, or catalogs where only these have names."""
         return [SchemaInfo(name, place[0]) for name, place in self._places().items()]
 
     def list_relations(self, schema: str) -> list[RelationInfo]:
+        """Tables and views, by GetObjects."""
         place = self._place(schema)
         tables = self._tables(place, adbc.GetObjectsDepth.TABLES)
         return [RelationInfo(table["table_name"], _kind(table)) for table in tables]
 
     def relation_info(self, schema: str, relation: str) -> RelationInfo:
+        """One of them."""
         table = self._table(schema, relation, adbc.GetObjectsDepth.TABLES)
         return RelationInfo(relation, _kind(table))
 
     def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
+        """Columns, with what GetObjects tells; else with their Arrow type."""
         table = self._table(schema, relation)
         keys = _keys(table)
         types = self._types(schema, relation)
@@ -110,9 +115,11 @@ class ADBC(AbstractDatabase):
         ]
 
     def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:  # noqa: ARG002
+        """None: ADBC tells of no indexes."""
         return []
 
     def list_constraints(self, schema: str, relation: str) -> list[ConstraintInfo]:
+        """Constraints, by GetObjects; those without a name get one."""
         found = []
         for number, constraint in enumerate(self._table(schema, relation)["table_constraints"] or []):
             kind = _KINDS.get(constraint["constraint_type"], constraint["constraint_type"].lower())
@@ -131,6 +138,7 @@ class ADBC(AbstractDatabase):
         return found
 
     def view_definition(self, schema: str, view: str) -> str:
+        """What the database's own catalogue says, by its dialect."""
         if not self.relation_info(schema, view).kind.endswith("view"):
             raise NotFoundError(f"{view!r} is no view", path=f"/{schema}/{view}")
         dialect = self._driver.dialect
@@ -161,20 +169,22 @@ class ADBC(AbstractDatabase):
 
     def read_relation(
         self,
-        schema: str,
-        relation: str,
+        schema: str,  # noqa: ARG002
+        relation: str,  # noqa: ARG002
         sql: str,
-        params: Sequence[Any] | None = None,  # noqa: ARG002
+        params: Sequence[Any] | None = None,
     ) -> Result:
         """Runs the `SELECT` of the bridge, which writes nothing: any driver will do."""
         return self._driver.run(sql, params)
 
     def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
+        """As `insert_stream`."""
         return self.insert_stream(schema, relation, table.to_reader(), mode)
 
     def insert_stream(
         self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
     ) -> int:
+        """Writes in bulk, or by `INSERT`, in one transaction."""
         path = f"/{schema}/{relation}"
         place = self._place(schema)
         upsert = None
@@ -182,12 +192,13 @@ class ADBC(AbstractDatabase):
             keys = _keys(self._table(schema, relation))
             upsert = upsert_into(self._driver.dialect, schema, relation, reader.schema.names, keys)
         with self._driver.transaction(path) as connection:
-            rows = self._fitted(connection, schema, relation, reader)
+            rows = self._fit(connection, schema, relation, reader)
             if mode == "truncate":
                 self._driver.update(connection, f"DELETE FROM {self._name(schema, relation)}")  # noqa: S608
             return self._fill(connection, (schema, relation), place, rows, upsert)
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
+        """Creates an empty relation."""
         self.create_relation_from(schema, relation, arrow_schema.empty_table().to_reader())
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
@@ -199,14 +210,16 @@ class ADBC(AbstractDatabase):
         with self._driver.transaction(path) as connection:
             dialect = self._driver.dialect
             self._driver.update(connection, create_table(dialect, schema, relation, reader.schema))
-            rows = self._fitted(connection, schema, relation, reader)
+            rows = self._fit(connection, schema, relation, reader)
             return self._fill(connection, (schema, relation), place, rows, None)
 
     def drop_relation(self, schema: str, relation: str) -> None:
+        """Drops a table or a view."""
         kind = self.relation_info(schema, relation).kind.upper()
         self._command(f"/{schema}/{relation}", f"DROP {kind} {self._name(schema, relation)}")
 
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        """Renames a relation; in PostgreSQL into another schema too."""
         path = "/".join(("", *source))
         kind = self.relation_info(*source).kind.upper()
         names = [
@@ -228,20 +241,24 @@ class ADBC(AbstractDatabase):
         self._command(path, *statements)
 
     def create_schema(self, schema: str) -> None:
+        """Creates a schema."""
         if schema in self._places():
             raise AlreadyExistsError(f"there is a schema {schema!r} already", path=f"/{schema}")
         self._command(f"/{schema}", f"CREATE SCHEMA {quoted(self._driver.dialect, schema)}")
 
     def drop_schema(self, schema: str) -> None:
+        """Drops a schema without relations."""
         if self.list_relations(schema):
             raise NotEmptyError(f"the schema {schema!r} has relations", path=f"/{schema}")
         self._command(f"/{schema}", f"DROP SCHEMA {quoted(self._driver.dialect, schema)}")
 
     def ping(self) -> None:
+        """Lists the catalogs on a new connection."""
         with self._driver.connection(reading=True) as connection:
             _objects(connection, adbc.GetObjectsDepth.CATALOGS)
 
     def close(self) -> None:
+        """Gives all connections back but those of readers at work."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
@@ -256,25 +273,24 @@ class ADBC(AbstractDatabase):
             for statement in statements:
                 self._driver.update(connection, statement)
 
-    def _fitted(
+    def _fit(
         self, connection: adbc.AdbcConnection, schema: str, relation: str, reader: pa.RecordBatchReader
-    ) -> FittedRows:
+    ) -> Rows:
         """The rows of a body, as the relation's columns take them."""
-        path = f"/{schema}/{relation}"
         with self._driver.statement(connection) as statement:
             statement.set_sql_query(f"SELECT * FROM {self._name(schema, relation)} WHERE 1 = 0")  # noqa: S608
             handle, _ = statement.execute_query()
             answer = pa.RecordBatchReader.from_stream(handle)
             target = answer.schema
             answer.close()
-        return FittedRows(reader, target, path, exact=not self._driver.habits.guesses)
+        return Rows(reader, target, guessed=self._driver.habits.guesses)
 
     def _fill(
         self,
         connection: adbc.AdbcConnection,
         names: tuple[str, str],
         place: Place,
-        rows: FittedRows,
+        rows: Rows,
         upsert: str | None,
     ) -> int:
         """Writes the rows in bulk, or by an `INSERT` where the driver or the mode wants one."""
@@ -438,7 +454,7 @@ class ADBC(AbstractDatabase):
 
 
 def _objects(
-    connection: adbc.AdbcConnection, depth: adbc.GetObjectsDepth, **names: str | None
+    connection: adbc.AdbcConnection, depth: adbc.GetObjectsDepth, **names: Any
 ) -> list[dict[str, Any]]:
     reader = pa.RecordBatchReader.from_stream(connection.get_objects(depth, **names))
     rows: list[dict[str, Any]] = reader.read_all().to_pylist()

@@ -207,7 +207,7 @@ class Driver:
         text = redacted(str(raised), self._secrets)
         sqlstate = getattr(raised, "sqlstate", None)
         status = getattr(raised, "status_code", None)
-        code = code_of_sqlstate(sqlstate) or _CODES.get(status, "internal")
+        code = code_of_sqlstate(sqlstate) or (_CODES.get(status, "internal") if status else "internal")
         if "readonly database" in text:
             code = "read-only"
         elif "Type mismatch in column" in text:
@@ -266,6 +266,7 @@ class Running:
                     return
 
     def close(self) -> None:
+        """Closes it, after what cancels it."""
         with self._lock:
             if self._open:
                 self._open = False
@@ -407,12 +408,11 @@ def _sqlite_uri(uri: str, *, reading: bool) -> str | None:
 
 def _bind(statement: adbc.AdbcStatement, params: Sequence[Any] | Mapping[str, Any]) -> None:
     named = isinstance(params, dict)
-    names = list(params) if named else [str(i) for i in range(len(params))]
-    values = list(params.values()) if named else list(params)
+    bound = params if isinstance(params, dict) else {str(at): value for at, value in enumerate(params)}
     statement.prepare()
     if named:
         statement.set_options(**{adbc.StatementOptions.BIND_BY_NAME.value: "true"})
-    statement.bind(pa.RecordBatch.from_arrays([pa.array([value]) for value in values], names=names))
+    statement.bind(pa.RecordBatch.from_pydict({name: [value] for name, value in bound.items()}))
 
 
 def _doubt(batch: pa.RecordBatch) -> None:
@@ -425,9 +425,7 @@ def _doubt(batch: pa.RecordBatch) -> None:
             doubtful = pc.and_(
                 pc.greater_equal(pc.abs(column), 2.0**53), pc.less_equal(pc.abs(column), 2.0**63)
             )
-        elif pa.types.is_string(column.type):
-            doubtful = pc.match_substring_regex(column, r"^-?\d\.\d{6}e[+-]\d\d$")
-        elif pa.types.is_binary(column.type):
+        elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
             doubtful = pc.match_substring_regex(column, r"^-?\d\.\d{6}e[+-]\d\d$")
         else:
             continue
