@@ -75,6 +75,7 @@ def python_engine(name: str, place: str) -> Engine:
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "adbc": python_engine("adbc", "fsspec_db.engines.adbc:ADBC"),
+        "duckdb": python_engine("duckdb", "fsspec_db.engines.duckdb:DuckDB"),
         "postgres": Engine("postgresql", open_native),
         "postgresql": Engine("postgresql", open_native),
         "python": Engine("python", open_python),

@@ -63,6 +63,28 @@ class Quirks:
 
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
+        "adbc": Quirks(
+            title="ADBC (PostgreSQL's driver)",
+            parameters=frozenset({"positional"}),
+            longest_name=63,
+            comments=False,
+            depends_on=False,
+            notes=(
+                "What a driver does not tell is missing: indexes always, nullability and defaults with PostgreSQL's.",
+                "Without a means of its driver to read only, as over Flight SQL, there are no queries "
+                "unless the URL vouches for the account.",
+                "SQLite's driver guesses types and cannot be cancelled.",
+            ),
+        ),
+        "duckdb": Quirks(
+            title="DuckDB",
+            moves=False,
+            case_sensitive=False,
+            notes=(
+                "One process may write a file, or several read it.",
+                "A schema with the name of the file cannot be read: DuckDB cannot tell the two apart.",
+            ),
+        ),
         "sqlite": Quirks(
             title="SQLite",
             creates_schemas=False,

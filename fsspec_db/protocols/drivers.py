@@ -51,7 +51,7 @@ class ADBCFileSystem(DatabaseFileSystem):
         access: Access = "read",
         **options: Any,
     ) -> None:
-        url = f"adbc:{quote(driver)}" + ("?" + urlencode(dict(parameters)) if parameters else "")
+        url = f"adbc:{quote(driver)}" + ("?" + urlencode(dict(parameters), quote_via=quote) if parameters else "")
         super().__init__(url, access=access, **options)
 
     def _options(self, *, secrets: bool) -> dict[str, Any]:

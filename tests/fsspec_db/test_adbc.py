@@ -196,7 +196,7 @@ def test_a_value_that_would_change_is_refused_with_its_place(
 
 def test_a_type_of_the_same_width_is_not_reinterpreted(url: str) -> None:
     rows = pa.table({"id": pa.array([1.5], pa.float32())})  # the driver alone writes its four bytes
-    with opened(url, "write") as fs, pytest.raises(SchemaMismatchError, match="'id'"):
+    with opened(url, "write") as fs, pytest.raises(ValueOutOfRangeError):
         fs.pipe_file("/s/t.arrow", arrow_bytes(rows), mode="append")
 
 

@@ -67,8 +67,9 @@ impl Work {
         WORK.with_borrow(Clone::clone)
     }
 
+    /// Keeps the first error: what is told later is its text, out of one reader around another.
     pub fn fail(&self, error: Error) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
     pub fn take_failure(&self) -> Option<Error> {
