@@ -76,6 +76,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "adbc": python_engine("adbc", "fsspec_db.engines.adbc:ADBC"),
         "duckdb": python_engine("duckdb", "fsspec_db.engines.duckdb:DuckDB"),
+        "odbc": python_engine("odbc", "fsspec_db.engines.odbc:ODBC"),
         "postgres": Engine("postgresql", open_native),
         "postgresql": Engine("postgresql", open_native),
         "python": Engine("python", open_python),

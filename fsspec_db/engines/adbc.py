@@ -14,7 +14,7 @@ from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInf
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.adbc_driver import CURRENT_CATALOG, Driver
 from fsspec_db.engines.adbc_rows import Rows
-from fsspec_db.engines.statements import create_table, insert_into, qualified, quoted, upsert_into
+from fsspec_db.engines.statements import create_table, definition_of, insert_into, qualified, quoted, upsert_into
 from fsspec_db.errors import (
     AlreadyExistsError,
     DatabaseUnavailableError,
@@ -35,14 +35,6 @@ if TYPE_CHECKING:
     Place = tuple[str | None, str | None]
 
 _KINDS = {"PRIMARY KEY": "pk", "FOREIGN KEY": "fk", "UNIQUE": "unique", "CHECK": "check"}
-_DEFINITIONS = {
-    "postgresql": "SELECT pg_get_viewdef(('{relation}')::regclass, true)",
-    "sqlite": "SELECT sql FROM {schema}.sqlite_master WHERE type = 'view' AND name = {name}",
-}
-_DEFINITION = (
-    "SELECT view_definition FROM information_schema.views"
-    " WHERE table_schema = {schema_text} AND table_name = {name}"
-)
 _PREFIX = "adbc.ingest."
 
 
@@ -141,14 +133,7 @@ class ADBC(AbstractDatabase):
         """What the database's own catalogue says, by its dialect."""
         if not self.relation_info(schema, view).kind.endswith("view"):
             raise NotFoundError(f"{view!r} is no view", path=f"/{schema}/{view}")
-        dialect = self._driver.dialect
-        relation = qualified(dialect, schema, view)
-        sql = _DEFINITIONS.get(dialect, _DEFINITION).format(
-            relation=relation.replace("'", "''"),
-            schema=quoted(dialect, schema),
-            schema_text=_text(schema),
-            name=_text(view),
-        )
+        sql = definition_of(self._driver.dialect, schema, view)
         rows = self._catalogue(lambda connection: self._rows(connection, sql))
         if not rows or rows[0] is None:
             raise UnsupportedError("the definition of this view is not told", path=f"/{schema}/{view}")
@@ -486,6 +471,3 @@ def _keys(table: dict[str, Any]) -> list[str]:
             return list(constraint["constraint_column_names"])
     return []
 
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

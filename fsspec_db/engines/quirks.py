@@ -70,9 +70,8 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             comments=False,
             depends_on=False,
             notes=(
-                "What a driver does not tell is missing: indexes always, nullability and defaults with PostgreSQL's.",
-                "Without a means of its driver to read only, as over Flight SQL, there are no queries "
-                "unless the URL vouches for the account.",
+                "What a driver does not tell is missing: indexes, and PostgreSQL's nullability and defaults.",
+                "Where nothing holds a driver to reading, as over Flight SQL, the URL must vouch for queries.",
                 "SQLite's driver guesses types and cannot be cancelled.",
             ),
         ),

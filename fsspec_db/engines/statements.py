@@ -131,6 +131,23 @@ def create_table(dialect: str, schema: str, relation: str, arrow_schema: pa.Sche
     return f"CREATE TABLE {qualified(dialect, schema, relation)} ({', '.join(columns)})"
 
 
+def definition_of(dialect: str, schema: str, view: str) -> str:
+    """A `SELECT` of the text of a view, as the database's own catalogue has it."""
+    name = _text(view)
+    if dialect == "postgresql":
+        relation = _text(qualified(dialect, schema, view))
+        return f"SELECT pg_get_viewdef({relation}::regclass, true)"
+    if dialect == "sqlite":
+        catalogue = qualified(dialect, schema, "sqlite_master")
+        return f"SELECT sql FROM {catalogue} WHERE type = 'view' AND name = {name}"  # noqa: S608
+    where = f"table_schema = {_text(schema)} AND table_name = {name}"
+    return f"SELECT view_definition FROM information_schema.views WHERE {where}"  # noqa: S608
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
 def column_type(dialect: str, kind: pa.DataType) -> str | None:
     """How a dialect spells the type of an Arrow column; `None` where it has none that keeps the values."""
     types = TYPES.get(dialect, _STANDARD)
