@@ -65,15 +65,11 @@ class ODBC(AbstractDatabase):
 
     def list_relations(self, schema: str) -> list[RelationInfo]:
         """Tables and views, by SQLTables."""
-        return [
-            RelationInfo(row[2], _kind(row[3]), comment=row[4] or None)
-            for row in self._tables()
-            if self._in(schema, row)
-        ]
+        return self._relations(schema)
 
     def relation_info(self, schema: str, relation: str) -> RelationInfo:
         """One of them."""
-        for info in self.list_relations(schema):
+        for info in self._relations(schema, relation):
             if info.name == relation:
                 return info
         raise NotFoundError(f"there is no relation {relation!r}", path=f"/{schema}/{relation}")
@@ -83,7 +79,16 @@ class ODBC(AbstractDatabase):
         self.relation_info(schema, relation)
         keys = self._keys(schema, relation)
         return [
-            ColumnInfo(row[3], row[5], row[10] != 0, row[12], row[16], row[3] in keys, row[11] or None)
+            ColumnInfo(
+                row[3],
+                row[5],
+                row[10] != 0,
+                # SQLite's driver takes the quotes off, after which a text is no other than an expression.
+                None if self._driver.habits.guesses else row[12],
+                row[16],
+                row[3] in keys,
+                row[11] or None,
+            )
             for row in self._columns(schema, relation)
         ]
 
@@ -174,7 +179,7 @@ class ODBC(AbstractDatabase):
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
         """Creates a relation with the columns and the rows of `reader`, in one transaction."""
-        if any(info.name == relation for info in self.list_relations(schema)):
+        if any(info.name == relation for info in self._relations(schema, relation)):
             path = f"/{schema}/{relation}"
             raise AlreadyExistsError(f"there is a relation {relation!r} already", path=path)
         with self._driver.transaction() as connection:
@@ -193,6 +198,13 @@ class ODBC(AbstractDatabase):
         with self._driver.catalogue():
             return
 
+    def _relations(self, schema: str, relation: str | None = None) -> list[RelationInfo]:
+        return [
+            RelationInfo(row[2], _kind(row[3]), comment=row[4] or None)
+            for row in self._tables(relation)
+            if self._in(schema, row)
+        ]
+
     def _name(self, schema: str, relation: str) -> str:
         return qualified(self._driver.sql, schema, relation)
 
@@ -203,9 +215,9 @@ class ODBC(AbstractDatabase):
     def _in(self, schema: str, row: Any) -> bool:
         return bool(self._driver.habits.default) or _schema(row) == schema
 
-    def _tables(self) -> list[Any]:
+    def _tables(self, relation: str | None = None) -> list[Any]:
         with self._driver.catalogue() as connection:
-            rows = connection.cursor().tables().fetchall()
+            rows = connection.cursor().tables(table=_pattern(relation)).fetchall()
         return [row for row in rows if "SYSTEM" not in (row[3] or "").upper()]
 
     def _asked(self, function: str, schema: str, relation: str) -> list[Any]:
@@ -215,7 +227,8 @@ class ODBC(AbstractDatabase):
 
     def _columns(self, schema: str, relation: str) -> list[Any]:
         with self._driver.catalogue() as connection:
-            rows = connection.cursor().columns(schema=self._filter(schema)).fetchall()
+            found = connection.cursor().columns(table=_pattern(relation), schema=_pattern(self._filter(schema)))
+            rows = found.fetchall()
         return [row for row in rows if row[2] == relation and (not row[1] or row[1] == schema)]
 
     def _keys(self, schema: str, relation: str) -> list[str]:
@@ -268,6 +281,11 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _schema(row: Any) -> str:
     return str(row[1] or row[0] or "")
+
+
+def _pattern(name: str | None) -> str | None:
+    """A filter that lets a name through, and others that are then left out; it may escape by backslashes."""
+    return None if name is None or "\\" in name else name
 
 
 def _kind(kind: str | None) -> str:

@@ -37,11 +37,12 @@ class Habits:
     Attributes:
         settings: For the connection string; what the user's own says comes first and wins.
         begin: What begins each transaction.
-        read: What begins one that reads. Several statements can be sent as one, which may end it.
+        read: What holds it to reading. Several statements can be sent as one, which may end it.
         process: Tells what `kill` wants to know.
         kill: Stops the statement of another connection.
         schemas: Lists them; otherwise those are known that have relations.
         default: The one schema of a database without schemas.
+        guesses: Types are those of the first row, and what does not fit is cut or left out.
     """
 
     settings: str = ""
@@ -51,25 +52,22 @@ class Habits:
     kill: str | None = None
     schemas: str | None = None
     default: str = ""
+    guesses: bool = False
 
 
 _HABITS: Mapping[str, Habits] = MappingProxyType(
     {
         "postgresql": Habits(
             settings="UseDeclareFetch=1;Fetch=4096;BoolsAsChar=0;ByteaAsLongVarBinary=1;MaxLongVarcharSize={text};",
-            begin=("SET LOCAL TIME ZONE 'UTC'",),
+            begin=("SET TIME ZONE 'UTC'",),
             read=("SET TRANSACTION READ ONLY",),
             process="SELECT pg_backend_pid()",
             kill="SELECT pg_cancel_backend({process})",
             schemas="SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
         ),
-        "mysql": Habits(
-            settings="NO_CACHE=1;FORWARD_CURSOR=1;",
-            read=("SET TRANSACTION READ ONLY",),
-            process="SELECT CONNECTION_ID()",
-            kill="KILL QUERY {process}",
+        "sqlite": Habits(
+            settings="NoCreat=1;", read=("PRAGMA query_only = ON",), default="main", guesses=True
         ),
-        "sqlite": Habits(settings="NoCreat=1;", read=("PRAGMA query_only = ON",), default="main"),
     }
 )
 
@@ -101,9 +99,9 @@ class Driver:
             self._string += _HABITS["sqlite"].settings
         with self.catalogue() as connection:
             self.name = str(connection.getinfo(pyodbc.SQL_DBMS_NAME))
-        self.sql = next((sql for sql in _HABITS if sql in self.name.lower()), "generic")
-        if "mariadb" in self.name.lower():
-            self.sql = "mysql"
+        known = ("postgresql", "sqlite", "duckdb", "mysql", "mariadb")
+        found = next((sql for sql in known if sql in self.name.lower()), "generic")
+        self.sql = "mysql" if found == "mariadb" else found
         self.habits = _HABITS.get(self.sql, Habits())
         self._string += self.habits.settings.format(text=limit)
 
@@ -147,9 +145,9 @@ class Driver:
         texts = None if params is None else [_spelled(value) for value in params]
         try:
             connection = self._connect()
+            self._stoppable(connection)
             for statement in self.habits.read:
                 connection.execute(statement)
-            self._stoppable(connection)
             return Result(self, connection, sql, texts, known or {}, (self._limit, _BATCH_BYTES))
         except arrow_odbc.Error as error:
             raise self.error(error) from None
@@ -173,6 +171,8 @@ class Driver:
             code = "read-only"
         elif sqlstate in {"IM002", "IM003", "01000"}:
             code = "invalid-parameter"
+        elif "connect failed (14)" in text:  # SQLite's number for a file that cannot be opened
+            code = "not-found"
         return make_error(code, text.partition("\nError while")[0].rstrip("; \n"), sqlstate=sqlstate)
 
     def _connect(self) -> arrow_odbc.Connection:
@@ -186,8 +186,9 @@ class Driver:
         habits = self.habits
         if habits.process is None or habits.kill is None:
             return
-        answer = connection.read_arrow_batches(habits.process, batch_size=1, fetch_concurrently=False)
-        kill = habits.kill.format(process=int(next(answer).column(0)[0].as_py()))
+        # Read to its end: a cursor that is left open ends the transaction as it is closed.
+        (answer,) = connection.read_arrow_batches(habits.process, fetch_concurrently=False)
+        kill = habits.kill.format(process=int(answer.column(0)[0].as_py()))
 
         def stop() -> None:
             with suppress(DatabaseError), self.catalogue() as besides:

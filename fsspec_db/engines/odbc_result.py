@@ -89,9 +89,15 @@ class Result:
                 kind = fetch = pa.float64()
             elif pa.types.is_fixed_size_binary(kind):  # may be shorter, of which the reader would die
                 kind = fetch = pa.binary()
+            if self._driver.habits.guesses and not pa.types.is_floating(kind) and not _is_binary(kind):
+                kind, fetch = pa.timestamp("us") if pa.types.is_timestamp(kind) else kind, pa.string()
             fetched.append(pa.field(field.name, fetch))
             self._shown.append(pa.field(field.name, self._known.get(field.name, kind)))
         return pa.schema(fetched)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _exact(column: pa.Array, field: pa.Field) -> pa.Array:
