@@ -2,7 +2,9 @@
 
 mod order;
 pub mod postgres;
+mod socket;
 pub mod sqlite;
+mod tls;
 
 use std::sync::Arc;
 

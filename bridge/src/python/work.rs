@@ -67,7 +67,7 @@ impl Work {
         WORK.with_borrow(Clone::clone)
     }
 
-    /// Keeps the first error: what is told later is its text, out of one reader around another.
+    /// Keeps the first of them: a reader of a reader hears only the text of what went wrong before.
     pub fn fail(&self, error: Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::address::Address;
-use super::socket::Socket;
-use super::wire::{Canceller, Conn};
+use super::connect::{self, Canceller};
+use super::wire::Conn;
 use crate::database::Cancel;
+use crate::engines::socket::Link;
 use crate::error::{Code, Error, Result};
 
 /// Idle connections that are kept at most.
@@ -41,7 +42,7 @@ impl Pool {
             let fresh = kept.is_none();
             let mut conn = match kept {
                 Some(conn) => conn,
-                None => Conn::open(&self.address)?,
+                None => connect::open(&self.address)?,
             };
             watch.add(&conn)?;
             let deadline = watch
@@ -119,7 +120,7 @@ impl Drop for Session<'_> {
     }
 }
 
-type Running = Arc<Mutex<Vec<(Canceller, Socket)>>>;
+type Running = Arc<Mutex<Vec<(Canceller, Link)>>>;
 
 /// Stops the connections that work for one reader once it leaves, or its time is up.
 pub struct Watch<'a> {
@@ -136,14 +137,14 @@ impl<'a> Watch<'a> {
         Self { cancel, running }
     }
 
-    fn running(&self) -> MutexGuard<'_, Vec<(Canceller, Socket)>> {
+    fn running(&self) -> MutexGuard<'_, Vec<(Canceller, Link)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// # Errors
     /// `cancelled` or `query-timeout` if it is too late already.
     pub fn add(&self, conn: &Conn) -> Result<()> {
-        self.running().push((conn.canceller(), conn.socket()?));
+        self.running().push((conn.canceller(), conn.link()?));
         self.cancel.check()
     }
 
@@ -174,8 +175,8 @@ impl Drop for Watch<'_> {
 /// may wait for them.
 fn stop(running: &Running) {
     let stopped = std::mem::take(&mut *running.lock().unwrap_or_else(PoisonError::into_inner));
-    for (_, socket) in &stopped {
-        socket.shut();
+    for (_, link) in &stopped {
+        link.shut();
     }
     let tell = move || stopped.iter().for_each(|(canceller, _)| canceller.cancel());
     // Without a thread, the servers notice when they next write.
