@@ -405,6 +405,7 @@ LOSSES = [
     ("UUID", pa.array(["no uuid"])),
     ("ENUM('a')", pa.array(["b"])),
     ("JSON", pa.array(["{"])),
+    ("JSON", pa.array(["{"], pa.json_())),
     ("UNION(a INTEGER, b VARCHAR)", pa.array(["1"])),
     ("BOOLEAN", pa.array([1])),
 ]
