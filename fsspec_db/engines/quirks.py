@@ -97,7 +97,6 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "mysql": Quirks(
             title="MySQL, MariaDB",
-            parameters=frozenset({"positional"}),
             longest_name=64,
             notes=("Column names do not differ by case alone.",),
         ),
