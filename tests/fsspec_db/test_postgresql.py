@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fsspec_db import (
@@ -252,13 +254,51 @@ def test_metadata_is_what_the_catalogue_says(server: Postgres, database: str) ->
             fs.info("/public/Child")
 
 
-def test_system_schemas_are_not_listed_and_can_be_read(database: str) -> None:
-    with opened(database) as fs:
+FORMATS = ("arrow", "feather", "parquet", "csv", "jsonl", "json")
+
+
+def test_system_schemas_are_not_listed_and_are_there(database: str) -> None:
+    with opened(database, "manage") as fs:
         assert [entry["name"] for entry in fs.ls("/")] == ["/public"]
-        for schema in ("pg_catalog", "information_schema"):
-            for entry in fs.ls(f"/{schema}"):
-                if entry["type"] == "directory":
-                    fs.cat_file(f"{entry['name']}.jsonl")
+        for schema in ("/pg_catalog", "/information_schema"):
+            assert fs.exists(schema)
+            assert fs.isdir(schema)
+            assert fs.info(schema)["kind"] == "schema"
+            with pytest.raises(FileExistsError):
+                fs.mkdir(schema)
+            assert fs.find(f"{schema}/tables/columns") or schema == "/pg_catalog"
+        relation = fs.ls("/pg_catalog/pg_class", detail=False)
+        assert relation == [
+            f"/pg_catalog/pg_class/{facet}" for facet in ("columns", "indexes", "constraints")
+        ]
+        for missing in ("/pg_nothing", "/PG_CATALOG", "/pg_catalog/nothing"):
+            assert not fs.exists(missing)
+            with pytest.raises(FileNotFoundError):
+                fs.ls(missing)
+
+
+@pytest.mark.parametrize("schema", ["pg_catalog", "information_schema"])
+def test_every_system_relation_is_read_in_every_format(database: str, schema: str) -> None:
+    with opened(database, formats=FORMATS) as fs:
+        relations = [entry["name"] for entry in fs.ls(f"/{schema}") if entry["type"] == "directory"]
+        assert len(relations) > 50
+        # The standard's own views are slow.
+        shape = "?limit=99" if schema == "information_schema" else ""
+        for relation in relations:
+            said = fs.cat_file(f"{relation}.arrow")
+            names = pa.ipc.open_stream(said).read_all().column_names
+            for extension in FORMATS:
+                body = fs.cat_file(f"{relation}.{extension}{shape}")
+                if extension == "feather":
+                    assert pa.ipc.open_file(body).read_all().column_names == names
+                elif extension == "parquet":
+                    assert pq.read_table(pa.BufferReader(body)).column_names == names
+                elif extension == "csv":
+                    assert body.startswith(",".join(names).encode())
+                elif extension == "jsonl":
+                    assert all(list(json.loads(line)) == names for line in body.splitlines())
+                elif extension == "json":
+                    assert all(list(row) == names for row in json.loads(body))
 
 
 def test_a_shape_is_bound_and_a_wrong_one_is_the_requests_fault(server: Postgres, database: str) -> None:
