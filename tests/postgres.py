@@ -45,16 +45,16 @@ class Postgres:
         self._binaries = found
         # Root's own temporary folder may be closed to the user that the server runs as.
         place = "/tmp" if os.geteuid() == 0 else None
-        self._folder = Path(tempfile.mkdtemp(prefix="fsspec-db-postgres-", dir=place))
+        self.folder = Path(tempfile.mkdtemp(prefix="fsspec-db-postgres-", dir=place))
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         if os.geteuid() == 0:
             user = pwd.getpwnam(_USER)
-            os.chown(self._folder, user.pw_uid, user.pw_gid)
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
         self.url = f"postgresql://{_USER}@127.0.0.1:{self.port}/postgres"
 
     def __enter__(self) -> Self:
-        data = str(self._folder / "data")
+        data = str(self.folder / "data")
         self._run(
             "initdb", "--no-sync", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale", "C.UTF-8", data
         )
@@ -65,17 +65,17 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self) -> None:
         """Starts the server and waits until it accepts connections."""
-        options = f"-k {self._folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off"
-        log = str(self._folder / "log")
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-l", log, "-o", options, "start")
+        options = f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-l", log, "-o", options, "start")
 
     def stop(self) -> None:
         """Stops the server at once, whatever it does."""
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-m", "immediate", "stop")
 
     def demand(self, method: str, user: str) -> None:
         """Makes the server ask one user for a password, by `scram-sha-256` or `md5`."""
@@ -83,7 +83,7 @@ class Postgres:
 
     def rule(self, *lines: str) -> None:
         """Puts lines before all others of `pg_hba.conf`."""
-        rules = self._folder / "data" / "pg_hba.conf"
+        rules = self.folder / "data" / "pg_hba.conf"
         rules.write_text("\n".join((*lines, rules.read_text())))
         self._reload()
 
@@ -94,7 +94,7 @@ class Postgres:
 
     def keep(self, file: Path) -> str:
         """A copy of a file that belongs to the server and that only it can read."""
-        kept = self._folder / file.name
+        kept = self.folder / file.name
         shutil.copyfile(file, kept)
         kept.chmod(0o600)
         if os.geteuid() == 0:

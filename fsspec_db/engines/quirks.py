@@ -73,7 +73,6 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "postgresql": Quirks(
             title="PostgreSQL",
-            parameters=frozenset({"positional"}),
             data_version=True,
             longest_name=63,
         ),
