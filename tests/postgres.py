@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -77,6 +79,22 @@ class Postgres:
         """Stops the server at once, whatever it does."""
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-m", "immediate", "stop")
 
+    def kill(self) -> None:
+        """Ends every process of the server as the system does when memory is out."""
+        lock = self.folder / "data" / "postmaster.pid"
+        main = lock.read_text().split()[0]
+        processes = [main, *Path("/proc", main, "task", main, "children").read_text().split()]
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while any(map(_runs, processes)):
+            assert time.monotonic() < deadline, "the server does not die"
+            time.sleep(0.01)
+        # Where nobody reaps the dead, their numbers stay taken, and the files would say that it runs.
+        lock.unlink()
+        (self.folder / f".s.PGSQL.{self.port}.lock").unlink()
+
     def demand(self, method: str, user: str) -> None:
         """Makes the server ask one user for a password, by `scram-sha-256` or `md5`."""
         self.rule(f"host all {user} 127.0.0.1/32 {method}")
@@ -122,3 +140,10 @@ class Postgres:
             command = ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", *command]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _runs(process: str) -> bool:
+    try:
+        return Path("/proc", process, "stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -45,9 +45,7 @@ impl Pool {
                 None => connect::open(&self.address)?,
             };
             watch.add(&conn)?;
-            let deadline = watch
-                .timeout()
-                .map_or_else(String::new, |ms| format!("; SET LOCAL statement_timeout = {ms}"));
+            let deadline = watch.timeout().map_or_else(String::new, at_most);
             match conn.run(&format!("{begin}{deadline}")) {
                 Ok(()) => return Ok(Session { pool: self, conn: Some(conn) }),
                 // The server was restarted, or ended what was idle.
@@ -118,6 +116,15 @@ impl Drop for Session<'_> {
             self.keep();
         }
     }
+}
+
+/// Limits the statements that follow in a transaction. Whoever set a shorter limit for the role or
+/// the database meant it.
+fn at_most(ms: u128) -> String {
+    format!(
+        "; SELECT pg_catalog.set_config('statement_timeout', '{ms}', true)
+           WHERE pg_catalog.current_setting('statement_timeout')::interval NOT BETWEEN '1 us' AND '{ms} ms'"
+    )
 }
 
 type Running = Arc<Mutex<Vec<(Canceller, Link)>>>;
