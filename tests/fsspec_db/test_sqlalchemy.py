@@ -80,8 +80,8 @@ def sqlite(tmp_path: Path) -> Path:
     path = tmp_path / "a b%.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
-            SQLITE + SQLITE.split(";")[0].replace("kinds", "copy") + ";"
-            "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, score DECIMAL(5, 2) DEFAULT 0.5);"
+            SQLITE + SQLITE.split(";", maxsplit=1)[0].replace("kinds", "copy") + ";"
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, score DECIMAL(5,2) DEFAULT .5);"
             "INSERT INTO users VALUES (1, 'ada', 1.5), (2, 'grace', NULL);"
         )
     return path
@@ -315,7 +315,8 @@ def test_a_float_of_mariadb_that_a_statement_asks_for_is_not_rounded(mariadb: Ma
 
 def test_a_date_that_is_none_is_an_error_with_its_column(mariadb: MariaDB) -> None:
     mariadb.sql(
-        "SET sql_mode = ''; CREATE OR REPLACE TABLE shop.zeros (d DATE); INSERT INTO shop.zeros VALUES ('0000-00-00')"
+        "SET sql_mode = ''; CREATE OR REPLACE TABLE shop.zeros (d DATE);"
+        "INSERT INTO shop.zeros VALUES ('0000-00-00')"
     )
     with opened(by_pymysql(mariadb), "read") as fs, pytest.raises(ValueOutOfRangeError) as failure:
         fs.cat_file("/shop/zeros.csv")
@@ -385,7 +386,8 @@ def test_a_server_that_comes_back_is_found_again(mariadb: MariaDB) -> None:
 def test_a_result_of_psycopg_has_the_types_of_the_server(postgres: Postgres) -> None:
     statement = (
         "SELECT 1::int2 AS s, NULL::numeric(9, 3) AS d, 1.10::numeric AS n, '{\"a\" :1}'::json AS j,"
-        " '1 mon'::interval AS i, '{1,NULL}'::int8[] AS l, '10.0.0.0/8'::inet AS a, '{[1,2)}'::int4multirange AS r,"
+        " '1 mon'::interval AS i, '{1,NULL}'::int8[] AS l, '10.0.0.0/8'::inet AS a,"
+        " '{[1,2)}'::int4multirange AS r,"
         " now() AS t, 'x'::bytea AS b, NULL::uuid AS u WHERE $1::int = 1"
     )
     with opened(by_psycopg(postgres), "read") as fs:

@@ -153,7 +153,7 @@ class Target:
         return str if pa.types.is_temporal(source) else None
 
 
-def _widens(source: pa.DataType, target: pa.DataType, carrier: types.Carrier, *, number: bool) -> bool:
+def _widens(source: Any, target: Any, carrier: types.Carrier, *, number: bool) -> Any:  # noqa: PLR0912  (a table)
     """Whether values of `source` may be kept in `target`; single ones may still not fit."""
     kinds = pa.types
     text = kinds.is_string(source) or kinds.is_large_string(source) or kinds.is_string_view(source)
@@ -187,7 +187,7 @@ def _widens(source: pa.DataType, target: pa.DataType, carrier: types.Carrier, *,
         return naive if target.tz is None else kinds.is_timestamp(source) and source.tz is not None
     for same in (kinds.is_time, kinds.is_duration):
         if same(target):
-            return bool(same(source))
+            return same(source)
     if kinds.is_list(target):
         items = kinds.is_list(source) or kinds.is_large_list(source) or kinds.is_fixed_size_list(source)
         return items and _widens(source.value_type, target.value_type, types.TEXT, number=False)
@@ -337,7 +337,7 @@ class Writer:
                 first += piece.num_rows
 
     def _put(self, names: list[str], mode: InsertMode) -> Callable[[list[dict[str, Any]]], None]:
-        binds = {name: sa.bindparam(f"fsspec_db_{at}") for at, name in enumerate(names)}
+        binds: dict[str, Any] = {name: sa.bindparam(f"fsspec_db_{at}") for at, name in enumerate(names)}
         insert = self._insert(binds, names if mode == "upsert" else None)
         if insert is not None:
             return lambda rows: self._many(insert, rows)
