@@ -11,6 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
+
+from fsspec_db import connect
 from fsspec_db.demo import generate
 
 if TYPE_CHECKING:
@@ -45,6 +48,20 @@ def lineitem() -> Path:
                     values = ", ".join("?" * 16)
                     connection.executemany(f"INSERT INTO lineitem VALUES ({values})", islice(rows, ROWS))
     return path
+
+
+def duckdb_lineitem() -> Path:
+    """The same rows, as a DuckDB file."""
+    target = DATA / "lineitem.duckdb"
+    if not target.exists():
+        draft = Path(f"{target}.draft")
+        draft.unlink(missing_ok=True)
+        with closing(connect(f"sqlite:///{lineitem()}")) as source, duckdb.connect(draft) as connection:
+            connection.execute(LINEITEM)
+            rows = source.read_batches("/main/lineitem.arrow")  # noqa: F841  (DuckDB reads it by its name)
+            connection.execute("INSERT INTO lineitem SELECT * FROM rows")
+        draft.replace(target)
+    return target
 
 
 def lineitem_copy(name: str) -> Path:

@@ -35,8 +35,8 @@ def run(rounds: int) -> list[Result]:
     with ExitStack() as stack:
         database = dataset.lineitem()
         ours = stack.enter_context(gateway(database)).base + PATH
-        theirs = stack.enter_context(peer("handwritten", database)).base + PATH
-        library = stack.enter_context(timer(*_python("cat_file"), database, PATH))
+        theirs = stack.enter_context(peer("handwritten", "sqlite", database)).base + PATH
+        library = stack.enter_context(timer(*_python("cat_file"), f"sqlite:///{database}", PATH))
         for url in (ours, theirs):
             _check(url)
         loop = c_loop(database)

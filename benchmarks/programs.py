@@ -28,11 +28,11 @@ class Server:
 
 
 @contextmanager
-def gateway(database: Path, access: str = "read") -> Iterator[Server]:
-    """The gateway over a SQLite file."""
+def gateway(database: Path | str, access: str = "read") -> Iterator[Server]:
+    """The gateway over a SQLite file, or over what a URL names."""
     arguments = [
         "serve",
-        f"sqlite:///{database}",
+        database if isinstance(database, str) else f"sqlite:///{database}",
         "--port",
         "0",
         "--access",

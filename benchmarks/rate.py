@@ -25,7 +25,7 @@ def run(rounds: int) -> list[Result]:
     """Requests per second for a table of seven rows, one worker each."""
     with ExitStack() as stack:
         ours = stack.enter_context(gateway(dataset.small()))
-        theirs = stack.enter_context(peer("handwritten", dataset.small()))
+        theirs = stack.enter_context(peer("handwritten", "sqlite", dataset.small()))
         result = compete(
             f"Requests per second, a table of 7 rows, {CONNECTIONS} connections",
             "1/s",

@@ -19,7 +19,13 @@ def run(rounds: int) -> list[Result]:
     """Few rounds, because it takes long."""
     database = dataset.lineitem()
     program = Path(__file__).with_name("peers") / "reference.py"
-    ours: list[str | Path] = [sys.executable, "-m", "benchmarks.peers.cat_file", database, PATH]
+    ours: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "benchmarks.peers.cat_file",
+        f"sqlite:///{database}",
+        PATH,
+    ]
     with timer(_environment(), program, database, PATH) as reference, timer(*ours) as library:
         result = compete(
             "The reference library, 1,000,000 rows",

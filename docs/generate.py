@@ -7,13 +7,16 @@ With `--check` nothing is written, and a table that is not what the code says ma
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsspec_db import FORMATS
+from fsspec_db.engines import ENGINES
+from fsspec_db.engines.quirks import QUIRKS
 from gateway import settings
 from gateway.codes import TABLE
 from tests.defences.table import load
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 DOCS = Path(__file__).parent
+MATRIX = DOCS.parent / "tests" / "conformance" / "matrix.json"
 
 
 def formats() -> str:
@@ -60,10 +64,87 @@ def defences(invariant: int) -> str:
     return _table(("defence", "in", "held by"), rows)
 
 
+ENGINE_ROWS: dict[str, str] = {
+    "creates": "creates and drops relations",
+    "renames": "renames relations",
+    "creates_schemas": "creates and drops schemas",
+    "moves": "moves relations between schemas",
+    "replaces": "replaces all rows in one transaction",
+    "upserts": "updates by primary key",
+    "queries": "the query endpoint",
+    "parameters": "its parameters",
+    "snapshot": "a read is one state of the database",
+    "cancels": "a reader that leaves stops its statement",
+    "data_version": "tells when rows may have changed",
+    "defaults": "tells defaults of columns",
+    "indexes": "tells indexes",
+    "constraints": "tells constraints",
+    "definitions": "tells the text of views",
+    "depends_on": "tells what views read",
+    "comments": "comments",
+    "case_sensitive": "names differ by case alone",
+    "longest_name": "bytes of a name",
+}
+"""What the table of engines says of each field of their records."""
+
+
+def engines() -> str:
+    """What each engine can do, by the records of their quirks."""
+    schemes = defaultdict(list)
+    for scheme, engine in ENGINES.items():
+        schemes[engine.name].append(f"`{scheme}:`")
+    rows = [
+        ("", *(", ".join(schemes[name]) for name in QUIRKS)),
+        *(
+            (label, *(_quirk(getattr(quirks, field)) for quirks in QUIRKS.values()))
+            for field, label in ENGINE_ROWS.items()
+        ),
+    ]
+    return _table(("", *(quirks.title for quirks in QUIRKS.values())), rows) + "".join(
+        f"\n{quirks.title}: {' '.join(quirks.notes)}\n" for quirks in QUIRKS.values() if quirks.notes
+    )
+
+
+def _quirk(value: object) -> str:
+    if isinstance(value, bool):
+        return "✓" if value else "–"
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value)) or "–"
+    return "any number" if value is None else str(value)
+
+
+def matrix() -> str:
+    """What becomes of each type in each format: a section for each engine."""
+    rows = json.loads(MATRIX.read_text("utf-8"))
+    return "\n".join(f"## {QUIRKS[name].title}\n\n{_kinds(rows[name])}" for name in sorted(rows))
+
+
+def _kinds(rows: list[dict[str, Any]]) -> str:
+    formats = [key for key in rows[0] if key not in ("type", "arrow_type", "unsaid", "unheld")]
+    return _table(
+        ("type", "Arrow", *formats, "cannot be read", "cannot be written"),
+        (
+            (
+                _code(row["type"]),
+                row["arrow_type"],
+                *(
+                    "✓" if row[key] == "exact" else row[key].replace("changed", "*changed*")
+                    for key in formats
+                ),
+                ", ".join(map(_code, row["unsaid"])),
+                ", ".join(map(_code, row["unheld"])),
+            )
+            for row in rows
+        ),
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "formats": formats,
     "problems": problems,
     "settings": flags,
+    "engines": engines,
+    "type matrix": matrix,
     **{f"invariant {number}": partial(defences, number) for number in range(1, 13)},
 }
 

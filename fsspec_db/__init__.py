@@ -16,6 +16,7 @@ from fsspec_db._bridge import (
     SchemaInfo,
     decode_name,
     encode_name,
+    fitted,
     on_cancel,
 )
 from fsspec_db.connect import DatabaseFileSystem, connect
@@ -123,6 +124,7 @@ __all__ = [
     "connect",
     "decode_name",
     "encode_name",
+    "fitted",
     "make_error",
     "on_cancel",
 ]

@@ -18,6 +18,7 @@ __all__ = [
     "SchemaInfo",
     "decode_name",
     "encode_name",
+    "fitted",
     "on_cancel",
     "set_error_factory",
 ]
@@ -34,6 +35,29 @@ def set_error_factory(
     factory: Callable[[str, str, str | None, str | None, int | None, str | None], Exception],
 ) -> None:
     """Sets what makes an exception of `(code, detail, path, column, row, sqlstate)`."""
+
+def fitted(reader: Any, columns: Any, *, passed_over: Sequence[str] | None = None) -> Any:
+    """The batches of a `pyarrow.RecordBatchReader`, with the columns and types of a relation.
+
+    Columns meet by name, in any order. A type is changed where every value can be had back: numbers
+    as other numbers, dates as timestamps without a zone, dictionaries and runs as their values, lists
+    and structs within. For methods of an `AbstractDatabase` that write: what goes wrong while the
+    rows are read is what the caller of the filesystem hears, whatever the driver makes of it.
+
+    Args:
+        reader: What is to be written; it is used up.
+        columns: The relation's `pyarrow.Schema`; columns that `reader` lacks are left out.
+        passed_over: Columns that `reader` may have and nobody takes, as generated ones.
+
+    Returns:
+        A `pyarrow.RecordBatchReader`, in the order of `reader`.
+
+    Raises:
+        SchemaMismatchError: The relation has no such column, or none of such a type; the latter is
+            raised as the rows are read.
+        ValueOutOfRangeError: A value would change; names the column and the row, as the rows are read.
+        ConstraintViolationError: A NULL for a column that is not nullable, as the rows are read.
+    """
 
 def on_cancel(callback: Callable[[], object]) -> None:
     """Asks to be told when the work that this thread does for a filesystem is to stop.

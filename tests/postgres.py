@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -78,16 +79,42 @@ class Postgres:
 
     def demand(self, method: str, user: str) -> None:
         """Makes the server ask one user for a password, by `scram-sha-256` or `md5`."""
+        self.rule(f"host all {user} 127.0.0.1/32 {method}")
+
+    def rule(self, *lines: str) -> None:
+        """Puts lines before all others of `pg_hba.conf`."""
         rules = self._folder / "data" / "pg_hba.conf"
-        rules.write_text(f"host all {user} 127.0.0.1/32 {method}\n" + rules.read_text())
+        rules.write_text("\n".join((*lines, rules.read_text())))
+        self._reload()
+
+    def configure(self, **settings: str) -> None:
+        """Changes settings of the whole server that need no restart."""
+        self.sql("".join(f"ALTER SYSTEM SET {name} = '{value}';\n" for name, value in settings.items()))
+        self._reload()
+
+    def keep(self, file: Path) -> str:
+        """A copy of a file that belongs to the server and that only it can read."""
+        kept = self._folder / file.name
+        shutil.copyfile(file, kept)
+        kept.chmod(0o600)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(_USER)
+            os.chown(kept, user.pw_uid, user.pw_gid)
+        return str(kept)
+
+    def _reload(self) -> None:
+        before = self.sql("SELECT pg_conf_load_time()")
         self.sql("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + 10
+        while self.sql("SELECT pg_conf_load_time()") == before:
+            assert time.monotonic() < deadline, "the server did not read its configuration again"
 
     def sql(self, statements: str) -> str:
         """Runs statements through psql; what it prints, unaligned."""
         command = [str(self._binaries / "psql"), self.url, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
-        done = subprocess.run(command, input=statements, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        done = subprocess.run(command, input=statements.encode(), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()  # with its line ends as they are
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._binaries / program), *arguments]

@@ -1,6 +1,6 @@
 """The library without the gateway: `fs.cat_file`, once for each line of standard input.
 
-python -m benchmarks.peers.cat_file FILE PATH
+python -m benchmarks.peers.cat_file URL PATH
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from time import perf_counter
 from fsspec_db import connect
 
 if __name__ == "__main__":
-    fs = connect(f"sqlite:///{sys.argv[1]}")
+    fs = connect(sys.argv[1])
     for _ in sys.stdin:
         start = perf_counter()
         body = fs.cat_file(sys.argv[2])

@@ -89,6 +89,12 @@ pub trait Rows: Iterator<Item = Result<RecordBatch>> + Send {
     fn schema(&self) -> SchemaRef;
 }
 
+impl Rows for Box<dyn Rows> {
+    fn schema(&self) -> SchemaRef {
+        self.as_ref().schema()
+    }
+}
+
 /// What a [`Sink`] makes of a batch on the thread that built it.
 #[derive(Debug)]
 pub enum Part {

@@ -14,7 +14,7 @@ use arrow_array::{Array, ArrayRef, Decimal128Array, Decimal256Array, Float64Arra
 use arrow_buffer::i256;
 use arrow_cast::display::array_value_to_string;
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, Field};
 
 use crate::error::{Code, Error, Result};
 
@@ -74,7 +74,9 @@ fn is_binary(data_type: &DataType) -> bool {
 
 /// True if values of the two types can be the same value.
 fn mixes(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Date32, Date64, Duration, Time32, Time64, Timestamp};
+    use DataType::{
+        Date32, Date64, Duration, FixedSizeList, LargeList, List, Map, Struct, Time32, Time64, Timestamp,
+    };
     match (from, to) {
         (Timestamp(_, a), Timestamp(_, b)) => a.is_some() == b.is_some(),
         (Date32 | Date64, Date32 | Date64 | Timestamp(_, None))
@@ -82,8 +84,20 @@ fn mixes(from: &DataType, to: &DataType) -> bool {
         | (Time32(_) | Time64(_), Time32(_) | Time64(_))
         | (Duration(_), Duration(_)) => true,
         (from, to) if from.is_numeric() && to.is_numeric() => true,
+        (List(from) | LargeList(from) | FixedSizeList(from, _), List(to) | LargeList(to))
+        | (Map(from, _), Map(to, _)) => nests(from, to),
+        (FixedSizeList(from, a), FixedSizeList(to, b)) => a == b && nests(from, to),
+        (Struct(from), Struct(to)) => {
+            from.len() == to.len()
+                && from.iter().zip(to).all(|(from, to)| from.name() == to.name() && nests(from, to))
+        }
         (from, to) => (is_text(from) && is_text(to)) || (is_binary(from) && is_binary(to)),
     }
+}
+
+/// As [`mixes`], for what is inside another type: the names of items are their writer's.
+fn nests(from: &Field, to: &Field) -> bool {
+    from.data_type() == to.data_type() || mixes(from.data_type(), to.data_type())
 }
 
 #[derive(Clone, Copy)]
@@ -232,10 +246,11 @@ fn unscaled(digits: &str, precision: u8, scale: i8) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::types::{Int8Type, Int32Type};
+    use arrow_array::types::{Int8Type, Int32Type, Int64Type};
     use arrow_array::{
-        Date32Array, DictionaryArray, Float32Array, Int32Array, Int64Array, LargeStringArray, RunArray,
-        StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray, UInt64Array,
+        Date32Array, DictionaryArray, Float32Array, Int32Array, Int64Array, LargeStringArray, ListArray,
+        RunArray, StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+        UInt64Array,
     };
     use arrow_schema::TimeUnit;
 
@@ -295,6 +310,19 @@ mod tests {
             RunArray::try_new(&Int32Array::from(vec![2]), &Int32Array::from(vec![4])).unwrap();
         ok(arc(runs), arc(Int64Array::from(vec![4, 4])));
         ok(arc(arrow_array::NullArray::new(2)), arc(Int64Array::from(vec![None, None])));
+    }
+
+    #[test]
+    fn what_is_nested_is_cast_within() {
+        let small = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None]), None]);
+        let large = ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1), None]), None]);
+        ok(arc(small.clone()), arc(large));
+        let huge =
+            ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1)]), Some([Some(1 << 40)])]);
+        lost(arc(huge), small.data_type().clone(), 12);
+        let texts = DataType::new_list(DataType::Utf8, true);
+        let error = widen(&arc(small), &texts, "c", 1).expect_err("it must be refused");
+        assert_eq!(error.code(), Code::SchemaMismatch);
     }
 
     #[test]

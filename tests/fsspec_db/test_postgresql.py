@@ -14,6 +14,7 @@ from fsspec_db import (
     DatabaseError,
     ForbiddenError,
     InvalidPredicateError,
+    InvalidQueryError,
     NotFoundError,
     ReadOnlyError,
     SchemaMismatchError,
@@ -119,10 +120,7 @@ def _text(value: Any) -> str:
 
 @pytest.mark.parametrize("extension", ["arrow", "feather", "parquet"])
 def test_what_was_read_can_be_written_back(server: Postgres, database: str, extension: str) -> None:
-    # Parquet has neither intervals of three parts nor decimals beyond 76 digits' width of its own.
-    run(
-        server, database, TYPES + "ALTER TABLE kinds DROP span; CREATE TABLE copy (LIKE kinds INCLUDING ALL);"
-    )
+    run(server, database, TYPES + "CREATE TABLE copy (LIKE kinds INCLUDING ALL);")
     with opened(database, "write") as fs:
         fs.pipe_file(f"/public/copy.{extension}", fs.cat_file(f"/public/kinds.{extension}"))
     difference = "SELECT count(*) FROM (SELECT kinds::text FROM kinds EXCEPT SELECT copy::text FROM copy) d"
@@ -130,11 +128,47 @@ def test_what_was_read_can_be_written_back(server: Postgres, database: str, exte
     assert run(server, database, "SELECT count(*) FROM copy").strip() == "3"
 
 
-def test_intervals_come_back_through_arrow(server: Postgres, database: str) -> None:
-    run(server, database, TYPES + "CREATE TABLE copy (LIKE kinds);")
+SPANS = """
+CREATE TABLE spans (n int, span interval, several interval[]);
+INSERT INTO spans VALUES
+ (1, '-1 mon -2 days -0.000001 sec', '{1 mon,NULL,-1 day}'), (2, '1 mon -1 day 00:00:01', '{}'),
+ (3, '0', NULL), (4, '-178000000 years', '{00:00:00.5}'), (5, NULL, '{}'),
+ (6, '292 years 23:59:59.999999', NULL);
+CREATE TABLE copy (LIKE spans);
+"""
+DIFFERENCES = """
+SELECT count(*) FROM spans s FULL JOIN copy c USING (n)
+WHERE (s.span::text, s.several::text) IS DISTINCT FROM (c.span::text, c.several::text);
+"""
+
+
+@pytest.mark.parametrize("style", ["postgres", "postgres_verbose", "sql_standard", "iso_8601"])
+@pytest.mark.parametrize("extension", ["arrow", "feather", "parquet", "csv", "jsonl", "json"])
+def test_intervals_come_back_through_every_format(
+    server: Postgres, database: str, extension: str, style: str
+) -> None:
+    run(server, database, f"{SPANS} ALTER ROLE postgres SET intervalstyle = '{style}'")
+    try:
+        with opened(f"{database}?options=-c%20intervalstyle={style}", "manage") as fs:
+            fs.pipe_file(f"/public/copy.{extension}", fs.cat_file(f"/public/spans.{extension}"))
+            if extension in {"arrow", "feather", "parquet"}:
+                fs.pipe_file(f"/public/new.{extension}", fs.cat_file(f"/public/spans.{extension}"))
+                assert table(fs, "/public/new.arrow").equals(table(fs, "/public/spans.arrow"))
+    finally:
+        server.sql("ALTER ROLE postgres RESET intervalstyle")
+    assert run(server, database, DIFFERENCES).strip() == "0"
+
+
+def test_a_text_becomes_an_interval(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE t (span interval)")
     with opened(database, "write") as fs:
-        fs.pipe_file("/public/copy.arrow", fs.cat_file("/public/kinds.arrow"))
-    assert run(server, database, "SELECT count(*) FROM kinds JOIN copy USING (n, span)").strip() == "2"
+        texts = pa.table({"span": ["P-1M-2DT-0.000001S", "PT36H", None]})
+        fs.pipe_file("/public/t.arrow", arrow_bytes(texts))
+        said = run(server, database, "SELECT span FROM t")
+        assert said == "-1 mons -2 days -00:00:00.000001\n36:00:00\n\n"
+        with pytest.raises(ValueOutOfRangeError):
+            fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"span": ["soon"]})))
+        assert run(server, database, "SELECT span FROM t") == said
 
 
 def test_a_value_that_arrow_cannot_say_is_an_error_with_its_column(server: Postgres, database: str) -> None:
@@ -281,6 +315,18 @@ def test_parameters_are_bound_by_their_types(database: str) -> None:
         read = fs.query(sql, [1, 2.5, None, b"\x00", [1, None]]).to_pylist()
         assert read == [{"a": 1, "b": 2.5, "c": None, "d": b"\x00", "e": [1, None]}]
         assert fs.query("SELECT n FROM generate_series(1, 5) n", limit=2).num_rows == 2
+
+
+def test_parameters_are_bound_by_their_names(database: str) -> None:
+    with opened(database) as fs:
+        sql = "SELECT :a AS a, :b || ':a' AS b, :a::text AS c, $$:a$$ AS d, '{1,2,3}'::int[] -- :e"
+        read = fs.query(sql, {"b": "x", "a": 7}).to_pylist()
+        assert [list(row.values())[:4] for row in read] == [[7, "x:a", "7", ":a"]]
+        drop = "'; DROP TABLE t; --"
+        assert fs.query("SELECT :x AS x", {"x": drop}).to_pylist() == [{"x": drop}]
+        for wrong, params in (("SELECT :a", {}), ("SELECT 1", {"a": 1}), ("SELECT :a, $1", {"a": 1})):
+            with pytest.raises(InvalidQueryError):
+                fs.query(wrong, params)
 
 
 def test_rows_are_replaced_appended_and_updated_by_key(server: Postgres, database: str) -> None:

@@ -96,6 +96,10 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="module")
 def mariadb() -> Iterator[MariaDB]:
     with MariaDB() as server:
+        server.sql(
+            "CREATE DATABASE shop CHARACTER SET utf8mb4; CREATE USER app@'127.0.0.1' IDENTIFIED BY 's3cr3t/x';"
+            " GRANT ALL ON *.* TO app@'127.0.0.1'"
+        )
         yield server
 
 
@@ -114,7 +118,7 @@ def by_psycopg(server: Postgres) -> str:
 
 
 def by_pymysql(server: MariaDB) -> str:
-    return "sqlalchemy:" + server.url.replace("mysql:", "mysql+pymysql:")
+    return f"sqlalchemy:mysql+pymysql://app:s3cr3t%2Fx@127.0.0.1:{server.port}/shop"
 
 
 def asked(path: Path, sql: str) -> list[Any]:

@@ -1,9 +1,8 @@
-"""SQLite files by protocol, by chain, and with every name a table can have."""
+"""SQLite files by protocol, by chain, in other processes, and with any name that a table can have."""
 # ruff: noqa: PT012  (what leaves a block is told inside it)
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import pathlib
 import pickle
@@ -21,47 +20,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-import fsspec_db
 from fsspec_db import SQLiteFileSystem, connect, encode_name
 from tests.fsspec_db.samples import USERS, arrow_bytes, plain, table_of
-
-NAMES = [
-    "a/b",
-    "a.csv",
-    "a.b.parquet",
-    "100%",
-    "%41",
-    "..",
-    ".",
-    ".hidden",
-    "CON",
-    "con",
-    "lpt9.txt",
-    "-",
-    "日本 語",
-    "naïve",
-    '"; drop table x; --',
-    "it's",
-    '"quoted"',
-    "`tick`",
-    "[brackets]",
-    "a*b?c",
-    "a\\b",
-    "a:b",
-    "<a>|b",
-    "tab\there",
-    "new\nline",
-    " lead",
-    "trail ",
-    "trail.",
-    "select",
-    "columns",
-    "x" * 200,
-    "UPPER",
-    "🙂",
-    "a#b",
-    "a&b=c",
-]
 
 
 @pytest.fixture
@@ -218,69 +178,6 @@ def test_a_spawned_process_opens_it_anew(path: str) -> None:
     assert queue.get() == [{"n": 3}]
 
 
-@pytest.fixture
-def named(tmp_path: pathlib.Path) -> Any:
-    """Tables and columns of every odd name."""
-    file = tmp_path / "names.db"
-    quoted = ['"' + name.replace('"', '""') + '"' for name in NAMES]
-    folded = [
-        name for at, name in enumerate(quoted) if name.lower() not in {other.lower() for other in quoted[:at]}
-    ]
-    with closing(sqlite3.connect(file)) as connection:
-        for at, name in enumerate(folded):
-            connection.execute(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, {name} TEXT)")
-            connection.execute(f"INSERT INTO {name} VALUES (?, 'x')", (at,))
-        connection.execute('CREATE TABLE "wide" (' + ", ".join(f"{name} INTEGER" for name in folded) + ")")
-        connection.execute(
-            'INSERT INTO "wide" VALUES (' + ", ".join("?" for _ in folded) + ")", range(len(folded))
-        )
-        connection.commit()
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    return connect(f"sqlite:///{file}", access="manage"), names
-
-
-def test_every_name_is_listed_once(named: tuple[Any, list[str]]) -> None:
-    fs, names = named
-    entries = fs.ls("/main")
-    directories: list[Any] = [
-        fsspec_db.Path.parse(entry["name"]).relation for entry in entries if entry["type"] == "directory"
-    ]
-    assert sorted(directories) == sorted(names)
-    assert len({entry["name"] for entry in entries}) == len(entries)
-    for entry in entries:
-        assert fs.info(entry["name"]) == entry
-    assert set(fs.glob("/main/*.csv")) == {f"/main/{encode_name(name)}.csv" for name in names}
-
-
-def test_every_name_is_read_and_written(named: tuple[Any, list[str]], tmp_path: pathlib.Path) -> None:
-    fs, names = named
-    for name in names:
-        if name == "wide":
-            continue
-        file = f"/main/{encode_name(name)}.arrow"
-        table = table_of(fs.cat_file(file))
-        assert table.column_names == ["id", table.column_names[1]]
-        assert table.num_rows == 1
-        fs.pipe_file(
-            file,
-            arrow_bytes(pa.concat_tables([table, table.set_column(0, "id", pa.array([99999], pa.int64()))])),
-        )
-        assert table_of(fs.cat_file(file)).num_rows == 2
-        fs.get_file(file, tmp_path / "copy.arrow")
-        fs.put_file(tmp_path / "copy.arrow", file)
-        fs.mv(f"/main/{encode_name(name)}", "/main/renamed")
-        assert not fs.exists(f"/main/{encode_name(name)}")
-        fs.mv("/main/renamed", f"/main/{encode_name(name)}")
-        columns = fs.ls(f"/main/{encode_name(name)}/columns", detail=False)
-        assert [fsspec_db.Path.parse(column).item for column in columns] == table.column_names
-        assert all(fs.cat_file(column) for column in columns)
-        fs.rm(f"/main/{encode_name(name)}", recursive=True)
-    assert fs.ls("/main", detail=False)[-1] != "/"
-    assert [fsspec_db.Path.parse(e["name"]).relation for e in fs.ls("/main") if e["type"] == "directory"] == [
-        "wide"
-    ]
-
-
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20),
@@ -310,45 +207,3 @@ def test_any_name_is_a_table(path: str, name: str, column: str) -> None:
     fs.rm(directory, recursive=True)
     assert not fs.exists(directory)
     fs.close()
-
-
-@pytest.mark.parametrize("extension", ["arrow", "feather", "parquet", "csv", "jsonl", "json"])
-def test_every_column_name_goes_round(named: tuple[Any, list[str]], extension: str) -> None:
-    fs, _ = named
-    before = table_of(fs.cat_file("/main/wide.arrow"))
-    body = fs.cat_file(f"/main/wide.{extension}")
-    fs.pipe_file(f"/main/wide.{extension}", body)
-    assert table_of(fs.cat_file("/main/wide.arrow")) == before
-
-
-def test_every_column_name_can_be_shaped(named: tuple[Any, list[str]]) -> None:
-    from urllib.parse import quote
-
-    fs, _ = named
-    for at, name in enumerate(table_of(fs.cat_file("/main/wide.arrow")).column_names):
-        column = quote(name, safe="").replace("-", "%2D")
-        identifier = quote('"' + name.replace('"', '""') + '"', safe="")
-        table = table_of(
-            fs.cat_file(f"/main/wide.arrow?columns={column}&order={column}&where={identifier}={at}")
-        )
-        assert table.to_pydict() == {name: [at]}
-
-
-def test_a_large_read_is_one_snapshot(path: str) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executemany(
-            "INSERT INTO users VALUES (?, ?, 0)", ((n, "x" * 100) for n in range(10, 200_000))
-        )
-        connection.commit()
-        fs: Any = connect(f"sqlite:///{path}")
-        # The first read makes sure of the types before it gives a byte; those that follow stream.
-        assert fs.cat_file("/main/users.arrow")
-        with fs.open("/main/users.arrow") as file:
-            head = file.read(1000)
-            connection.execute("UPDATE users SET score = 1")
-            connection.commit()
-            table = table_of(head + file.read())
-        assert table.num_rows == 199_993
-        assert set(table["score"].to_pylist()[10:]) == {0.0}
-        assert io.BytesIO(fs.cat_file("/main/users.csv?where=score=1&limit=1")).read().count(b"\r\n") == 2

@@ -12,10 +12,10 @@ use pyo3::types::PyTuple;
 
 use super::arrow::{Batches, reader_of};
 use super::attach::attached;
-use super::interrupt::interruptible;
 use super::rows::{Incoming, held_to, pieces};
 use super::turn::Turn;
 use super::values::params_to;
+use super::work::interruptible;
 use crate::database::{Cancel, Database, Query, Rows, Scan, Sink, Write, WriteMode};
 use crate::dialect::Dialect;
 use crate::error::{Code, Error, Result};
@@ -196,14 +196,9 @@ impl PyDatabase {
         rows: Box<dyn Rows>,
         call: impl for<'py> FnOnce(&Bound<'py, PyAny>, Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
     ) -> Result<u64> {
-        let (reader, failure) = Incoming::new(rows);
-        let outcome = self.with(Code::InvalidParameter, |object| {
-            count(&call(object, reader_of(object.py(), Box::new(reader))?)?)
-        });
-        match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(error),
-            None => outcome,
-        }
+        self.with(Code::InvalidParameter, |object| {
+            count(&call(object, reader_of(object.py(), Box::new(Incoming::new(rows)))?)?)
+        })
     }
 }
 

@@ -8,14 +8,15 @@ mod bytes;
 mod database;
 mod doorbell;
 mod errors;
+mod fitted;
 mod fs;
-mod interrupt;
 mod metadata;
 mod path;
 mod rows;
 mod stream;
 mod turn;
 mod values;
+mod work;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -48,7 +49,8 @@ fn bridge(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<fs::PyDatabaseFs>()?;
     py.import("atexit")?.call_method1("register", (wrap_pyfunction!(attach::end, module)?,))?;
     module.add_function(wrap_pyfunction!(errors::set_error_factory, module)?)?;
-    module.add_function(wrap_pyfunction!(interrupt::on_cancel, module)?)?;
+    module.add_function(wrap_pyfunction!(fitted::fitted, module)?)?;
+    module.add_function(wrap_pyfunction!(work::on_cancel, module)?)?;
     module.add_function(wrap_pyfunction!(path::encode_name, module)?)?;
     module.add_function(wrap_pyfunction!(path::decode_name, module)?)?;
     Ok(())

@@ -1,11 +1,12 @@
 //! Rows across the border: out of a backend in pieces, into it as a reader.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 
 use super::stream::said;
+use super::work::Work;
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
 
@@ -37,36 +38,35 @@ pub fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     (0..rows).step_by(step).map(move |start| batch.slice(start, step.min(rows - start)))
 }
 
-/// Decoded rows, as Python reads them.
-pub struct Incoming {
-    rows: Box<dyn Rows>,
-    failure: Failure,
+/// Batches that foreign code reads. It only hears the text of an error: the work keeps the error itself.
+pub struct Incoming<R> {
+    rows: R,
+    work: Option<Arc<Work>>,
 }
 
-/// What broke the rows, while Python saw only the text of it.
-pub type Failure = Arc<Mutex<Option<Error>>>;
-
-impl Incoming {
-    pub fn new(rows: Box<dyn Rows>) -> (Self, Failure) {
-        let failure = Failure::default();
-        (Self { rows, failure: Arc::clone(&failure) }, failure)
+impl<R: Rows> Incoming<R> {
+    /// For the work of this thread, whichever threads read.
+    pub fn new(rows: R) -> Self {
+        Self { rows, work: Work::current() }
     }
 }
 
-impl Iterator for Incoming {
+impl<R: Rows> Iterator for Incoming<R> {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.rows.next()?;
         Some(next.map_err(|error| {
             let text = said(&error);
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            if let Some(work) = &self.work {
+                work.fail(error);
+            }
             text
         }))
     }
 }
 
-impl RecordBatchReader for Incoming {
+impl<R: Rows> RecordBatchReader for Incoming<R> {
     fn schema(&self) -> SchemaRef {
         self.rows.schema()
     }

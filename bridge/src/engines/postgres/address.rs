@@ -10,21 +10,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::secure::Security;
+use crate::engines::socket::Place;
 use crate::error::{Code, Error, Result};
 use crate::url::Url;
 
-/// A host name or address, or the folder of a Unix socket.
+/// One server to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
-    Tcp(String),
-    Unix(PathBuf),
+pub struct Server {
+    pub place: Place,
+    /// What its certificate has to say, and what `.pgpass` knows it by.
+    pub name: String,
+    pub port: u16,
 }
 
 /// Everything needed to connect. Its `Debug` shows no password.
 #[derive(Clone)]
 pub struct Address {
     /// Tried in this order.
-    pub hosts: Vec<(Host, u16)>,
+    pub servers: Vec<Server>,
+    pub security: Security,
     pub user: String,
     pub password: Option<String>,
     pub database: String,
@@ -36,12 +41,12 @@ pub struct Address {
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({:?}, database {:?}, user {:?})", self.hosts, self.database, self.user)
+        write!(f, "Address({:?}, database {:?}, user {:?})", self.servers, self.database, self.user)
     }
 }
 
 /// Parameters that a URL may have, and the variables that stand in for them.
-const PARAMETERS: [(&str, &str); 14] = [
+const PARAMETERS: [(&str, &str); 19] = [
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
     ("port", "PGPORT"),
@@ -54,6 +59,11 @@ const PARAMETERS: [(&str, &str); 14] = [
     ("application_name", "PGAPPNAME"),
     ("connect_timeout", "PGCONNECT_TIMEOUT"),
     ("sslmode", "PGSSLMODE"),
+    ("sslrootcert", "PGSSLROOTCERT"),
+    ("sslcrl", "PGSSLCRL"),
+    ("sslcert", "PGSSLCERT"),
+    ("sslkey", "PGSSLKEY"),
+    ("sslnegotiation", "PGSSLNEGOTIATION"),
     ("channel_binding", "PGCHANNELBINDING"),
     ("client_encoding", "PGCLIENTENCODING"),
 ];
@@ -76,27 +86,21 @@ impl Address {
                 given.entry(name.to_owned()).or_insert(value);
             }
         }
-        match given.get("sslmode").map_or("prefer", String::as_str) {
-            "disable" | "allow" | "prefer" => {}
-            other => {
-                let detail = format!("sslmode={other} needs TLS, which this version does not speak yet");
-                return Err(Error::new(Code::Unsupported, detail));
-            }
-        }
         let take = |name: &str| given.get(name).filter(|value| !value.is_empty()).cloned();
         let user = take("user").or_else(|| env::var("USER").ok()).unwrap_or_else(|| "postgres".to_owned());
         let database = take("dbname").unwrap_or_else(|| user.clone());
-        let hosts = hosts(take("hostaddr").or_else(|| take("host")), take("port"))?;
+        let servers = servers(take("host"), take("hostaddr"), take("port"))?;
         let password = take("password").or_else(|| {
             let file = take("passfile").map(PathBuf::from).or_else(|| Some(home()?.join(".pgpass")))?;
-            of_passfile(&file, &hosts, &database, &user)
+            of_passfile(&file, &servers, &database, &user)
         });
         let seconds = match take("connect_timeout") {
             None => 10,
             Some(text) => text.parse().map_err(|_| wrong("connect_timeout", "a whole number of seconds"))?,
         };
         Ok(Self {
-            hosts,
+            security: Security::new(take, home().as_deref())?,
+            servers,
             user,
             password,
             database,
@@ -151,27 +155,32 @@ fn of_url(url: &Url) -> Result<HashMap<String, String>> {
     Ok(given)
 }
 
-fn hosts(names: Option<String>, ports: Option<String>) -> Result<Vec<(Host, u16)>> {
-    let names = names.unwrap_or_else(|| {
+/// Hosts, the addresses to reach them by, and ports, each divided by commas.
+fn servers(names: Option<String>, addresses: Option<String>, ports: Option<String>) -> Result<Vec<Server>> {
+    let names = names.or_else(|| addresses.clone()).unwrap_or_else(|| {
         let folder = ["/var/run/postgresql", "/tmp"].into_iter().find(|folder| Path::new(folder).is_dir());
         folder.unwrap_or("localhost").to_owned()
     });
-    let ports: Vec<String> =
-        ports.map_or_else(Vec::new, |ports| ports.split(',').map(str::to_owned).collect());
-    names
-        .split(',')
-        .enumerate()
-        .map(|(at, name)| {
-            let port = match ports.get(at).or(if ports.len() == 1 { ports.first() } else { None }) {
-                Some(port) if !port.is_empty() => {
-                    port.parse().map_err(|_| wrong("port", "a number below 65536"))?
-                }
-                _ => 5432,
-            };
-            let unix = name.starts_with('/') || name.starts_with('@');
-            Ok((if unix { Host::Unix(name.into()) } else { Host::Tcp(name.to_owned()) }, port))
-        })
-        .collect()
+    let cut = |list: Option<String>| -> Vec<String> {
+        list.map_or_else(Vec::new, |list| list.split(',').map(str::to_owned).collect())
+    };
+    let (addresses, ports) = (cut(addresses), cut(ports));
+    let one = |(at, name): (usize, &str)| {
+        let port = match ports.get(at).or(if ports.len() == 1 { ports.first() } else { None }) {
+            Some(port) if !port.is_empty() => {
+                port.parse().map_err(|_| wrong("port", "a number below 65536"))?
+            }
+            _ => 5432,
+        };
+        let reached = addresses.get(at).filter(|address| !address.is_empty());
+        let place = match reached {
+            Some(address) => Place::Tcp(address.clone(), port),
+            None if name.starts_with('/') => Place::Unix(Path::new(name).join(format!(".s.PGSQL.{port}"))),
+            None => Place::Tcp(name.to_owned(), port),
+        };
+        Ok(Server { place, name: name.to_owned(), port })
+    };
+    names.split(',').enumerate().map(one).collect()
 }
 
 fn wrong(option: &str, expected: &str) -> Error {
@@ -206,7 +215,7 @@ fn of_service(service: &str) -> Result<Vec<(String, String)>> {
 }
 
 /// `host:port:database:user:password`, with `*` for any and `\` before `:` and `\`.
-fn of_passfile(file: &Path, hosts: &[(Host, u16)], database: &str, user: &str) -> Option<String> {
+fn of_passfile(file: &Path, servers: &[Server], database: &str, user: &str) -> Option<String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -220,12 +229,9 @@ fn of_passfile(file: &Path, hosts: &[(Host, u16)], database: &str, user: &str) -
         let fields = pass_fields(line);
         let [host, port, of, whom, password] = fields.as_slice() else { return None };
         let fits = |pattern: &str, value: &str| pattern == "*" || pattern == value;
-        let here = hosts.iter().any(|(name, number)| {
-            let name = match name {
-                Host::Tcp(name) => name.as_str(),
-                Host::Unix(_) => "localhost",
-            };
-            fits(host, name) && fits(port, &number.to_string())
+        let here = servers.iter().any(|server| {
+            let name = if matches!(server.place, Place::Unix(_)) { "localhost" } else { &server.name };
+            fits(host, name) && fits(port, &server.port.to_string())
         });
         (here && fits(of, database) && fits(whom, user)).then(|| password.clone())
     })
@@ -256,10 +262,18 @@ mod tests {
         Address::new(&Url::parse(url)?)
     }
 
+    fn places(address: &Address) -> Vec<Place> {
+        address.servers.iter().map(|server| server.place.clone()).collect()
+    }
+
+    fn tcp(host: &str, port: u16) -> Place {
+        Place::Tcp(host.to_owned(), port)
+    }
+
     #[test]
     fn a_url_says_host_port_user_and_database() {
         let parsed = address("postgresql://ann:p%40ss@db.example:5433/sales?application_name=x").unwrap();
-        assert_eq!(parsed.hosts, [(Host::Tcp("db.example".to_owned()), 5433)]);
+        assert_eq!(places(&parsed), [tcp("db.example", 5433)]);
         assert_eq!((parsed.user.as_str(), parsed.password.as_deref()), ("ann", Some("p@ss")));
         assert_eq!((parsed.database.as_str(), parsed.application_name.as_str()), ("sales", "x"));
         assert!(!format!("{parsed:?}").contains("p@ss"));
@@ -268,11 +282,11 @@ mod tests {
     #[test]
     fn several_hosts_and_sockets_are_kept_in_order() {
         let parsed = address("postgres://a:1,b:2/d").unwrap();
-        assert_eq!(parsed.hosts, [(Host::Tcp("a".to_owned()), 1), (Host::Tcp("b".to_owned()), 2)]);
+        assert_eq!(places(&parsed), [tcp("a", 1), tcp("b", 2)]);
         let parsed = address("postgres:///d?host=/run/pg&port=7").unwrap();
-        assert_eq!(parsed.hosts, [(Host::Unix("/run/pg".into()), 7)]);
+        assert_eq!(places(&parsed), [Place::Unix("/run/pg/.s.PGSQL.7".into())]);
         let parsed = address("postgres://[::1]:7/d").unwrap();
-        assert_eq!(parsed.hosts, [(Host::Tcp("::1".to_owned()), 7)]);
+        assert_eq!(places(&parsed), [tcp("::1", 7)]);
     }
 
     #[test]

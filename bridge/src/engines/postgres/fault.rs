@@ -38,7 +38,9 @@ fn code(sqlstate: &str) -> Code {
         "2BP01" => Code::NotEmpty,
         "57014" => Code::QueryTimeout,
         "0A000" => Code::Unsupported,
-        "22003" | "22001" | "22008" | "22P02" | "22P03" | "22P05" | "22021" => Code::ValueOutOfRange,
+        "22003" | "22001" | "22007" | "22008" | "22015" | "22P02" | "22P03" | "22P05" | "22021" => {
+            Code::ValueOutOfRange
+        }
         _ => match sqlstate.get(..2) {
             Some("23") => Code::ConstraintViolation,
             Some("08" | "28" | "53" | "57" | "40" | "55") => Code::DatabaseUnavailable,

@@ -3,18 +3,23 @@
 use std::io;
 
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
 
 use super::address::Address;
 use super::fault::{of_response, unexpected};
+use super::secure::Binding;
 use super::wire::{Conn, put_length, put_text, word};
+use crate::engines::tls::end_point;
 use crate::error::{Code, Error, Result};
 
-/// Says who we are and what we want, and answers what the server asks, until it is ready.
+/// Says who we are and what we want, and answers what the server asks, until it is ready. `asked` is
+/// set once the server wants a proof.
 ///
 /// # Errors
 /// `database-unavailable`; `unsupported` for ways to authenticate that are not spoken here.
-pub fn enter(conn: &mut Conn, address: &Address) -> Result<()> {
+pub fn enter(conn: &mut Conn, address: &Address, asked: &mut bool) -> Result<()> {
     let mut parameters = vec![
         ("user", address.user.as_str()),
         ("database", &address.database),
@@ -40,13 +45,14 @@ pub fn enter(conn: &mut Conn, address: &Address) -> Result<()> {
     conn.output.extend_from_slice(&length.to_be_bytes());
     conn.output.extend_from_slice(&body);
     conn.flush()?;
-    let mut scram = None;
+    let mut proof = None;
     loop {
         let (tag, body) = conn.message()?;
         match tag {
             b'R' => {
                 let body = conn.body(body).to_vec();
-                authenticate(conn, &body, address, &mut scram)?;
+                *asked = true;
+                authenticate(conn, &body, address, &mut proof)?;
             }
             b'S' => {
                 let body = conn.body(body).to_vec();
@@ -66,20 +72,30 @@ pub fn enter(conn: &mut Conn, address: &Address) -> Result<()> {
     }
 }
 
-fn authenticate(
-    conn: &mut Conn,
-    body: &[u8],
-    address: &Address,
-    scram: &mut Option<ScramSha256>,
-) -> Result<()> {
+/// A proof of the password, on its way.
+struct Proof {
+    scram: ScramSha256,
+    /// To the certificate of the server, which it knows as well.
+    bound: bool,
+    finished: bool,
+}
+
+fn authenticate(conn: &mut Conn, body: &[u8], address: &Address, proof: &mut Option<Proof>) -> Result<()> {
     let refused = |error: io::Error| Error::new(Code::DatabaseUnavailable, error.to_string());
     let password = || {
         address.password.as_deref().ok_or_else(|| {
             Error::new(Code::DatabaseUnavailable, "PostgreSQL asks for a password, and none was given")
         })
     };
+    let must_bind = address.security.binding == Binding::Require;
+    let unbound =
+        || Error::new(Code::DatabaseUnavailable, "channel_binding=require, and PostgreSQL does not");
     match word(body, 0) {
+        0 if must_bind && !proof.as_ref().is_some_and(|proof| proof.bound && proof.finished) => {
+            return Err(unbound());
+        }
         0 => return Ok(()),
+        3 | 5 if must_bind => return Err(unbound()),
         3 => {
             let mut text = password()?.as_bytes().to_vec();
             text.push(0);
@@ -93,27 +109,41 @@ fn authenticate(
             conn.put(b'p', &text);
         }
         10 => {
-            let offered = body[4..].split(|byte| *byte == 0).any(|name| name == SCRAM_SHA_256.as_bytes());
-            if !offered {
+            let offers = |name: &str| body[4..].split(|byte| *byte == 0).any(|one| one == name.as_bytes());
+            let end = match address.security.binding {
+                Binding::Disable => None,
+                Binding::Prefer | Binding::Require => conn.socket.certificate().and_then(end_point),
+            };
+            let (name, binding) = match end {
+                Some(end) if offers(SCRAM_SHA_256_PLUS) => {
+                    (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(end))
+                }
+                _ if must_bind => return Err(unbound()),
+                // A server that did offer it hears so that somebody between us took it away.
+                Some(_) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+                None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+            };
+            if !offers(name) {
                 return Err(Error::new(Code::Unsupported, "PostgreSQL offers no SCRAM-SHA-256"));
             }
-            let begun = ScramSha256::new(password()?.as_bytes(), ChannelBinding::unsupported());
+            let scram = ScramSha256::new(password()?.as_bytes(), binding);
             let mut text = Vec::new();
-            put_text(&mut text, SCRAM_SHA_256);
-            put_length(&mut text, begun.message().len());
-            text.extend_from_slice(begun.message());
+            put_text(&mut text, name);
+            put_length(&mut text, scram.message().len());
+            text.extend_from_slice(scram.message());
             conn.put(b'p', &text);
-            *scram = Some(begun);
+            *proof = Some(Proof { scram, bound: name == SCRAM_SHA_256_PLUS, finished: false });
         }
         11 => {
-            let state = scram.as_mut().ok_or_else(|| unexpected("SASL out of turn"))?;
-            state.update(&body[4..]).map_err(refused)?;
-            let text = state.message().to_vec();
+            let proof = proof.as_mut().ok_or_else(|| unexpected("SASL out of turn"))?;
+            proof.scram.update(&body[4..]).map_err(refused)?;
+            let text = proof.scram.message().to_vec();
             conn.put(b'p', &text);
         }
         12 => {
-            let state = scram.as_mut().ok_or_else(|| unexpected("SASL out of turn"))?;
-            return state.finish(&body[4..]).map_err(refused);
+            let proof = proof.as_mut().ok_or_else(|| unexpected("SASL out of turn"))?;
+            proof.finished = true;
+            return proof.scram.finish(&body[4..]).map_err(refused);
         }
         other => {
             let detail = format!("PostgreSQL asks for an authentication of kind {other}");

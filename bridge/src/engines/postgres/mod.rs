@@ -3,15 +3,17 @@
 mod address;
 mod build;
 mod catalogue;
+mod connect;
 mod fault;
 mod ingest;
 mod login;
+mod named;
 mod numeric;
 mod query;
 mod row;
 mod scan;
+mod secure;
 mod session;
-mod socket;
 mod types;
 mod values;
 mod wire;
@@ -163,7 +165,7 @@ impl Database for Postgres {
         let watch = Watch::new(cancel);
         let run = || {
             let mut session = self.pool.begin(READ, &watch)?;
-            let outcome = query::query(session.conn()?, &self.types, query, sink);
+            let outcome = query::query(session.conn()?, &self.types, query, sink).map_err(query::refused);
             if session.conn()?.idle {
                 session.end_afresh()?;
             }
@@ -177,6 +179,7 @@ impl Database for Postgres {
     }
 
     fn create_schema(&self, schema: &str) -> Result<()> {
+        write::nameable(schema)?;
         self.changing(&format!("CREATE SCHEMA {}", POSTGRESQL.quoted(schema)))
     }
 
@@ -204,6 +207,7 @@ impl Database for Postgres {
                 to.0.clone_into(&mut relation.schema);
             }
             if from.1 != to.1 {
+                write::nameable(to.1)?;
                 conn.run(&format!(
                     "ALTER {kind} {} RENAME TO {}",
                     relation.quoted(),

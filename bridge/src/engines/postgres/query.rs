@@ -1,9 +1,11 @@
 //! Statements of the caller's: one, with rows, in a transaction that stays read-only.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
 
+use super::named::numbered;
 use super::scan::{Batches, stream};
 use super::types::{Kind, Types};
 use super::wire::Conn;
@@ -18,20 +20,26 @@ use crate::value::Params;
 /// # Errors
 /// `invalid-query`, `invalid-parameter`, `read-only`; the sink's; the server's.
 pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> Result<()> {
-    let Params::Positional(values) = &query.params else {
-        let detail = "PostgreSQL has no named parameters: write $1, $2 … and give a list";
-        return Err(Error::new(Code::InvalidParameter, detail));
-    };
     if query.sql.contains('\0') {
         return Err(Error::new(Code::InvalidQuery, "the statement has a NUL in it"));
     }
-    let (given, _) = super::values::bound(values)?;
-    let (takes, gives) = conn.describe(&query.sql, &given)?;
+    let (sql, values) = match &query.params {
+        Params::Positional(values) => (Cow::Borrowed(&query.sql), Cow::Borrowed(values)),
+        Params::Named(values) => {
+            let (sql, values) = numbered(&query.sql, values)?;
+            (Cow::Owned(sql), Cow::Owned(values))
+        }
+    };
+    let (given, _) = super::values::bound(&values)?;
+    let (takes, gives) = conn.describe(&sql, &given)?;
     if takes.len() != values.len() {
         let detail = format!("the statement takes {} parameters, not {}", takes.len(), values.len());
-        return Err(Error::new(Code::InvalidParameter, detail));
+        return Err(Error::new(Code::InvalidQuery, detail));
     }
     let Some(columns) = gives else {
+        if query.sql.trim_matches(|c: char| c.is_whitespace() || c == ';').is_empty() {
+            return Err(Error::new(Code::InvalidQuery, "there is no statement in the query"));
+        }
         return Err(Error::new(Code::ReadOnly, "only statements that give rows can be asked here"));
     };
     let mut kinds = Vec::with_capacity(columns.len());
@@ -47,7 +55,7 @@ pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> 
     let mut batches = Batches::new(schema, &kinds, sink);
     let mut left = query.limit.unwrap_or(u64::MAX);
     let mut cut = false;
-    let outcome = stream(conn, &query.sql, values, &kinds, |row| {
+    let outcome = stream(conn, &sql, &values, &kinds, |row| {
         if left == 0 {
             cut = true;
             sink.truncated();
@@ -61,4 +69,16 @@ pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> 
         outcome => outcome?,
     }
     batches.finish()
+}
+
+/// A relation that the text names and that is not there is a fault of the text, not of a path.
+pub fn refused(error: Error) -> Error {
+    if error.code() != Code::NotFound {
+        return error;
+    }
+    let refused = Error::new(Code::InvalidQuery, error.detail());
+    match error.sqlstate() {
+        Some(sqlstate) => refused.with_sqlstate(sqlstate),
+        None => refused,
+    }
 }

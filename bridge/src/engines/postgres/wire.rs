@@ -4,14 +4,12 @@
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::time::Duration;
 
-use super::address::{Address, Host};
+use super::connect::Canceller;
 use super::fault::{broken, of_response, unexpected};
-use super::login;
 use super::row::{Cells, Described, described};
-use super::socket::Socket;
-use crate::error::{Code, Error, Result};
+use crate::engines::socket::{Link, Socket};
+use crate::error::Result;
 
 /// What is read from the socket at once.
 const READ: usize = 256 << 10;
@@ -22,7 +20,7 @@ const WRITE: usize = 256 << 10;
 
 /// A connection that has been let in.
 pub struct Conn {
-    socket: Socket,
+    pub socket: Socket,
     buffer: Vec<u8>,
     /// What of `buffer` was received and not yet taken.
     unread: Range<usize>,
@@ -35,55 +33,11 @@ pub struct Conn {
     pub idle: bool,
 }
 
-/// Where and what to send so that the server stops what a connection does.
-#[derive(Clone)]
-pub struct Canceller {
-    host: Host,
-    port: u16,
-    pub key: (u32, u32),
-}
-
-impl Canceller {
-    /// Asks the server; waits until it has taken the request.
-    pub fn cancel(&self) {
-        let patience = Duration::from_secs(5);
-        let Ok(mut socket) = Socket::connect(&self.host, self.port, patience) else { return };
-        let mut request = Vec::with_capacity(16);
-        for word in [16, 80_877_102, self.key.0, self.key.1] {
-            request.extend_from_slice(&word.to_be_bytes());
-        }
-        if socket.write_all(&request).is_ok() && socket.set_patience(Some(patience)).is_ok() {
-            let _ = socket.read(&mut [0]);
-        }
-    }
-}
-
 impl Conn {
-    /// # Errors
-    /// `database-unavailable`, with what each host said last.
-    pub fn open(address: &Address) -> Result<Self> {
-        let mut failure = Error::new(Code::DatabaseUnavailable, "no host was given");
-        for (host, port) in &address.hosts {
-            match Socket::connect(host, *port, address.connect_timeout) {
-                Ok(socket) => match Self::enter(socket, host, *port, address) {
-                    Ok(conn) => return Ok(conn),
-                    Err(error) => failure = error,
-                },
-                Err(error) => {
-                    failure = Error::new(
-                        Code::DatabaseUnavailable,
-                        format!("cannot connect to PostgreSQL at {host:?}, port {port}: {error}"),
-                    );
-                }
-            }
-        }
-        Err(failure)
-    }
-
-    fn enter(socket: Socket, host: &Host, port: u16, address: &Address) -> Result<Self> {
-        socket.set_patience(Some(address.connect_timeout)).map_err(|error| broken(&error))?;
-        let canceller = Canceller { host: host.clone(), port, key: (0, 0) };
-        let mut conn = Self {
+    /// A connection over a socket; nobody has said anything yet.
+    #[must_use]
+    pub fn new(socket: Socket, canceller: Canceller) -> Self {
+        Self {
             socket,
             buffer: vec![0; READ],
             unread: 0..0,
@@ -91,10 +45,7 @@ impl Conn {
             version: 0,
             canceller,
             idle: false,
-        };
-        login::enter(&mut conn, address)?;
-        conn.socket.set_patience(None).map_err(|error| broken(&error))?;
-        Ok(conn)
+        }
     }
 
     /// Something that stops what this connection does, from another thread.
@@ -107,8 +58,8 @@ impl Conn {
     ///
     /// # Errors
     /// `database-unavailable`.
-    pub fn socket(&self) -> Result<Socket> {
-        self.socket.try_clone().map_err(|error| broken(&error))
+    pub fn link(&self) -> Result<Link> {
+        self.socket.handle().map_err(|error| broken(&error))
     }
 
     // Messages out.
@@ -133,9 +84,9 @@ impl Conn {
     /// # Errors
     /// `database-unavailable`.
     pub fn flush(&mut self) -> Result<()> {
-        let outcome = self.socket.write_all(&self.output).map_err(|error| broken(&error));
+        let outcome = self.socket.write_all(&self.output).and_then(|()| self.socket.flush());
         self.output.clear();
-        outcome
+        outcome.map_err(|error| broken(&error))
     }
 
     /// Sends rows of a `COPY … FROM STDIN`, when enough of them have gathered.

@@ -14,6 +14,9 @@ use crate::error::{Code, Error, Result};
 /// A transaction that may write, whatever the role's default is.
 pub const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
+/// Bytes of a name, unless the server was compiled to have others.
+const LONGEST_NAME: usize = 63;
+
 /// Where rows wait that are not copied into their table at once.
 const STAGING: &str = "pg_temp.fsspec_db_staging";
 
@@ -152,6 +155,8 @@ impl Plan {
             let kind = match &typed.kinds[at] {
                 // An array of several dimensions was read as text, and the table may not say that it has such.
                 Kind::List(_) if field.data_type().is_string() => Kind::AsText,
+                // Files whose formats have no intervals carry them as ISO 8601 durations.
+                Kind::Interval if field.data_type().is_string() => Kind::AsText,
                 kind => kind.clone(),
             };
             plan.has_identity |= column.identity;
@@ -228,8 +233,10 @@ fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
     if schema.fields().is_empty() {
         return Err(Error::new(Code::SchemaMismatch, "the body has no columns to make a table of"));
     }
+    nameable(&write.relation)?;
     let mut columns = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
+        nameable(field.name()).map_err(|error| error.with_column(field.name()))?;
         let nullable = if field.is_nullable() { "" } else { " NOT NULL" };
         columns.push(format!("{} {}{nullable}", POSTGRESQL.quoted(field.name()), declare(field)?));
     }
@@ -244,11 +251,23 @@ fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
     })
 }
 
+/// Whether something can be called so: the server would cut a longer name, and say so to nobody.
+///
+/// # Errors
+/// `invalid-parameter`.
+pub fn nameable(name: &str) -> Result<()> {
+    if name.len() <= LONGEST_NAME {
+        return Ok(());
+    }
+    let detail = format!("a name of PostgreSQL has at most {LONGEST_NAME} bytes: {name:?}");
+    Err(Error::new(Code::InvalidParameter, detail))
+}
+
 /// The type of a new column.
 fn declare(field: &Field) -> Result<String> {
     let extension = field.metadata().get("ARROW:extension:name").map(String::as_str);
     Ok(match (extension, field.data_type()) {
-        (Some("arrow.json"), _) => "jsonb".to_owned(),
+        (Some("arrow.json"), _) => "json".to_owned(), // which keeps the text as it is
         (Some("arrow.uuid"), DataType::FixedSizeBinary(16)) => "uuid".to_owned(),
         (_, data_type) => declared(data_type).ok_or_else(|| {
             let detail = format!("PostgreSQL has no type for {data_type} of column {:?}", field.name());

@@ -11,7 +11,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::{footer, pages};
+use super::{footer, intervals, pages};
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
 use crate::formats::{Body, body_error};
@@ -98,11 +98,14 @@ pub(in crate::formats) fn open(mut body: Box<dyn Body>) -> Result<Box<dyn Rows>>
     }
     let schema = Arc::clone(builder.schema());
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(malformed)?;
-    Ok(Box::new(ParquetRows { schema, reader }))
+    let restored = intervals::with_intervals(&schema);
+    Ok(Box::new(ParquetRows { schema, restored, reader }))
 }
 
 struct ParquetRows {
     schema: SchemaRef,
+    /// Where columns are more than Parquet can say.
+    restored: Option<SchemaRef>,
     reader: ParquetRecordBatchReader,
 }
 
@@ -119,13 +122,17 @@ impl Iterator for ParquetRows {
         // The reader leaves the metadata of the schema out of its batches.
         Some(batch.and_then(|batch| {
             let (_, columns, _) = batch.into_parts();
-            RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(malformed)
+            let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(malformed)?;
+            match &self.restored {
+                Some(schema) => intervals::carried(&batch, schema),
+                None => Ok(batch),
+            }
         }))
     }
 }
 
 impl Rows for ParquetRows {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(self.restored.as_ref().unwrap_or(&self.schema))
     }
 }

@@ -7,6 +7,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use super::intervals;
 use crate::database::Part;
 use crate::error::{Code, Error, Result};
 use crate::formats::guard::guarded;
@@ -28,6 +29,8 @@ impl PartEncoder for Batches {
 /// The same batches give the same bytes. The footer, written last, proves the file whole.
 pub(in crate::formats) struct ParquetEncoder {
     writer: ArrowWriter<Vec<u8>>,
+    /// Where columns are not what they were.
+    carried: Option<SchemaRef>,
 }
 
 impl ParquetEncoder {
@@ -39,10 +42,17 @@ impl ParquetEncoder {
             .set_max_row_group_bytes(Some(GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();
-        let writer =
-            ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties)).map_err(unsupported)?;
+        let carried = intervals::with_texts(schema);
+        let schema = carried.as_ref().unwrap_or(schema);
+        let writer = guarded(|| {
+            ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties)).map_err(unsupported)
+        })
+        .map_err(|error| match error.code() {
+            Code::Unsupported => error,
+            _ => Error::new(Code::Unsupported, "Parquet has no type for one of the columns"),
+        })?;
         probe(schema)?;
-        Ok(Self { writer })
+        Ok(Self { writer, carried })
     }
 
     fn flush(&mut self, out: Out<'_>) -> Result<()> {
@@ -92,6 +102,10 @@ impl Encoder for ParquetEncoder {
     fn write(&mut self, part: Part, out: Out<'_>) -> Result<()> {
         let Part::Batch(batch) = part else {
             return Err(Error::new(Code::Internal, "Parquet takes batches"));
+        };
+        let batch = match &self.carried {
+            Some(schema) => intervals::carried(&batch, schema)?,
+            None => batch,
         };
         self.writer.write(&batch).map_err(failed)?;
         self.flush(out)

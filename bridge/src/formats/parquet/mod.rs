@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod footer;
 mod inflate;
+mod intervals;
 mod pages;
 mod thrift;
 

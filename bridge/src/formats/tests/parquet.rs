@@ -1,8 +1,14 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{Int64Array, RecordBatch, StringArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{Int64Array, ListArray, RecordBatch, StringArray};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_schema::{DataType, Field, Schema, UnionFields, UnionMode};
 use arrow_select::concat::concat_batches;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 
@@ -11,18 +17,16 @@ use super::{body, rows};
 use crate::error::Code;
 use crate::formats::{EncodeOptions, Format, encoder};
 
-/// Columns that Parquet has no type for.
-const UNSUPPORTED: [&str; 1] = ["imdn"];
-
-fn carried(sample: &RecordBatch) -> RecordBatch {
+fn without(sample: &RecordBatch, names: &[&str]) -> RecordBatch {
     let kept: Vec<usize> = (0..sample.num_columns())
-        .filter(|place| {
-            let name = sample.schema().field(*place).name().clone();
-            // Runs come back as their values, which Parquet encodes as runs anyway.
-            !UNSUPPORTED.contains(&name.as_str()) && name != "ree"
-        })
+        .filter(|place| !names.contains(&sample.schema().field(*place).name().as_str()))
         .collect();
     sample.project(&kept).unwrap()
+}
+
+/// Runs come back as their values, which Parquet encodes as runs anyway.
+fn carried(sample: &RecordBatch) -> RecordBatch {
+    without(sample, &["ree"])
 }
 
 #[test]
@@ -41,14 +45,59 @@ fn every_type_that_parquet_has_comes_back_equal() {
 }
 
 #[test]
-fn what_parquet_has_no_type_for_is_refused_before_the_first_byte() {
-    for name in UNSUPPORTED {
-        let sample = exotic();
-        let place = sample.schema().index_of(name).unwrap();
-        let schema = sample.project(&[place]).unwrap().schema();
-        let error = encoder(Format::Parquet, &schema, EncodeOptions::default()).err().unwrap();
-        assert_eq!(error.code(), Code::Unsupported);
+fn intervals_are_texts_to_others_and_intervals_to_us() {
+    let sample = exotic();
+    let place = sample.schema().index_of("imdn").unwrap();
+    let intervals = sample.project(&[place]).unwrap();
+    let item = Arc::new(Field::new("item", intervals.schema().field(0).data_type().clone(), true));
+    let lists = ListArray::new(
+        item,
+        OffsetBuffer::from_lengths([2, 0, 3]),
+        Arc::clone(intervals.column(0)),
+        Some(NullBuffer::from(vec![true, false, true])),
+    );
+    let lists = batch(vec![("imdn", Arc::new(lists) as _)]);
+    for sample in [&intervals, &lists] {
+        let bytes =
+            body(Format::Parquet, &sample.schema(), std::slice::from_ref(sample), EncodeOptions::default());
+        assert_eq!(&rows(Format::Parquet, &bytes, None).unwrap(), sample);
+        let read = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
+        let read = read.build().unwrap().next().unwrap().unwrap();
+        if sample == &intervals {
+            let texts: Vec<_> = read.column(0).as_string::<i32>().iter().collect();
+            assert_eq!(
+                texts,
+                [
+                    Some("PT0S"),
+                    None,
+                    Some("P-1M5DT-0.000000001S"),
+                    Some("P14M-3DT3600.000000001S"),
+                    Some("P1M1DT0.000000001S")
+                ]
+            );
+        }
     }
+}
+
+#[test]
+fn a_text_that_claims_to_be_an_interval_is_refused() {
+    let claim = HashMap::from([("fsspec_db.arrow_type".to_owned(), "month_day_nano".to_owned())]);
+    let field = Field::new("span", DataType::Utf8, true).with_metadata(claim);
+    let schema = Arc::new(Schema::new(vec![field]));
+    for text in ["", "one day", "P99999999999M"] {
+        let sample = RecordBatch::try_new(schema.clone(), vec![Arc::new(StringArray::from(vec![text]))]);
+        let bytes = body(Format::Parquet, &schema, &[sample.unwrap()], EncodeOptions::default());
+        let error = rows(Format::Parquet, &bytes, None).unwrap_err();
+        assert_eq!((error.code(), error.column()), (Code::ValueOutOfRange, Some("span")), "{text}");
+    }
+}
+
+#[test]
+fn what_parquet_has_no_type_for_is_refused_before_the_first_byte() {
+    let either = UnionFields::from_fields(vec![Field::new("a", DataType::Int8, true)]);
+    let union = Field::new("either", DataType::Union(either, UnionMode::Dense), true);
+    let error = encoder(Format::Parquet, &Arc::new(Schema::new(vec![union])), EncodeOptions::default());
+    assert_eq!(error.err().unwrap().code(), Code::Unsupported);
 }
 
 #[test]
@@ -147,7 +196,7 @@ fn written(sample: &RecordBatch, codec: Compression, version: WriterVersion) -> 
 
 #[test]
 fn every_codec_is_read() {
-    let sample = carried(&exotic());
+    let sample = without(&exotic(), &["ree", "imdn"]);
     for codec in [
         Compression::UNCOMPRESSED,
         Compression::SNAPPY,

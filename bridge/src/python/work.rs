@@ -1,4 +1,4 @@
-//! What a Python database asks to be told when its reader leaves or time is up.
+//! What a thread does for a Python database: how it is told to stop, and what broke it.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,19 @@ use pyo3::prelude::*;
 
 use super::attach::{attach, detached};
 use crate::database::Cancel;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 thread_local! {
     /// The work that this thread does for a Python database.
-    static WORK: RefCell<Option<Arc<Interrupt>>> = const { RefCell::new(None) };
+    static WORK: RefCell<Option<Arc<Work>>> = const { RefCell::new(None) };
 }
 
 #[derive(Default)]
-struct Interrupt {
+pub struct Work {
     state: Mutex<State>,
     done: Condvar,
+    /// What broke rows that foreign code reads: it only hears the text of it.
+    failure: Mutex<Option<Error>>,
 }
 
 #[derive(Default)]
@@ -30,7 +32,7 @@ struct State {
     callback: Option<Py<PyAny>>,
 }
 
-impl Interrupt {
+impl Work {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,6 +62,20 @@ impl Interrupt {
         }
     }
 
+    /// What this thread does, if it is for a Python database.
+    pub fn current() -> Option<Arc<Self>> {
+        WORK.with_borrow(Clone::clone)
+    }
+
+    /// Keeps the first of them: a reader of a reader hears only the text of what went wrong before.
+    pub fn fail(&self, error: Error) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    pub fn take_failure(&self) -> Option<Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn set(self: &Arc<Self>, callback: Option<Py<PyAny>>) {
         let mut state = self.lock();
         let before = std::mem::replace(&mut state.callback, callback);
@@ -75,17 +91,18 @@ impl Interrupt {
     }
 }
 
-/// Runs `work`, during which [`on_cancel`] means `cancel`. Its outcome is why it was stopped, if it was.
-pub fn interruptible<T>(cancel: &Cancel, work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Runs `job`, during which [`on_cancel`] means `cancel`. Its outcome is why it was stopped, if it was.
+pub fn interruptible<T>(cancel: &Cancel, job: impl FnOnce() -> Result<T>) -> Result<T> {
     cancel.check()?;
-    let interrupt = Arc::new(Interrupt::default());
-    let hooked = Arc::clone(&interrupt);
-    cancel.on_cancel(move || hooked.fire());
-    let before = WORK.replace(Some(Arc::clone(&interrupt)));
-    let outcome = work();
+    let work = Arc::new(Work::default());
+    let told = Arc::clone(&work);
+    cancel.on_cancel(move || told.fire());
+    let before = WORK.replace(Some(Arc::clone(&work)));
+    let outcome = job();
     WORK.set(before);
     cancel.clear();
-    interrupt.set(None);
+    work.set(None);
+    let outcome = work.take_failure().map_or(outcome, Err);
     outcome.map_err(|error| cancel.check().err().unwrap_or(error))
 }
 
@@ -94,7 +111,7 @@ pub fn interruptible<T>(cancel: &Cancel, work: impl FnOnce() -> Result<T>) -> Re
 /// A second call replaces what the first one set. Outside of such work nothing happens.
 #[pyfunction]
 pub fn on_cancel(py: Python<'_>, callback: Py<PyAny>) {
-    if let Some(interrupt) = WORK.with_borrow(Clone::clone) {
-        detached(py, || interrupt.set(Some(callback)));
+    if let Some(work) = Work::current() {
+        detached(py, || work.set(Some(callback)));
     }
 }

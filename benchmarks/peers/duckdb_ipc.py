@@ -1,0 +1,29 @@
+"""DuckDB's own Arrow stream into pyarrow's IPC writer, once for each line of standard input.
+
+python -m benchmarks.peers.duckdb_ipc FILE
+"""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+
+import duckdb
+import pyarrow as pa
+
+BATCH_ROWS = 100_000  # the best of 2,048, 8,192, 100,000 and 1,000,000
+
+
+if __name__ == "__main__":
+    with duckdb.connect(sys.argv[1], read_only=True) as connection:
+        for _ in sys.stdin:
+            start = perf_counter()
+            batches = connection.sql("SELECT * FROM lineitem").to_arrow_reader(BATCH_ROWS)
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batches.schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+            body = sink.getvalue()
+            seconds = perf_counter() - start
+            del sink, body
+            print(seconds, flush=True)
