@@ -48,7 +48,7 @@ class Target:
         self._grain = 10 ** (6 - digits) if temporal and isinstance(digits, int) and digits < 6 else 1
 
     def takes(self, field: pa.Field) -> Any:
-        """The type that a body's column is fitted to: this one's, or one whose values go to it as they are."""
+        """The type that a body's column is fitted to: this one's, or one whose values pass as they are."""
         kinds = pa.types
         source = field.type
         while True:
@@ -113,6 +113,8 @@ class Target:
             return _interval
         if pa.types.is_temporal(source) and self._grain > 1:
             return self._grained
+        if self._family == "postgresql" and pa.types.is_floating(source):
+            return repr  # some drivers would spell -0.0 as a number, which the server takes for 0
         if self._family == "sqlite":
             return self._for_sqlite(source)
         if self._family == "mysql" and pa.types.is_timestamp(source) and source.tz:
