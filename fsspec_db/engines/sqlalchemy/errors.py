@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STATES: Mapping[str, str] = MappingProxyType(
     {
         "08": "database-unavailable",
+        "08P01": "invalid-query",  # values are missing
         "0A": "unsupported",
         "22": "value-out-of-range",
         "23": "constraint-violation",
