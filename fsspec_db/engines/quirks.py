@@ -108,9 +108,8 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         "sqlalchemy": Quirks(
             title="SQLAlchemy",
             depends_on=False,
-            notes=(
-                "What a database cannot do, SQLAlchemy cannot either; the record is that of PostgreSQL by psycopg.",
-            ),
+            longest_name=63,
+            notes=("What a database cannot do, SQLAlchemy cannot either: this is PostgreSQL, by psycopg.",),
         ),
     }
 )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tests.conformance.engines.postgresql import KINDS, RANGE, PostgreSQL
 
+if TYPE_CHECKING:
+    from tests.conformance.kinds import Kind
 
-def _by_psycopg(kind):
+
+def _by_psycopg(kind: Kind) -> Kind:
     """What Python's dates cannot say is an error there."""
     beyond = {
         value: RANGE for value in kind.values if "BC" in value or "'5874897" in value or "'294246" in value
