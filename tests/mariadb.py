@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 _USER = "mysql"
@@ -122,20 +123,22 @@ class MariaDB:
             self._server.wait()
             self._server = None
 
-    def sql(self, statements: str, *, database: str = "", user: str = "root") -> str:
+    def sql(self, statements: str, *, database: str = "", options: Sequence[str] = ()) -> str:
         """Runs statements through the client; what it prints, tabs between values and NULL as `NULL`."""
         command = [
             self._binaries["mariadb"],
             "--no-defaults",
             f"--socket={self.socket}",
-            f"--user={user}",
+            "--user=root",
             "--default-character-set=utf8mb4",
             "--batch",
             "--raw",
             "--skip-column-names",
+            *options,
+            *([database] if database else []),
         ]
         done = subprocess.run(
-            [*command, database] if database else command,
+            command,
             input=statements.encode(),
             capture_output=True,
             check=False,

@@ -57,6 +57,7 @@ SETTINGS: Mapping[str, str] = {
 }
 _BATCH = 8_192  # rows: as fast as more of them, and wide rows take less memory
 _INCOMING = "fsspec_db incoming rows"
+_STAGED = "fsspec_db staged rows"
 _KEYWORD = duckdb.token_type.keyword
 _PART = re.compile(r'"(?:[^"]|"")*"|[^.]+')
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?!ANALYZE)", re.IGNORECASE)
@@ -425,24 +426,34 @@ class DuckDB(AbstractDatabase):
         columns = taken(cursor, reader.schema, relation)
         rows = fitted(whole_microseconds(reader), columns, passed_over=generated)
         names = ", ".join(map(quoted, rows.schema.names))
-        sql = f"INSERT INTO {_name(*place)} ({names}) SELECT {names} FROM {quoted(_INCOMING)}"  # noqa: S608
-        if upsert:
-            sql += self._on_conflict(place, rows.schema.names)
+        into = f"INSERT INTO {_name(*place)} ({names}) SELECT {names} FROM"
         cursor.register(_INCOMING, rows)
-        found = cursor.execute(sql).fetchone()
+        if upsert:
+            found = self._upsert(cursor, place, rows.schema.names, into)
+        else:
+            found = cursor.execute(f"{into} {quoted(_INCOMING)}").fetchone()
         cursor.unregister(_INCOMING)
         return int(found[0]) if found else 0
 
-    def _on_conflict(self, place: tuple[str, str], names: list[str]) -> str:
+    def _upsert(
+        self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str], names: list[str], into: str
+    ) -> tuple[Any, ...] | None:
+        """Inserts or updates; of rows with the same key the last one counts, which DuckDB leaves open."""
         key = self._key(*place)
         if not key:
             raise SchemaMismatchError(f"{place[1]!r} has no primary key to upsert by")
         for name in key:
             if name not in names:
                 raise SchemaMismatchError("the body lacks a column of the primary key", column=name)
+        found = cursor.execute(f"CREATE TEMP TABLE {quoted(_STAGED)} AS FROM {quoted(_INCOMING)}").fetchone()
+        by = ", ".join(map(quoted, key))
         changed = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names if name not in key)
-        action = f"UPDATE SET {changed}" if changed else "NOTHING"
-        return f" ON CONFLICT ({', '.join(map(quoted, key))}) DO {action}"
+        cursor.execute(
+            f"{into} temp.{quoted(_STAGED)}"
+            f" QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY rowid DESC) = 1"
+            f" ON CONFLICT ({by}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
+        )
+        return found
 
 
 def _name(schema: str, relation: str) -> str:

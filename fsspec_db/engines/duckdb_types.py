@@ -106,12 +106,17 @@ def taken(
     fields = []
     for field, kind in zip(schema, carried.types, strict=True):
         plain = _without_dictionaries(field.type)
+        if str(kind) == "JSON":
+            fields.append(pa.field(field.name, pa.string()))  # called JSON, it would not be looked at
+            continue
         if own.get(field.name) == kind:
             fields.append(given.field(field.name))
             continue
         if field.name in own and any(word in str(kind) for word in ("UNION(", "VARIANT")):
             raise SchemaMismatchError(f"nothing can be written to a column of {kind}", column=field.name)
-        if field.name in own and _without_dictionaries(given.field(field.name).type).equals(plain):
+        if kind.id == "uuid" and str(own.get(field.name)) == "VARCHAR":
+            plain = pa.string()
+        elif field.name in own and _without_dictionaries(given.field(field.name).type).equals(plain):
             plain = given.field(field.name).type  # DuckDB looks the values up itself
         fields.append(field if plain.equals(field.type) else pa.field(field.name, plain))
     return pa.schema(fields)

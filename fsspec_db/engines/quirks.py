@@ -65,6 +65,18 @@ class Quirks:
 
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
+        "adbc": Quirks(
+            title="ADBC (PostgreSQL's driver)",
+            parameters=frozenset({"positional"}),
+            longest_name=63,
+            comments=False,
+            depends_on=False,
+            notes=(
+                "What a driver does not tell is missing: indexes, and PostgreSQL's nullability and defaults.",
+                "Where nothing holds a driver to reading, as over Flight SQL, the URL must vouch for queries.",
+                "SQLite's driver guesses types and cannot be cancelled.",
+            ),
+        ),
         "duckdb": Quirks(
             title="DuckDB",
             moves=False,
@@ -85,7 +97,6 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "mysql": Quirks(
             title="MySQL, MariaDB",
-            parameters=frozenset({"positional"}),
             longest_name=64,
             notes=("Column names do not differ by case alone.",),
         ),

@@ -159,7 +159,6 @@ KINDS = (
         ask=PARTS,
         unsaid={"to_microseconds(9223372036854775807)": UNHELD},
         unheld=((pa.scalar(pa.MonthDayNano([0, 0, 1])), UNHELD),),
-        formats={"parquet": "unsupported"},
     ),
     Kind(
         declared="ENUM('ok', 'so so', 'é')",

@@ -98,7 +98,9 @@ impl Target {
         if self.not_null && array.null_count() > 0 {
             let row = (0..array.len()).find(|row| array.is_null(*row)).unwrap_or(0) as u64 + first_row;
             let detail = format!("column {:?}, row {row}: NULL where none may be", self.name);
-            return Err(Error::new(Code::ConstraintViolation, detail).with_column(&self.name).with_row(row));
+            // As the server would say it.
+            let error = Error::new(Code::ConstraintViolation, detail).with_sqlstate("23000");
+            return Err(error.with_column(&self.name).with_row(row));
         }
         match (&self.kind, array.data_type()) {
             (Kind::Enum(_), _) => widen(array, &DataType::Utf8, &self.name, first_row),

@@ -9,6 +9,7 @@ mod decimal;
 mod fault;
 mod ingest;
 mod login;
+mod named;
 mod query;
 mod scan;
 mod session;

@@ -1,9 +1,11 @@
 //! Statements of the caller's: one, with rows, in a transaction that stays read-only.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
 
+use super::named::positional;
 use super::scan::{Row, stream};
 use super::types::Kind;
 use super::values::Bound;
@@ -24,12 +26,15 @@ const MAINTENANCE: [&str; 4] = ["Table", "Op", "Msg_type", "Msg_text"];
 /// # Errors
 /// `invalid-query`, `invalid-parameter`, `read-only`; the sink's; the server's.
 pub fn query(conn: &mut Conn, query: &Query, sink: &dyn Sink) -> Result<()> {
-    let Params::Positional(values) = &query.params else {
-        let detail = "MySQL has no named parameters: write ? and give a list";
-        return Err(Error::new(Code::InvalidParameter, detail));
+    let (sql, values) = match &query.params {
+        Params::Positional(values) => (Cow::Borrowed(&query.sql), Cow::Borrowed(values)),
+        Params::Named(values) => {
+            let (sql, values) = positional(&query.sql, values)?;
+            (Cow::Owned(sql), Cow::Owned(values))
+        }
     };
-    let bound = Bound::new(values)?;
-    let statement = conn.prepare(&query.sql)?;
+    let bound = Bound::new(&values)?;
+    let statement = conn.prepare(&sql)?;
     if statement.columns.is_empty() {
         return Err(Error::new(Code::ReadOnly, "only statements that give rows can be asked here"));
     }

@@ -120,7 +120,7 @@ impl Conn {
         if bound.count() != statement.parameters {
             let detail =
                 format!("the statement takes {} parameters, not {}", statement.parameters, bound.count());
-            return Err(Error::new(Code::InvalidParameter, detail));
+            return Err(Error::new(Code::InvalidQuery, detail));
         }
         self.put_execute(statement.id, |out| bound.put(out));
         self.flush()?;
