@@ -14,7 +14,14 @@ from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInf
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.adbc_driver import CURRENT_CATALOG, Driver
 from fsspec_db.engines.adbc_rows import Rows
-from fsspec_db.engines.statements import create_table, definition_of, insert_into, qualified, quoted, upsert_into
+from fsspec_db.engines.statements import (
+    create_table,
+    definition_of,
+    insert_into,
+    qualified,
+    quoted,
+    upsert_into,
+)
 from fsspec_db.errors import (
     AlreadyExistsError,
     DatabaseUnavailableError,
@@ -470,4 +477,3 @@ def _keys(table: dict[str, Any]) -> list[str]:
         if constraint["constraint_type"] == "PRIMARY KEY":
             return list(constraint["constraint_column_names"])
     return []
-

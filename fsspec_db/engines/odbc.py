@@ -201,7 +201,7 @@ class ODBC(AbstractDatabase):
     def _relations(self, schema: str, relation: str | None = None) -> list[RelationInfo]:
         return [
             RelationInfo(row[2], _kind(row[3]), comment=row[4] or None)
-            for row in self._tables(relation)
+            for row in self._tables(schema, relation)
             if self._in(schema, row)
         ]
 
@@ -215,9 +215,11 @@ class ODBC(AbstractDatabase):
     def _in(self, schema: str, row: Any) -> bool:
         return bool(self._driver.habits.default) or _schema(row) == schema
 
-    def _tables(self, relation: str | None = None) -> list[Any]:
+    def _tables(self, schema: str | None = None, relation: str | None = None) -> list[Any]:
+        # PostgreSQL's driver looks for a table without a schema in the search path alone.
+        within = _pattern(schema) if self._driver.habits.schemas else None
         with self._driver.catalogue() as connection:
-            rows = connection.cursor().tables(table=_pattern(relation)).fetchall()
+            rows = connection.cursor().tables(table=_pattern(relation), schema=within).fetchall()
         return [row for row in rows if "SYSTEM" not in (row[3] or "").upper()]
 
     def _asked(self, function: str, schema: str, relation: str) -> list[Any]:
@@ -227,7 +229,9 @@ class ODBC(AbstractDatabase):
 
     def _columns(self, schema: str, relation: str) -> list[Any]:
         with self._driver.catalogue() as connection:
-            found = connection.cursor().columns(table=_pattern(relation), schema=_pattern(self._filter(schema)))
+            found = connection.cursor().columns(
+                table=_pattern(relation), schema=_pattern(self._filter(schema))
+            )
             rows = found.fetchall()
         return [row for row in rows if row[2] == relation and (not row[1] or row[1] == schema)]
 

@@ -54,7 +54,7 @@ class Result:
             raise StopIteration
         try:
             batch = next(self._reader)
-            columns = [_exact(*pair) for pair in zip(batch.columns, self.schema, strict=True)]
+            columns = [self._exact(*pair) for pair in zip(batch.columns, self.schema, strict=True)]
             return pa.RecordBatch.from_arrays(columns, schema=self.schema)
         except arrow_odbc.Error as error:
             self.close()
@@ -90,24 +90,35 @@ class Result:
             elif pa.types.is_fixed_size_binary(kind):  # may be shorter, of which the reader would die
                 kind = fetch = pa.binary()
             if self._driver.habits.guesses and not pa.types.is_floating(kind) and not _is_binary(kind):
-                kind, fetch = pa.timestamp("us") if pa.types.is_timestamp(kind) else kind, pa.string()
+                fetch = pa.string()
+                if pa.types.is_timestamp(kind):
+                    kind = pa.timestamp("us")
+                elif pa.types.is_time(kind):
+                    kind = fetch
             fetched.append(pa.field(field.name, fetch))
             self._shown.append(pa.field(field.name, self._known.get(field.name, kind)))
         return pa.schema(fetched)
 
+    def _exact(self, column: pa.Array, field: pa.Field) -> pa.Array:
+        """What was fetched, as what is shown."""
+        if (
+            self._driver.habits.guesses
+            and pa.types.is_floating(field.type)
+            and column.null_count < len(column)
+        ):
+            said = f"column {field.name!r}: this driver rounds numbers to 15 digits; use sqlite:"
+            raise ValueOutOfRangeError(said, column=field.name)
+        if column.type == field.type:
+            return column
+        try:
+            # A text of digits becomes the nearest float32, which is the one that it was made from.
+            return pc.cast(column, field.type, safe=not pa.types.is_float32(field.type))
+        except pa.ArrowInvalid as error:
+            raise ValueOutOfRangeError(
+                f"column {field.name!r} was described as {field.type}, and has values beyond: read it as text",
+                column=field.name,
+            ) from error
+
 
 def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _exact(column: pa.Array, field: pa.Field) -> pa.Array:
-    if column.type == field.type:
-        return column
-    try:
-        # A text of digits becomes the nearest float32, which is the one that it was made from.
-        return pc.cast(column, field.type, safe=not pa.types.is_float32(field.type))
-    except pa.ArrowInvalid as error:
-        raise ValueOutOfRangeError(
-            f"column {field.name!r} was described as {field.type}, and has values beyond: read it as text",
-            column=field.name,
-        ) from error
