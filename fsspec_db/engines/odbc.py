@@ -10,17 +10,17 @@ import pyarrow as pa
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, fitted
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.odbc_driver import Driver
+from fsspec_db.engines.odbc_rows import filled, plain
 from fsspec_db.engines.statements import create_table, definition_of, qualified
 from fsspec_db.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from fsspec_db.database import Access, InsertMode
     from fsspec_db.engines.odbc_result import Result
 
 _REAL = 7
-_CHUNK = 1024
 
 
 class ODBC(AbstractDatabase):
@@ -171,7 +171,7 @@ class ODBC(AbstractDatabase):
         with self._driver.transaction() as connection:
             if mode == "truncate":
                 connection.execute(f"DELETE FROM {name}")  # noqa: S608
-            return _filled(connection, name, fitted(reader, columns))
+            return filled(connection, name, fitted(reader, columns))
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
         """Creates an empty relation."""
@@ -184,8 +184,8 @@ class ODBC(AbstractDatabase):
             raise AlreadyExistsError(f"there is a relation {relation!r} already", path=path)
         with self._driver.transaction() as connection:
             connection.execute(create_table(self._driver.sql, schema, relation, reader.schema))
-            plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in reader.schema])
-            return _filled(connection, self._name(schema, relation), fitted(reader, plain))
+            sent = pa.schema([pa.field(field.name, plain(field.type)) for field in reader.schema])
+            return filled(connection, self._name(schema, relation), fitted(reader, sent))
 
     def drop_relation(self, schema: str, relation: str) -> None:
         """Drops a table or a view."""
@@ -246,41 +246,12 @@ class ODBC(AbstractDatabase):
                 known[row[3]] = pa.float32()
             elif name in {"timestamptz", "timestamp with time zone"}:  # the session's zone is UTC
                 known[row[3]] = pa.timestamp("us", "UTC")
-            elif name == "numeric" and getattr(row, "typmod", None) == -1:
-                known[row[3]] = pa.string()
         return known
 
     def _shown(self, schema: str, relation: str) -> pa.Schema:
         self.relation_info(schema, relation)
         sql = f"SELECT * FROM {self._name(schema, relation)} WHERE 1 = 0"  # noqa: S608
         return self._driver.run(sql, None, self._known(schema, relation)).schema
-
-
-def _filled(connection: Any, name: str, reader: pa.RecordBatchReader) -> int:
-    for column in reader.schema.names:
-        if '"' in column or "`" in column:
-            raise UnsupportedError(f"over ODBC no column {column!r} can be written", column=column)
-    counted = _Counted(reader)
-    connection.insert_into_table(counted, name, _CHUNK)
-    return counted.rows
-
-
-class _Counted:
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
-        self.schema = reader.schema
-        self._reader = reader
-        self.rows = 0
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._reader:
-            yield batch
-            self.rows += batch.num_rows
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return _plain(kind.value_type)
-    return kind
 
 
 def _schema(row: Any) -> str:

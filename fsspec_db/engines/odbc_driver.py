@@ -56,12 +56,13 @@ class Habits:
 _HABITS: Mapping[str, Habits] = MappingProxyType(
     {
         "postgresql": Habits(
-            settings="UseDeclareFetch=1;Fetch=4096;BoolsAsChar=0;ByteaAsLongVarBinary=1;"
+            settings="UseDeclareFetch=1;Fetch=4096;BoolsAsChar=0;ByteaAsLongVarBinary=1;NumericAs=-1;"
             "MaxLongVarcharSize={text};ConnSettings={{SET TIME ZONE 'UTC'}};",
             read=("SET TRANSACTION READ ONLY",),
             process="SELECT pg_backend_pid()",
             kill="SELECT pg_cancel_backend({process})",
-            schemas="SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
+            schemas="SELECT nspname FROM pg_namespace"
+            " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
         ),
         "sqlite": Habits(
             settings="NoCreat=1;", read=("PRAGMA query_only = ON",), default="main", guesses=True

@@ -72,8 +72,8 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             indexes=False,
             depends_on=False,
             notes=(
-                "What a driver does not tell is missing; PostgreSQL's does not tell nullability either.",
-                "Where nothing holds a driver to reading, as over Flight SQL, the URL must vouch for queries.",
+                "What a driver does not tell is missing; PostgreSQL's tells no nullability.",
+                "Where nothing holds a driver to reading, as over Flight SQL, the URL vouches for queries.",
                 "SQLite's driver guesses types and cannot be cancelled.",
             ),
         ),

@@ -42,10 +42,11 @@ TYPES = """
 CREATE TABLE s.t (id int PRIMARY KEY, name text NOT NULL DEFAULT 'x', d date, n numeric(10, 2), free numeric,
     f real, g double precision, tz timestamptz, ok boolean, b bytea, i bigint, c time, ts timestamp, j json);
 INSERT INTO s.t VALUES
- (1, 'añ😀 "q"', '0001-01-01', -99999999.99, 0.12345678901234567890, 0.1, 0.1, '1969-12-31 23:59:59.999999+00',
-  true, '\\x00ff', -9223372036854775808, '23:59:59.999999', '9999-12-31 23:59:59.999999', '{"a" :1}'),
- (2, '', '9999-12-31', 99999999.99, 1e30, 'NaN', '-0', '9999-12-31 23:59:59+00', false, '', 9223372036854775807,
-  '00:00', '1969-12-31 23:59:59.999999', '[]'),
+ (1, 'añ😀 "q"', '0001-01-01', -99999999.99, 0.12345678901234567890, 0.1, 0.1,
+  '1969-12-31 23:59:59.999999+00', true, '\\x00ff', -9223372036854775808,
+  '23:59:59.999999', '9999-12-31 23:59:59.999999', '{"a" :1}'),
+ (2, '', '9999-12-31', 99999999.99, 1e30, 'NaN', '-0', '9999-12-31 23:59:59+00', false, '',
+  9223372036854775807, '00:00', '1969-12-31 23:59:59.999999', '[]'),
  (3, 'x', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 CREATE VIEW s.v AS SELECT id FROM s.t;
 CREATE TABLE s.u (x int REFERENCES s.t)
@@ -59,6 +60,10 @@ def needs(driver: str) -> None:
     if os.environ.get("FSSPEC_DB_REQUIRE_CLIENTS"):
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+def _address(server: Postgres) -> str:
+    return f"Driver={{PostgreSQL Unicode}};Server=127.0.0.1;Port={server.port};Database=postgres;"
 
 
 @contextmanager
@@ -78,8 +83,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def url(postgres: Postgres) -> str:
     postgres.sql("DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s;" + TYPES)
-    place = f"Server=127.0.0.1;Port={postgres.port};Database=postgres;Uid=postgres"
-    return "odbc:" + quote(f"Driver={{PostgreSQL Unicode}};{place}")
+    return "odbc:" + quote(_address(postgres) + "Uid=postgres")
 
 
 @pytest.fixture
@@ -109,7 +113,7 @@ def test_types_are_those_of_the_columns_whatever_the_driver_describes(url: str) 
     assert (told["f"], told["g"]) == (pa.float32(), pa.float64())  # both described by decimal digits
     assert told["tz"] == pa.timestamp("us", "UTC")
     rows = table.to_pylist()
-    assert rows[0]["free"] == "0.12345678901234567890"  # described as numeric(28, 6)
+    assert rows[0]["free"] == "0.12345678901234567890"  # described as numeric(28, 6) by default
     assert rows[0]["g"] == 0.1
     assert rows[0]["tz"].isoformat() == "1969-12-31T23:59:59.999999+00:00"
     assert str(rows[1]["g"]) == "-0.0"
@@ -134,10 +138,17 @@ def test_a_value_that_would_be_cut_off_is_an_error(url: str, postgres: Postgres)
         assert len(fs.cat_file("/s/t.csv?columns=name&where=id=1")) == len("name\r\n") + 70000 + 2
 
 
-def test_a_number_beyond_what_was_described_is_an_error(url: str) -> None:
-    with opened(url + ";read_only=account") as fs, pytest.raises(ValueOutOfRangeError) as caught:
-        fs.query("SELECT free FROM s.t")
-    assert caught.value.column == "free"
+def test_a_query_keeps_all_digits(url: str) -> None:
+    sql = "SELECT free, g FROM s.t UNION ALL SELECT sum(free), 0.30000000000000004 FROM s.t"
+    with opened(url + ";read_only=account") as fs:
+        rows = fs.query(sql).to_pylist()
+    assert [row["free"] for row in rows] == [
+        "0.12345678901234567890",
+        "1" + "0" * 30,
+        None,
+        "1" + "0" * 30 + ".12345678901234567890",
+    ]
+    assert rows[3]["g"] == 0.1 + 0.2
 
 
 def test_values_are_bound(url: str) -> None:
@@ -162,6 +173,25 @@ def test_writes_are_one_transaction(url: str, postgres: Postgres) -> None:
         assert postgres.sql("SELECT name, n FROM s.t WHERE id = 8") == "x|1.50\n"
         with pytest.raises(UnsupportedError):
             fs.pipe_file("/s/t.arrow", arrow_bytes(pa.table({"id": [8]})), mode="upsert")
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.date32()])
+@pytest.mark.parametrize("value", [2**31 - 1, -(2**31), 2**62])
+def test_a_moment_beyond_all_calendars_is_an_error(url: str, kind: pa.DataType, value: int) -> None:
+    width = pa.int32() if kind == pa.date32() else pa.int64()
+    scale = 1 if kind == pa.date32() else 10**9
+    number = max(-(2 ** (width.bit_width - 1)), min(value * scale, 2 ** (width.bit_width - 1) - 1))
+    rows = pa.table({"id": [1], "m": pa.array([number], width).view(kind)})
+    with opened(url, "manage") as fs, pytest.raises(ValueOutOfRangeError) as caught:
+        fs.pipe_file("/s/made.arrow", arrow_bytes(rows))  # arrow-odbc alone ends the process
+    assert (caught.value.column, caught.value.row) == ("m", 1)
+
+
+@pytest.mark.parametrize("moment", ["d = 'infinity'", "ts = '-infinity'", "tz = '20000-01-01'"])
+def test_a_moment_that_arrow_cannot_say_is_an_error(url: str, postgres: Postgres, moment: str) -> None:
+    postgres.sql(f"UPDATE s.t SET {moment} WHERE id = 1")
+    with opened(url) as fs, pytest.raises(ValueOutOfRangeError):
+        fs.cat_file(f"/s/t.arrow?columns={moment.partition(' ')[0]}")
 
 
 def test_a_relation_is_made_whole_or_not_at_all(url: str, postgres: Postgres) -> None:
@@ -216,12 +246,9 @@ def test_a_result_streams(url: str) -> None:
 def test_a_password_is_in_no_error_and_no_form(postgres: Postgres) -> None:
     postgres.sql("CREATE USER guarded PASSWORD 'c4nary'")
     postgres.demand("scram-sha-256", "guarded")
-    place = (
-        f"Driver={{PostgreSQL Unicode}};Server=127.0.0.1;Port={postgres.port};Database=postgres;Uid=guarded"
-    )
     for word in ("c4nary", "{wr0ng-c4nary}"):
         try:
-            with opened("odbc:" + quote(f"{place};Pwd={word}")) as fs:
+            with opened("odbc:" + quote(f"{_address(postgres)}Uid=guarded;Pwd={word}")) as fs:
                 shown = repr(fs) + fs.url
                 assert fs.exists("/public")
         except DatabaseError as error:
