@@ -23,7 +23,7 @@ from fsspec_db._bridge import (
 )
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.duckdb_errors import told
-from fsspec_db.engines.duckdb_types import Carried, new_types, quoted, taken, whole_microseconds
+from fsspec_db.engines.duckdb_types import Carried, batch_as, new_types, quoted, taken, whole_microseconds
 from fsspec_db.errors import (
     AlreadyExistsError,
     InvalidParameterError,
@@ -40,10 +40,12 @@ if TYPE_CHECKING:
 
     from fsspec_db.database import Access, InsertMode
 
+_OPENING = threading.Lock()  # a database that is open twice is one, and is set up once
+
 OPTIONS = ("max_temp_directory_size", "memory_limit", "temp_directory", "threads")
 """What a URL may set: DuckDB's own settings, by their names."""
 
-_SETTINGS = {
+SETTINGS: Mapping[str, str] = {
     # Nothing but the database itself: no file, no network, no extension that is not built in.
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -55,6 +57,7 @@ _SETTINGS = {
 }
 _BATCH = 8_192  # rows: as fast as more of them, and wide rows take less memory
 _INCOMING = "fsspec_db incoming rows"
+_STAGED = "fsspec_db staged rows"
 _KEYWORD = duckdb.token_type.keyword
 _PART = re.compile(r'"(?:[^"]|"")*"|[^.]+')
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?!ANALYZE)", re.IGNORECASE)
@@ -83,14 +86,25 @@ class DuckDB(AbstractDatabase):
     ) -> None:
         if file is not None and access != "manage" and not Path(file).exists():
             raise NotFoundError(f"there is no database file {file!r}")
-        self._version = _version(file) if file is not None and access == "read" else None
-        config: dict[str, Any] = {**_SETTINGS, **(settings or {})}
-        with told(InvalidParameterError):
+        config: dict[str, Any] = {**SETTINGS, **(settings or {})}
+        self._version: str | None = None
+        with _OPENING, told(InvalidParameterError):
             # A database in memory begins empty, so nobody could read one that is read-only.
-            self._root = duckdb.connect(file or ":memory:", file is not None and access == "read", config)
+            if file is not None and access == "read":
+                self._open_to_read(file, config)
+            else:
+                self._root = duckdb.connect(file or ":memory:", config=config)
             if not self._one("SELECT current_setting('lock_configuration')")[0]:
                 self._root.execute("SET GLOBAL TimeZone = 'UTC'")
                 self._root.execute("SET GLOBAL lock_configuration = true")
+
+    def _open_to_read(self, file: str, config: dict[str, Any]) -> None:
+        try:
+            self._root = duckdb.connect(file, read_only=True, config=config)
+            self._version = _version(file)
+        except duckdb.ConnectionException:
+            # This process has it open to write already; what is read is read-only by its transactions.
+            self._root = duckdb.connect(file, config=config)
 
     @classmethod
     def open(cls, url: str, access: Access, threads: int | None) -> Self:
@@ -141,7 +155,7 @@ class DuckDB(AbstractDatabase):
         """One of them."""
         for info in self._relations(schema, relation):
             return RelationInfo(info[0], info[1], comment=info[2])
-        raise NotFoundError(f"there is no relation {relation!r}", path=f"/{schema}/{relation}")
+        raise NotFoundError(f"there is no relation {relation!r}")
 
     def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
         """Columns, of views as well."""
@@ -256,7 +270,7 @@ class DuckDB(AbstractDatabase):
         Generated columns in the rows are passed over.
         """
         if self.relation_info(schema, relation).kind != "table":
-            raise UnsupportedError("a view cannot be written", path=f"/{schema}/{relation}")
+            raise UnsupportedError("a view cannot be written")
         with self._transaction() as cursor:
             if mode == "truncate":
                 cursor.execute(f"DELETE FROM {_name(schema, relation)}")  # noqa: S608  # quoted, of the catalogue
@@ -285,9 +299,7 @@ class DuckDB(AbstractDatabase):
         """Renames a table or a view within its schema; DuckDB cannot move it into another."""
         kind = self.relation_info(*source).kind
         if source[0] != target[0]:
-            raise UnsupportedError(
-                "DuckDB cannot move a relation into another schema", path="/".join(("", *source))
-            )
+            raise UnsupportedError("DuckDB cannot move a relation into another schema")
         self._must_be_free(target)
         with self._transaction() as cursor:
             cursor.execute(f"ALTER {kind} {_name(*source)} RENAME TO {quoted(target[1])}")
@@ -298,7 +310,7 @@ class DuckDB(AbstractDatabase):
         if schema.casefold() == database.casefold():
             raise UnsupportedError(f"DuckDB takes the schema {schema!r} for the database of that name")
         if any(info.name.casefold() == schema.casefold() for info in self.list_schemas()):
-            raise AlreadyExistsError(f"there is a schema {schema!r}", path=f"/{schema}")
+            raise AlreadyExistsError(f"there is a schema {schema!r}")
         with self._transaction() as cursor:
             cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
 
@@ -306,7 +318,7 @@ class DuckDB(AbstractDatabase):
         """Drops a schema without relations."""
         self._about_schema(schema)
         if self._relations(schema):
-            raise NotEmptyError("the schema has relations", path=f"/{schema}")
+            raise NotEmptyError("the schema has relations")
         with self._transaction() as cursor:
             cursor.execute(f"DROP SCHEMA {quoted(schema)}")
 
@@ -359,12 +371,12 @@ class DuckDB(AbstractDatabase):
 
     def _about_schema(self, schema: str) -> None:
         if schema not in {info.name for info in self.list_schemas()}:
-            raise NotFoundError(f"there is no schema {schema!r}", path=f"/{schema}")
+            raise NotFoundError(f"there is no schema {schema!r}")
 
     def _must_be_free(self, place: tuple[str, str]) -> None:
         self._about_schema(place[0])
         if any(place[1].casefold() == name.casefold() for name, *_ in self._relations(place[0])):
-            raise AlreadyExistsError("the relation is there already", path="/".join(("", *place)))
+            raise AlreadyExistsError("the relation is there already")
 
     def _key(self, schema: str, relation: str) -> list[str]:
         found = (one.columns for one in self.list_constraints(schema, relation) if one.kind == "pk")
@@ -377,7 +389,7 @@ class DuckDB(AbstractDatabase):
             (schema, relation),
         )
         if not found:
-            raise NotFoundError(f"there is no {kind} {relation!r}", path=f"/{schema}/{relation}")
+            raise NotFoundError(f"there is no {kind} {relation!r}")
         return str(found[0][0])
 
     def _generated(self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str]) -> list[str]:
@@ -414,24 +426,34 @@ class DuckDB(AbstractDatabase):
         columns = taken(cursor, reader.schema, relation)
         rows = fitted(whole_microseconds(reader), columns, passed_over=generated)
         names = ", ".join(map(quoted, rows.schema.names))
-        sql = f"INSERT INTO {_name(*place)} ({names}) SELECT {names} FROM {quoted(_INCOMING)}"  # noqa: S608
-        if upsert:
-            sql += self._on_conflict(place, rows.schema.names)
+        into = f"INSERT INTO {_name(*place)} ({names}) SELECT {names} FROM"
         cursor.register(_INCOMING, rows)
-        found = cursor.execute(sql).fetchone()
+        if upsert:
+            found = self._upsert(cursor, place, rows.schema.names, into)
+        else:
+            found = cursor.execute(f"{into} {quoted(_INCOMING)}").fetchone()
         cursor.unregister(_INCOMING)
         return int(found[0]) if found else 0
 
-    def _on_conflict(self, place: tuple[str, str], names: list[str]) -> str:
+    def _upsert(
+        self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str], names: list[str], into: str
+    ) -> tuple[Any, ...] | None:
+        """Inserts or updates; of rows with the same key the last one counts, which DuckDB leaves open."""
         key = self._key(*place)
         if not key:
             raise SchemaMismatchError(f"{place[1]!r} has no primary key to upsert by")
         for name in key:
             if name not in names:
                 raise SchemaMismatchError("the body lacks a column of the primary key", column=name)
+        found = cursor.execute(f"CREATE TEMP TABLE {quoted(_STAGED)} AS FROM {quoted(_INCOMING)}").fetchone()
+        by = ", ".join(map(quoted, key))
         changed = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names if name not in key)
-        action = f"UPDATE SET {changed}" if changed else "NOTHING"
-        return f" ON CONFLICT ({', '.join(map(quoted, key))}) DO {action}"
+        cursor.execute(
+            f"{into} temp.{quoted(_STAGED)}"
+            f" QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY rowid DESC) = 1"
+            f" ON CONFLICT ({by}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
+        )
+        return found
 
 
 def _name(schema: str, relation: str) -> str:
@@ -486,7 +508,7 @@ def _batches(
     try:
         with told():
             for batch in reader:
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+                yield batch_as(batch, schema)
     finally:
         cursor.close()
 

@@ -47,6 +47,8 @@ class Quirks:
     """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
+    constraint_names: bool = True
+    """Constraints keep the names that they were given."""
     comments: bool = True
     """Relations and columns can have comments."""
     depends_on: bool = True
@@ -80,6 +82,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         "duckdb": Quirks(
             title="DuckDB",
             moves=False,
+            constraint_names=False,
             case_sensitive=False,
             notes=(
                 "One process may write a file, or several read it.",
@@ -112,11 +115,22 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             data_version=True,
             case_sensitive=False,
         ),
+        "mysql": Quirks(
+            title="MySQL, MariaDB",
+            longest_name=64,
+            notes=("Column names do not differ by case alone.",),
+        ),
         "postgresql": Quirks(
             title="PostgreSQL",
-            parameters=frozenset({"positional"}),
             data_version=True,
             longest_name=63,
+        ),
+        "sqlalchemy": Quirks(
+            title="SQLAlchemy",
+            depends_on=False,
+            notes=(
+                "What a database cannot do, SQLAlchemy cannot either; the record is that of PostgreSQL by psycopg.",
+            ),
         ),
     }
 )

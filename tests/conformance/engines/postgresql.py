@@ -178,7 +178,6 @@ KINDS = (
         values=("'0'", "'-1 mon -2 days -0.000001 sec'", "'178 years 11 mons'", "'1000000:00:00'"),
         ask=INTERVAL,
         unsaid={"'100000000:00:00'": RANGE},
-        formats={"parquet": "unsupported"},
     ),
     Kind(
         declared="mood",
