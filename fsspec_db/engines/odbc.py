@@ -72,7 +72,7 @@ class ODBC(AbstractDatabase):
         for info in self._relations(schema, relation):
             if info.name == relation:
                 return info
-        raise NotFoundError(f"there is no relation {relation!r}", path=f"/{schema}/{relation}")
+        raise NotFoundError(f"there is no relation {relation!r}")
 
     def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
         """Columns, by SQLColumns."""
@@ -166,6 +166,8 @@ class ODBC(AbstractDatabase):
         """Writes by array-bound `INSERT`, in one transaction; there is no upsert."""
         if mode == "upsert":
             raise UnsupportedError("over ODBC there is no upsert", path=f"/{schema}/{relation}")
+        if self.relation_info(schema, relation).kind != "table":
+            raise UnsupportedError("a view cannot be written", path=f"/{schema}/{relation}")
         columns = self._shown(schema, relation)
         name = self._name(schema, relation)
         with self._driver.transaction() as connection:

@@ -70,11 +70,11 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             parameters=frozenset({"positional"}),
             longest_name=63,
             comments=False,
-            defaults=False,
             indexes=False,
+            constraints=frozenset({"pk", "fk", "unique"}),
             depends_on=False,
             notes=(
-                "What a driver does not tell is missing; PostgreSQL's tells no nullability.",
+                "What a driver does not tell is missing.",
                 "Where nothing holds a driver to reading, as over Flight SQL, the URL vouches for queries.",
                 "SQLite's driver guesses types and cannot be cancelled.",
             ),
