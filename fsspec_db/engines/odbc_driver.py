@@ -165,6 +165,8 @@ class Driver:
         if "too large to be written into the allocated buffer" in text:
             code = "value-out-of-range"
             text = f"a value is longer than its column or {self._limit} bytes: raise max_text_size=…"
+        elif "is not supported for insertion" in text:
+            code = "unsupported"
         elif "constraint failed" in text:
             code = "constraint-violation"
         elif "readonly database" in text:

@@ -18,6 +18,12 @@ _CHUNK = 1024
 _DAY = 86_400
 _FIRST, _LAST = -719_162, 2_932_896
 """Days from 1970 to the first of year 1 and the last of year 9999."""
+_WIDER = {
+    "uint16": pa.int32(),
+    "uint32": pa.int64(),
+    "uint64": pa.decimal128(20, 0),
+    "null": pa.string(),
+}
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -45,7 +51,11 @@ def plain(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind) or kind == pa.binary_view():
         return pa.binary()
-    return kind
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":  # databases round to microseconds
+        return pa.timestamp("us", kind.tz)
+    if pa.types.is_time64(kind):
+        return pa.time64("us")
+    return _WIDER.get(str(kind), kind)
 
 
 class _Rows:

@@ -205,6 +205,26 @@ def test_a_relation_is_made_whole_or_not_at_all(url: str, postgres: Postgres) ->
         assert not fs.exists("/s/made")
 
 
+@pytest.mark.parametrize(
+    ("column", "shown"),
+    [
+        (pa.array([2**64 - 1, None], pa.uint64()), "18446744073709551615"),
+        (pa.array([1_000], pa.timestamp("ns")), "1970-01-01 00:00:00.000001"),
+        (pa.array([None], pa.null()), ""),
+    ],
+)
+def test_what_has_no_type_of_its_own_is_made_of_a_wider_one(
+    url: str, postgres: Postgres, column: pa.Array, shown: str
+) -> None:
+    with opened(url, "manage") as fs:
+        fs.pipe_file("/s/made.arrow", arrow_bytes(pa.table({"a": column})))
+        assert postgres.sql("SELECT a FROM s.made LIMIT 1") == shown + "\n"
+        fs.rm("/s/made", recursive=True)
+        late = pa.array([1], pa.timestamp("ns"))  # the database alone rounds it
+        with pytest.raises((ValueOutOfRangeError, UnsupportedError)):
+            fs.pipe_file("/s/made.arrow", arrow_bytes(pa.table({"a": late})))
+
+
 def test_there_are_no_queries_unless_the_account_is_vouched_for(url: str, postgres: Postgres) -> None:
     with opened(url, "manage") as fs, pytest.raises(UnsupportedError, match="read_only=account"):
         fs.query("COMMIT; DELETE FROM s.u; DELETE FROM s.t")  # a driver runs them all
