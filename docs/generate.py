@@ -120,9 +120,9 @@ def matrix() -> str:
 
 
 def _kinds(rows: list[dict[str, Any]]) -> str:
-    formats = [key for key in rows[0] if key not in ("type", "arrow_type", "unsaid")]
+    formats = [key for key in rows[0] if key not in ("type", "arrow_type", "unsaid", "unheld")]
     return _table(
-        ("type", "Arrow", *formats, "cannot be read"),
+        ("type", "Arrow", *formats, "cannot be read", "cannot be written"),
         (
             (
                 _code(row["type"]),
@@ -132,6 +132,7 @@ def _kinds(rows: list[dict[str, Any]]) -> str:
                     for key in formats
                 ),
                 ", ".join(map(_code, row["unsaid"])),
+                ", ".join(map(_code, row["unheld"])),
             )
             for row in rows
         ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec.spec import make_instance
 
-from fsspec_db.engines import open_engine, scheme_of
+from fsspec_db.engines import engine_of, open_engine
 from fsspec_db.engines.urls import absolute, is_in_memory, without_credentials
 from fsspec_db.errors import UnsupportedError
 from fsspec_db.filesystem import AbstractDatabaseFileSystem
@@ -44,7 +44,7 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
         pickle_credentials: bool = False,
         **storage_options: Any,
     ) -> None:
-        scheme_of(url)
+        engine_of(url)
         url = absolute(url)
         self._url = url
         self._pickle_credentials = pickle_credentials

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -74,33 +75,45 @@ def python_engine(name: str, place: str) -> Engine:
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
+        "adbc": python_engine("adbc", "fsspec_db.engines.adbc:ADBC"),
+        "duckdb": python_engine("duckdb", "fsspec_db.engines.duckdb:DuckDB"),
+        "mariadb": Engine("mysql", open_native),
+        "mysql": Engine("mysql", open_native),
+        "odbc": python_engine("odbc", "fsspec_db.engines.odbc:ODBC"),
         "postgres": Engine("postgresql", open_native),
         "postgresql": Engine("postgresql", open_native),
         "python": Engine("python", open_python),
+        "sqlalchemy": python_engine("sqlalchemy", "fsspec_db.engines.sqlalchemy:SQLAlchemy"),
         "sqlite": Engine("sqlite", open_native),
     }
 )
-"""By the scheme of a URL; a new engine is one line here."""
+"""By the scheme of a URL; a new engine is one line here.
+
+Another package adds its own by an entry point: group `fsspec_db.engines`, the scheme, `module:class`.
+"""
 
 
-def scheme_of(url: str) -> str:
-    """The scheme of a database URL.
+def engine_of(url: str) -> Engine:
+    """The engine of a database URL, by its scheme.
 
     Raises:
         InvalidParameterError: No engine has it.
     """
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", url)
     scheme = match[1].lower() if match else ""
-    if scheme not in ENGINES:
-        known = ", ".join(f"{name}:" for name in sorted(ENGINES))
-        said = f"no engine for {scheme!r}" if scheme else "no scheme in the database URL"
-        raise InvalidParameterError(f"{said}; there are {known}")
-    return scheme
+    if scheme in ENGINES:
+        return ENGINES[scheme]
+    others = {point.name: point.value for point in entry_points(group="fsspec_db.engines")}
+    if scheme in others:
+        return python_engine(scheme, others[scheme])
+    known = ", ".join(f"{name}:" for name in sorted({*ENGINES, *others}))
+    said = f"no engine for {scheme!r}" if scheme else "no scheme in the database URL"
+    raise InvalidParameterError(f"{said}; there are {known}")
 
 
 def open_engine(url: str, access: Access, threads: int | None) -> DatabaseFs:
     """The tree over the database that `url` names."""
-    return ENGINES[scheme_of(url)].open(url, access, threads)
+    return engine_of(url).open(url, access, threads)
 
 
 def _python_database(url: str) -> Any:

@@ -47,6 +47,8 @@ class Quirks:
     """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
+    constraint_names: bool = True
+    """Constraints keep the names that they were given."""
     comments: bool = True
     """Relations and columns can have comments."""
     depends_on: bool = True
@@ -63,6 +65,28 @@ class Quirks:
 
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
+        "adbc": Quirks(
+            title="ADBC (PostgreSQL's driver)",
+            parameters=frozenset({"positional"}),
+            longest_name=63,
+            comments=False,
+            depends_on=False,
+            notes=(
+                "What a driver does not tell is missing: indexes, and PostgreSQL's nullability and defaults.",
+                "Where nothing holds a driver to reading, as over Flight SQL, the URL must vouch for queries.",
+                "SQLite's driver guesses types and cannot be cancelled.",
+            ),
+        ),
+        "duckdb": Quirks(
+            title="DuckDB",
+            moves=False,
+            constraint_names=False,
+            case_sensitive=False,
+            notes=(
+                "One process may write a file, or several read it.",
+                "A schema with the name of the file cannot be read: DuckDB cannot tell the two apart.",
+            ),
+        ),
         "sqlite": Quirks(
             title="SQLite",
             creates_schemas=False,
@@ -71,10 +95,22 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             data_version=True,
             case_sensitive=False,
         ),
+        "mysql": Quirks(
+            title="MySQL, MariaDB",
+            longest_name=64,
+            notes=("Column names do not differ by case alone.",),
+        ),
         "postgresql": Quirks(
             title="PostgreSQL",
             data_version=True,
             longest_name=63,
+        ),
+        "sqlalchemy": Quirks(
+            title="SQLAlchemy",
+            depends_on=False,
+            notes=(
+                "What a database cannot do, SQLAlchemy cannot either; the record is that of PostgreSQL by psycopg.",
+            ),
         ),
     }
 )

@@ -9,6 +9,7 @@ runs the cases and writes `matrix.json`, from which `docs/generate.py` makes the
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -89,31 +90,41 @@ def _said(error: Exception) -> str:
     return code_of(error) if getattr(error, "column", None) == "v" else f"without its column: {error!r}"
 
 
-def seen(engine: Harness) -> list[dict[str, Any]]:
-    """The rows of an engine's table."""
-    found = []
-    for kind in engine.kinds:
+def row(engine: Harness, kind: Kind) -> dict[str, Any]:
+    """What becomes of a type: in each format, and where a value cannot be read or written."""
+    with fresh(engine) as db:
+        fill(db, kind, values=kind.values)
+        outcomes = again(db, kind)
+    unsaid, unheld = {}, {}
+    for literal in kind.unsaid:
         with fresh(engine) as db:
-            fill(db, kind, values=kind.values)
-            outcomes = again(db, kind)
-        found.append(
-            {
-                "type": kind.title,
-                "arrow_type": str(kind.arrow),
-                **{extension: outcomes[extension] for extension in FORMATS},
-                "unsaid": unsaid(engine, kind),
-            }
-        )
-    return found
+            unsaid[literal] = reading(db, kind, literal)
+    for value, _ in kind.unheld:
+        with fresh(engine) as db:
+            unheld[shown(value)] = writing(db, kind, value)
+    return {
+        "type": kind.title,
+        "arrow_type": named(kind.arrow),
+        **{extension: outcomes[extension] for extension in FORMATS},
+        "unsaid": unsaid,
+        "unheld": unheld,
+    }
 
 
-def unsaid(engine: Harness, kind: Kind) -> dict[str, str]:
-    """The literals that cannot be read, and the codes of the errors that they are."""
-    found = {}
-    for value in kind.unsaid:
-        with fresh(engine) as db:
-            found[value] = reading(db, kind, value)
-    return found
+def shown(value: pa.Scalar) -> str:
+    """A value of Arrow, for people."""
+    return f"{named(value.type)} {value}"
+
+
+def named(kind: pa.DataType) -> str:
+    """A type of Arrow as the documentation has it."""
+    names = {"string": "utf8", "double": "float64", "float": "float32", "date32[day]": "date32"}
+    pattern = r"\b(string|double|float|date32\[day\])(?!\w)"
+    if pa.types.is_dictionary(kind):
+        return f"dictionary<{named(kind.index_type)}, {named(kind.value_type)}>"
+    if isinstance(kind, pa.BaseExtensionType):
+        return str(kind.extension_name)
+    return re.sub(pattern, lambda match: names[match[1]], str(kind))
 
 
 def stored() -> dict[str, list[dict[str, Any]]]:
@@ -127,8 +138,12 @@ def main(names: Sequence[str]) -> None:
     found = {name: rows for name, rows in stored().items() if name in harnesses()}
     for name in names or harnesses():
         with tempfile.TemporaryDirectory() as folder, harnesses()[name](Path(folder)) as engine:
-            found[name] = seen(engine)
-    STORED.write_text(json.dumps(dict(sorted(found.items())), indent=1, ensure_ascii=False) + "\n", "utf-8")
+            found[name] = [row(engine, kind) for kind in engine.kinds]
+    engines = []
+    for name in sorted(found):
+        rows = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in found[name])
+        engines.append(f" {json.dumps(name)}: [\n{rows}\n ]")
+    STORED.write_text("{\n" + ",\n".join(engines) + "\n}\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fsspec_db import DatabaseError, InvalidQueryError
+from fsspec_db import InvalidQueryError
 from tests.conformance.harness import USERS
 from tests.conformance.test_shaping import HOSTILE
 
@@ -34,12 +34,11 @@ def test_values_are_bound(db: Database, way: str) -> None:
     assert db.rows() == USERS
 
 
-def test_too_few_and_too_many_are_refused(db: Database) -> None:
+@pytest.mark.parametrize("values", [[], [1]])
+def test_too_few_are_refused(db: Database, values: list[int]) -> None:
     if db.quirks.queries and "positional" in db.quirks.parameters:
-        for values in ([1], [1, "a", 2]):
-            with pytest.raises(DatabaseError) as caught:
-                db.fs.query(db.engine.positional, values)
-            assert isinstance(caught.value, InvalidQueryError), caught.value
+        with pytest.raises(InvalidQueryError):
+            db.fs.query(db.engine.positional, values)
 
 
 def test_a_limit_of_rows_is_said(db: Database) -> None:

@@ -24,26 +24,11 @@ def test_values_are_what_the_database_says(bare: Database, kind: Kind) -> None:
         assert agrees(value, said[str(n)]), (value, said[str(n)])
 
 
-def test_values_go_round_in_every_format(bare: Database, kind: Kind) -> None:
-    matrix.fill(bare, kind, values=kind.values)
-    outcomes = matrix.again(bare, kind)
-    assert outcomes == {extension: kind.expected(extension) for extension in FORMATS}
-    (shown,) = (row for row in matrix.stored()[bare.engine.name] if row["type"] == kind.title)
-    assert {extension: shown[extension] for extension in FORMATS} == outcomes, "run tests.conformance.matrix"
-    assert shown["arrow_type"] == str(kind.arrow)
-
-
-def test_what_arrow_cannot_say_is_an_error_with_its_column(
-    engine: Harness, kind: Kind, bare: Database
-) -> None:
-    for value, code in kind.unsaid.items():
-        assert matrix.reading(bare, kind, value) == code
-        bare.execute("DROP TABLE said")
-    (shown,) = (row for row in matrix.stored()[engine.name] if row["type"] == kind.title)
-    assert shown["unsaid"] == dict(kind.unsaid), "run tests.conformance.matrix"
-
-
-def test_what_the_database_cannot_hold_is_an_error_with_its_column(kind: Kind, bare: Database) -> None:
-    for value, code in kind.unheld:
-        assert matrix.writing(bare, kind, value) == code
-        bare.execute("DROP TABLE held")
+def test_it_goes_round_in_every_format_or_is_an_error_that_is_declared(engine: Harness, kind: Kind) -> None:
+    row = matrix.row(engine, kind)
+    assert {extension: row[extension] for extension in FORMATS} == {
+        extension: kind.expected(extension) for extension in FORMATS
+    }
+    assert row["unsaid"] == kind.unsaid
+    assert row["unheld"] == {matrix.shown(value): code for value, code in kind.unheld}
+    assert row in matrix.stored()[engine.name], "run python -m tests.conformance.matrix"

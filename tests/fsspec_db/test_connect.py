@@ -83,7 +83,7 @@ def test_a_python_database_is_named_by_module_and_callable(url: str) -> None:
         ("python:seeded:", "python:module:callable"),
         ("python:oddities:Half", "list_schemas"),
         ("python:oddities:number", "int"),
-        ("mongodb://x", "there are postgres:, postgresql:, python:, sqlite:"),
+        ("mongodb://x", "postgresql:, python:, "),
         ("no url", "there are"),
         ("", "there are"),
     ],

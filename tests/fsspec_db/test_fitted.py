@@ -9,6 +9,7 @@ import pytest
 from fsspec_db import (
     AbstractDatabaseFileSystem,
     ConstraintViolationError,
+    IncompleteBodyError,
     SchemaMismatchError,
     ValueOutOfRangeError,
     fitted,
@@ -55,6 +56,14 @@ def test_what_is_lost_is_heard_through_any_driver(
     with pytest.raises(error) as caught:
         AbstractDatabaseFileSystem(database).write("/main/users.arrow", arrow_bytes(pa.table(body)))
     assert (caught.value.column, caught.value.row) == (column, row)
+
+
+def test_a_body_that_is_broken_is_heard_as_that() -> None:
+    database = Fitting()
+    with pytest.raises(IncompleteBodyError):
+        AbstractDatabaseFileSystem(database).write("/main/users.arrow", arrow_bytes(database.table)[:-20])
+    with pytest.raises(ValueOutOfRangeError):
+        AbstractDatabaseFileSystem(database).write("/main/users.csv", b"id,name\nx,a\n")
 
 
 def test_it_serves_without_a_filesystem() -> None:

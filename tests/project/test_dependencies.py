@@ -11,8 +11,22 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = {"benchmarks", "examples", "fsspec_db", "gateway", "tests"}
-PROGRAMS = {"aiohttp", "httptools", "maturin", "mypy", "pytest-timeout", "ruff", "tpchgen-cli", "uvloop"}
+OURS = {"benchmarks", "docs", "examples", "fsspec_db", "gateway", "tests"}
+PROGRAMS = {
+    "adbc-driver-flightsql",
+    "adbc-driver-postgresql",
+    "adbc-driver-sqlite",
+    "aiohttp",
+    "httptools",
+    "maturin",
+    "mypy",
+    "psycopg",
+    "pymysql",
+    "pytest-timeout",
+    "ruff",
+    "tpchgen-cli",
+    "uvloop",
+}
 """Used without an import of ours: run as programs, or found by those who need them."""
 
 
@@ -20,8 +34,11 @@ def imported(*folders: str) -> set[str]:
     """The top-level packages that are imported at run time, but for the standard library and ours."""
     found: set[str] = set()
     for folder in folders:
-        files = [file for file in (ROOT / folder).rglob("*.py") if ".data" not in file.parts]
+        place = ROOT / folder
+        files = [place] if place.is_file() else place.rglob("*.py")
         for file in files:
+            if ".data" in file.parts:
+                continue
             for node in _at_run_time(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.Import):
                     found |= {alias.name.partition(".")[0] for alias in node.names}
@@ -55,8 +72,14 @@ def declared(project: dict[str, Any]) -> set[str]:
 
 def test_a_user_gets_what_the_packages_import_and_nothing_else(project: dict[str, Any]) -> None:
     needed = names(project["project"]["dependencies"])
-    assert imported("fsspec_db", "gateway") <= needed
-    assert needed - imported("fsspec_db", "gateway") <= PROGRAMS
+    used = imported("fsspec_db", "gateway")
+    extras = project["project"]["optional-dependencies"]
+    for name, requirements in extras.items():
+        for file in sorted((ROOT / "fsspec_db" / "engines").glob(f"{name}*")):
+            assert imported(f"fsspec_db/engines/{file.name}") <= needed | names(requirements), file
+            used -= names(requirements)
+    assert used <= needed
+    assert needed - used <= PROGRAMS
 
 
 def test_what_tests_and_benchmarks_import_is_declared(declared: set[str]) -> None:

@@ -1,7 +1,11 @@
 //! Native engines, each behind the [`Database`](crate::database::Database) trait.
 
+mod column;
+pub mod mysql;
 mod order;
+mod overlap;
 pub mod postgres;
+mod session;
 mod socket;
 pub mod sqlite;
 mod tls;
@@ -26,6 +30,7 @@ pub fn open(url: Url, access: Access, threads: Option<usize>) -> Result<Arc<dyn 
             let Url { path, query, .. } = url;
             sqlite::Sqlite::open(&sqlite::Options { path, access, threads, query })
         }
+        "mysql" | "mariadb" => mysql::Mysql::open(&url, access, threads),
         "postgresql" | "postgres" => postgres::Postgres::open(&url, access, threads),
         other => Err(Error::new(Code::InvalidParameter, format!("there is no native engine for {other}://"))),
     }

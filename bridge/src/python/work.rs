@@ -67,8 +67,9 @@ impl Work {
         WORK.with_borrow(Clone::clone)
     }
 
+    /// Keeps the first of them: a reader of a reader hears only the text of what went wrong before.
     pub fn fail(&self, error: Error) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
     pub fn take_failure(&self) -> Option<Error> {

@@ -1,0 +1,370 @@
+//! Rows in, in one transaction: all of them, or none.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use super::catalogue::{Column, Relation};
+use super::fault::of_errno;
+use super::ingest::{Cells, Target};
+use super::scan::Typed;
+use super::statement::Statement;
+use super::wire::Conn;
+use crate::database::{Cancel, Rows, WriteMode};
+use crate::dialect::MYSQL;
+use crate::error::{Code, Error, Result};
+
+/// What is gathered before it is sent, at most.
+const BYTES: usize = 1 << 20;
+/// Values of a statement, at most: the protocol counts them in two bytes.
+const VALUES: usize = 65_535;
+/// Rows of a statement, at most: more are no faster.
+const ROWS: usize = 1024;
+/// What MariaDB and MySQL note without a value being changed: a spelling is deprecated.
+const HARMLESS: u16 = 1287;
+
+/// Writes `rows` to a relation, within a transaction that the caller ends.
+///
+/// # Errors
+/// `not-found`, `schema-mismatch`, `value-out-of-range`, `constraint-violation`, `forbidden`,
+/// `unsupported`; the decoder's; the server's.
+pub fn write(
+    conn: &mut Conn,
+    (schema, name): (&str, &str),
+    mode: WriteMode,
+    rows: Box<dyn Rows>,
+    cancel: &Cancel,
+) -> Result<u64> {
+    let typed = Typed::load(conn, schema, name)?;
+    if typed.relation.kind == "view" {
+        let detail = format!("{name:?} is a view: it has no rows of its own to write");
+        return Err(Error::new(Code::Forbidden, detail));
+    }
+    transactional(conn, &typed.relation)?;
+    let plan = Plan::new(&typed, &rows.schema())?;
+    let action = if mode == WriteMode::Upsert { plan.upsert(&typed.relation)? } else { String::new() };
+    if mode == WriteMode::Replace {
+        // Not TRUNCATE, which ends the transaction.
+        conn.run(&[&format!("DELETE FROM {}", typed.relation.quoted())])?;
+    }
+    let allowed = conn.rows("SELECT @@max_allowed_packet", &[])?;
+    conn.longest =
+        allowed.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok()).unwrap_or(1 << 20);
+    let mut insert = Insert::new(&typed.relation, &plan, &action);
+    for batch in rows {
+        cancel.check()?;
+        let batch = batch?;
+        let cells = Cells::new(&batch, &plan.targets, insert.total + 1)?;
+        for row in 0..batch.num_rows() {
+            insert.row(conn, &cells, row)?;
+        }
+    }
+    insert.finish(conn)?;
+    cancel.check()?;
+    Ok(insert.total)
+}
+
+/// What cannot be rolled back is not begun.
+fn transactional(conn: &mut Conn, relation: &Relation) -> Result<()> {
+    let engine = relation.engine.as_deref().unwrap_or_default();
+    let rows =
+        conn.rows("SELECT TRANSACTIONS FROM information_schema.ENGINES WHERE ENGINE = ?", &[engine])?;
+    if rows.into_iter().flatten().flatten().any(|answer| answer == "YES") {
+        return Ok(());
+    }
+    let detail = format!(
+        "{:?} is kept by {engine}, which has no transactions: a write that failed could not be taken back",
+        relation.name
+    );
+    Err(Error::new(Code::Unsupported, detail))
+}
+
+/// Which column of the body goes where.
+struct Plan {
+    targets: Vec<(usize, Target)>,
+}
+
+impl Plan {
+    fn new(typed: &Typed, schema: &SchemaRef) -> Result<Self> {
+        let mut plan = Self { targets: Vec::new() };
+        let mut seen: Vec<usize> = Vec::new();
+        for (index, field) in schema.fields().iter().enumerate() {
+            let at = find(&typed.relation, field.name())?;
+            let column = &typed.relation.columns[at];
+            if seen.contains(&at) {
+                let detail = format!("the body has column {:?} twice", column.name);
+                return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
+            }
+            seen.push(at);
+            // What the database generates comes out of a read, and is made anew on the way in.
+            if !column.generated {
+                let not_null = !column.nullable && !column.counted;
+                let target = Target::new(&column.name, &typed.kinds[at], &column.declared, not_null);
+                plan.targets.push((index, target));
+            }
+        }
+        if plan.targets.is_empty() {
+            return Err(Error::new(Code::SchemaMismatch, "the body has no column to write"));
+        }
+        Ok(plan)
+    }
+
+    fn names(&self) -> String {
+        self.targets.iter().map(|(_, target)| MYSQL.quoted(&target.name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What to do with a row whose primary key is there. MySQL would also update the row that has
+    /// the same value of another unique key: there the row is refused, by a question with two answers.
+    fn upsert(&self, relation: &Relation) -> Result<String> {
+        let mut key: Vec<&Column> = relation.columns.iter().filter(|column| column.key.is_some()).collect();
+        key.sort_by_key(|column| column.key);
+        let Some(first) = key.first() else {
+            let detail = format!("{:?} has no primary key to upsert by", relation.name);
+            return Err(Error::new(Code::SchemaMismatch, detail));
+        };
+        let has = |name: &str| self.targets.iter().any(|(_, target)| target.name == name);
+        if let Some(column) = key.iter().find(|column| !has(&column.name)) {
+            let detail = format!("the body lacks {:?}, a column of the primary key", column.name);
+            return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
+        }
+        let same = |column: &&Column| format!("{0} <=> VALUES({0})", MYSQL.quoted(&column.name));
+        let same = key.iter().map(same).collect::<Vec<_>>().join(" AND ");
+        let guard = MYSQL.quoted(&first.name);
+        let mut sets = vec![format!(
+            "{guard} = IF({same}, {guard}, (SELECT 1 FROM (SELECT 1 UNION ALL SELECT 2) AS `two` WHERE VALUES({guard}) IS NOT NULL))"
+        )];
+        let rest =
+            self.targets.iter().filter(|(_, target)| !key.iter().any(|column| column.name == target.name));
+        sets.extend(rest.map(|(_, target)| format!("{0} = VALUES({0})", MYSQL.quoted(&target.name))));
+        Ok(format!(" ON DUPLICATE KEY UPDATE {}", sets.join(", ")))
+    }
+}
+
+/// Rows that gather for the next statement.
+struct Insert {
+    head: String,
+    tuple: String,
+    action: String,
+    types: Vec<u8>,
+    columns: usize,
+    /// Rows of a full statement.
+    most: usize,
+    full: Option<Statement>,
+    /// The full statement knows its types.
+    typed: bool,
+    nulls: Vec<u8>,
+    cells: Vec<u8>,
+    rows: usize,
+    total: u64,
+}
+
+impl Insert {
+    fn new(relation: &Relation, plan: &Plan, action: &str) -> Self {
+        let columns = plan.targets.len();
+        let most = (VALUES / columns).clamp(1, ROWS);
+        Self {
+            head: format!("INSERT INTO {} ({}) VALUES ", relation.quoted(), plan.names()),
+            tuple: format!("({})", vec!["?"; columns].join(", ")),
+            action: action.to_owned(),
+            types: plan.targets.iter().flat_map(|(_, target)| target.parameter()).collect(),
+            columns,
+            most,
+            full: None,
+            typed: false,
+            nulls: vec![0; (most * columns).div_ceil(8)],
+            cells: Vec::with_capacity(BYTES),
+            rows: 0,
+            total: 0,
+        }
+    }
+
+    fn row(&mut self, conn: &mut Conn, cells: &Cells<'_>, row: usize) -> Result<()> {
+        let before = self.cells.len();
+        let first = self.rows * self.columns;
+        let nulls = &mut self.nulls;
+        cells.row(&mut self.cells, row, |at| nulls[(first + at) / 8] |= 1 << ((first + at) % 8))?;
+        let own = self.cells.len() - before;
+        if own + (8 << 10) + self.types.len() * 2 > conn.longest {
+            let detail = format!(
+                "row {} has {own} bytes, and the server takes messages of {} (max_allowed_packet)",
+                self.total + 1,
+                conn.longest
+            );
+            return Err(Error::new(Code::ValueOutOfRange, detail).with_row(self.total + 1));
+        }
+        self.rows += 1;
+        self.total += 1;
+        // Room for another row like this, and for what goes before the values.
+        let head = self.nulls.len() + self.types.len() * self.most + 64;
+        let room = (BYTES + head).min(conn.longest).saturating_sub(head + own);
+        if self.rows == self.most || self.cells.len() >= room { self.send(conn) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, conn: &mut Conn) -> Result<()> {
+        if self.rows > 0 { self.send(conn) } else { Ok(()) }
+    }
+
+    fn prepare(&self, conn: &mut Conn) -> Result<Statement> {
+        let tuples = vec![self.tuple.as_str(); self.rows].join(", ");
+        conn.prepare(&format!("{}{tuples}{}", self.head, self.action))
+    }
+
+    fn send(&mut self, conn: &mut Conn) -> Result<()> {
+        let is_full = self.rows == self.most;
+        let statement = match &self.full {
+            Some(statement) if is_full => statement.clone(),
+            _ => self.prepare(conn)?,
+        };
+        let typed = is_full && self.typed;
+        let values = self.rows * self.columns;
+        conn.put_execute(statement.id, |out| {
+            out.extend_from_slice(&self.nulls[..values.div_ceil(8)]);
+            out.push(u8::from(!typed));
+            if !typed {
+                out.extend(self.types.iter().copied().cycle().take(values * 2));
+            }
+            out.extend_from_slice(&self.cells);
+        });
+        conn.flush()?;
+        let done = conn.done();
+        let before = self.total - self.rows as u64;
+        let done = done.map_err(|error| at(error, before))?;
+        if done.warnings > 0 {
+            refuse(conn).map_err(|error| at(error, before))?;
+        }
+        if is_full {
+            self.full = Some(statement);
+            self.typed = true;
+        } else {
+            conn.close(&statement);
+        }
+        self.nulls.fill(0);
+        self.cells.clear();
+        self.cells.shrink_to(4 * BYTES);
+        self.rows = 0;
+        Ok(())
+    }
+}
+
+/// A row is counted in its statement; here, in its body.
+fn at(error: Error, before: u64) -> Error {
+    match error.row() {
+        Some(row) => error.with_row(before + row),
+        None => error,
+    }
+}
+
+/// What the server notes of a statement that succeeded: a value was cut, rounded or replaced.
+fn refuse(conn: &mut Conn) -> Result<()> {
+    for row in conn.rows("SHOW WARNINGS", &[])? {
+        let [_, Some(number), Some(message)] = row.as_slice() else { continue };
+        match number.parse() {
+            Ok(HARMLESS) | Err(_) => {}
+            Ok(errno) => {
+                let error = of_errno(errno, "01000", message);
+                let code = match error.code() {
+                    Code::ConstraintViolation => Code::ConstraintViolation,
+                    _ => Code::ValueOutOfRange,
+                };
+                let found = Error::new(code, error.detail()).with_sqlstate("01000");
+                let found = match error.column() {
+                    Some(column) => found.with_column(column),
+                    None => found,
+                };
+                return Err(match error.row() {
+                    Some(row) => found.with_row(row),
+                    None => found,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The column of that name, which case does not distinguish.
+fn find(relation: &Relation, name: &str) -> Result<usize> {
+    let columns = &relation.columns;
+    let exact = columns.iter().position(|column| column.name == name);
+    let folded = || columns.iter().position(|column| column.name.to_lowercase() == name.to_lowercase());
+    exact.or_else(folded).ok_or_else(|| {
+        let detail = format!("the body has a column {name:?} that {:?} has not", relation.name);
+        Error::new(Code::SchemaMismatch, detail).with_column(name)
+    })
+}
+
+/// A name that no other relation has, for one that is not ready to be seen under its own.
+#[must_use]
+pub fn passing_name() -> String {
+    format!("fsspec_db_new_{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// The statement that makes a table of a body's columns.
+///
+/// # Errors
+/// `schema-mismatch` for a column that MySQL has no type for.
+pub fn create(schema: &str, name: &str, columns: &Schema) -> Result<String> {
+    if columns.fields().is_empty() {
+        return Err(Error::new(Code::SchemaMismatch, "the body has no columns to make a table of"));
+    }
+    let mut sql = String::from("CREATE TABLE ");
+    MYSQL.relation_into(&mut sql, schema, name);
+    for (at, field) in columns.fields().iter().enumerate() {
+        sql.push_str(if at == 0 { " (" } else { ", " });
+        MYSQL.quote_into(&mut sql, field.name());
+        let null = if field.is_nullable() { " NULL" } else { " NOT NULL" };
+        sql.extend([" ", &declare(field)?, null]);
+    }
+    // Texts that differ are different, in keys and in conditions.
+    sql.push_str(") ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
+    Ok(sql)
+}
+
+/// The type of a new column.
+fn declare(field: &Field) -> Result<String> {
+    let extension = field.metadata().get("ARROW:extension:name").map(String::as_str);
+    match (extension, field.data_type()) {
+        (Some("arrow.json"), _) => Ok("json".to_owned()),
+        (_, data_type) => declared(data_type).ok_or_else(|| {
+            let detail = format!("MySQL has no type for {data_type} of column {:?}", field.name());
+            Error::new(Code::SchemaMismatch, detail).with_column(field.name())
+        }),
+    }
+}
+
+fn declared(data_type: &DataType) -> Option<String> {
+    let word = match data_type {
+        DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "longtext",
+        DataType::Boolean => "boolean",
+        DataType::Int8 => "tinyint",
+        DataType::Int16 => "smallint",
+        DataType::Int32 => "int",
+        DataType::Int64 => "bigint",
+        DataType::UInt8 => "tinyint unsigned",
+        DataType::UInt16 => "smallint unsigned",
+        DataType::UInt32 => "int unsigned",
+        DataType::UInt64 => "bigint unsigned",
+        DataType::Float16 | DataType::Float32 => "float",
+        DataType::Float64 => "double",
+        DataType::Decimal32(p, s)
+        | DataType::Decimal64(p, s)
+        | DataType::Decimal128(p, s)
+        | DataType::Decimal256(p, s)
+            if *p <= 65 && (0..=30).contains(s) =>
+        {
+            return Some(format!("decimal({p},{s})"));
+        }
+        DataType::FixedSizeBinary(width @ 1..=255) => return Some(format!("binary({width})")),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "longblob"
+        }
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) => "time(6)",
+        DataType::Timestamp(_, None) => "datetime(6)",
+        DataType::Timestamp(_, Some(_)) => "timestamp(6)",
+        DataType::Dictionary(_, values) => return declared(values),
+        DataType::RunEndEncoded(_, values) => return declared(values.data_type()),
+        _ => return None,
+    };
+    Some(word.to_owned())
+}

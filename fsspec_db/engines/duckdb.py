@@ -1,0 +1,519 @@
+"""DuckDB, by its own Python package: files and databases in memory."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import duckdb
+import pyarrow as pa
+
+from fsspec_db._bridge import (
+    ColumnInfo,
+    ConstraintInfo,
+    IndexInfo,
+    RelationInfo,
+    SchemaInfo,
+    fitted,
+    on_cancel,
+)
+from fsspec_db.database import AbstractDatabase
+from fsspec_db.engines.duckdb_errors import told
+from fsspec_db.engines.duckdb_types import Carried, batch_as, new_types, quoted, taken, whole_microseconds
+from fsspec_db.errors import (
+    AlreadyExistsError,
+    InvalidParameterError,
+    InvalidQueryError,
+    NotEmptyError,
+    NotFoundError,
+    ReadOnlyError,
+    SchemaMismatchError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from fsspec_db.database import Access, InsertMode
+
+_OPENING = threading.Lock()  # a database that is open twice is one, and is set up once
+
+OPTIONS = ("max_temp_directory_size", "memory_limit", "temp_directory", "threads")
+"""What a URL may set: DuckDB's own settings, by their names."""
+
+SETTINGS: Mapping[str, str] = {
+    # Nothing but the database itself: no file, no network, no extension that is not built in.
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    # A name in SQL is never a variable of this process.
+    "python_enable_replacements": "false",
+}
+_BATCH = 8_192  # rows: as fast as more of them, and wide rows take less memory
+_INCOMING = "fsspec_db incoming rows"
+_STAGED = "fsspec_db staged rows"
+_KEYWORD = duckdb.token_type.keyword
+_PART = re.compile(r'"(?:[^"]|"")*"|[^.]+')
+_EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?!ANALYZE)", re.IGNORECASE)
+_KINDS = {"PRIMARY KEY": "pk", "FOREIGN KEY": "fk", "UNIQUE": "unique", "CHECK": "check"}
+
+
+class DuckDB(AbstractDatabase):
+    """A DuckDB database; every call has a connection of its own within this process.
+
+    The process that has a file open to write locks all others out; any number may read it.
+
+    Args:
+        file: The name of the file; `None` for a database in memory.
+        access: `read` opens the file read-only; with `manage` one that is missing is made.
+        settings: Of `OPTIONS`.
+
+    Raises:
+        NotFoundError: There is no such file.
+        DatabaseUnavailableError: The file is locked, or is no database.
+    """
+
+    concurrent: ClassVar[bool] = True
+
+    def __init__(
+        self, file: str | None, access: Access = "read", settings: Mapping[str, str] | None = None
+    ) -> None:
+        if file is not None and access != "manage" and not Path(file).exists():
+            raise NotFoundError(f"there is no database file {file!r}")
+        config: dict[str, Any] = {**SETTINGS, **(settings or {})}
+        self._version: str | None = None
+        with _OPENING, told(InvalidParameterError):
+            # A database in memory begins empty, so nobody could read one that is read-only.
+            if file is not None and access == "read":
+                self._open_to_read(file, config)
+            else:
+                self._root = duckdb.connect(file or ":memory:", config=config)
+            if not self._one("SELECT current_setting('lock_configuration')")[0]:
+                self._root.execute("SET GLOBAL TimeZone = 'UTC'")
+                self._root.execute("SET GLOBAL lock_configuration = true")
+
+    def _open_to_read(self, file: str, config: dict[str, Any]) -> None:
+        try:
+            self._root = duckdb.connect(file, read_only=True, config=config)
+            self._version = _version(file)
+        except duckdb.ConnectionException:
+            # This process has it open to write already; what is read is read-only by its transactions.
+            self._root = duckdb.connect(file, config=config)
+
+    @classmethod
+    def open(cls, url: str, access: Access, threads: int | None) -> Self:
+        """Opens `duckdb:///file.duckdb` (four slashes: absolute), or `duckdb://`, in memory.
+
+        Raises:
+            InvalidParameterError: The URL is malformed, or has an option that is none of `OPTIONS`.
+        """
+        parts = urlsplit(url)
+        if parts.netloc or parts.fragment:
+            raise InvalidParameterError("a DuckDB URL is duckdb:///file, or duckdb:// for memory")
+        settings = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if unknown := sorted(settings.keys() - set(OPTIONS)):
+            raise InvalidParameterError(f"no option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
+        if threads is not None:
+            settings["threads"] = str(threads)
+        file = unquote(parts.path.removeprefix("/"))
+        return cls(None if file in ("", ":memory:") else file, access, settings)
+
+    def dialect(self) -> str:
+        """DuckDB's."""
+        return "duckdb"
+
+    def close(self) -> None:
+        """Lets the file go, once the streams that are still read have ended."""
+        self._root.close()
+
+    def ping(self) -> None:
+        """Begins a transaction and ends it."""
+        self._all("SELECT 1")
+
+    # Catalogue
+
+    def list_schemas(self) -> list[SchemaInfo]:
+        """All but the system's own."""
+        found = self._all(
+            "SELECT schema_name, comment FROM duckdb_schemas() WHERE database_name = current_database()"
+            " AND schema_name NOT IN ('information_schema', 'pg_catalog') ORDER BY schema_name"
+        )
+        return [SchemaInfo(name, None, comment) for name, comment in found]
+
+    def list_relations(self, schema: str) -> list[RelationInfo]:
+        """Tables and views."""
+        self._about_schema(schema)
+        return [RelationInfo(name, kind, comment=comment) for name, kind, comment in self._relations(schema)]
+
+    def relation_info(self, schema: str, relation: str) -> RelationInfo:
+        """One of them."""
+        for info in self._relations(schema, relation):
+            return RelationInfo(info[0], info[1], comment=info[2])
+        raise NotFoundError(f"there is no relation {relation!r}")
+
+    def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
+        """Columns, of views as well."""
+        found = self._all(
+            "SELECT column_name, data_type, is_nullable, coalesce(column_default, generation_expression),"
+            " column_index, comment FROM duckdb_columns() WHERE database_name = current_database()"
+            " AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            (schema, relation),
+        )
+        key = self._key(schema, relation)
+        return [
+            ColumnInfo(name, kind, nullable, default, at, name in key, comment)
+            for name, kind, nullable, default, at, comment in found
+        ]
+
+    def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:
+        """Indexes that were created; those of constraints are not among them."""
+        found = self._all(
+            "SELECT index_name, CAST(expressions AS VARCHAR[]), is_unique FROM duckdb_indexes()"
+            " WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
+            " ORDER BY index_name",
+            (schema, relation),
+        )
+        return [
+            IndexInfo(name, [_plain(text) for text in columns], unique) for name, columns, unique in found
+        ]
+
+    def list_constraints(self, schema: str, relation: str) -> list[ConstraintInfo]:
+        """Constraints but NOT NULL, which is told of the columns."""
+        found = self._all(
+            "SELECT constraint_name, constraint_type, constraint_column_names, referenced_table,"
+            " referenced_column_names, expression FROM duckdb_constraints()"
+            " WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
+            " ORDER BY constraint_index",
+            (schema, relation),
+        )
+        return [
+            ConstraintInfo(
+                name,
+                _KINDS[kind],
+                columns,
+                f"{table}({', '.join(references)})" if kind == "FOREIGN KEY" else None,
+                expression if kind == "CHECK" else None,
+            )
+            for name, kind, columns, table, references, expression in found
+            if kind in _KINDS
+        ]
+
+    def view_definition(self, schema: str, view: str) -> str:
+        """`CREATE VIEW …`, as DuckDB keeps it."""
+        return self._sql_of("view", schema, view)
+
+    def definition(self, schema: str, relation: str) -> str | None:
+        """`CREATE TABLE …`, as DuckDB keeps it."""
+        return self._sql_of("table", schema, relation)
+
+    def depends_on(self, schema: str, view: str) -> list[tuple[str, str]]:
+        """The tables and views that stand in a view's `SELECT`."""
+        text = self.view_definition(schema, view)
+        words = duckdb.tokenize(text)
+        select = next(at + 2 for at, kind in words if kind == _KEYWORD and text[at : at + 3].upper() == "AS ")
+        with self._cursor() as cursor:
+            names = cursor.get_table_names(text[select:], qualified=True)
+        schemas = {info.name.casefold(): info.name for info in self.list_schemas()}
+        found = set()
+        for name in names:
+            *qualifiers, relation = (_plain(part) for part in _PART.findall(name))
+            for place in (schemas.get(one.casefold(), one) for one in qualifiers[-1:] or (schema, "main")):
+                known = {one.casefold(): one for one, *_ in self._relations(place)}
+                if relation.casefold() in known:
+                    found.add((place, known[relation.casefold()]))
+                    break
+        return sorted(found)
+
+    def data_version(self, schema: str, relation: str) -> str | None:  # noqa: ARG002
+        """Of a file that is open to read: DuckDB's lock keeps all writers away until it is closed."""
+        return self._version
+
+    # Rows
+
+    def query(
+        self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> pa.RecordBatchReader:
+        """Streams one `SELECT`, or `EXPLAIN` of one, from a read-only transaction that ends with it.
+
+        Raises:
+            ReadOnlyError: Any other statement; what a `SELECT` could write, DuckDB refuses by itself.
+        """
+        cursor = self._connection()
+        try:
+            with told(InvalidQueryError):
+                statement = _reading(cursor, sql)
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+                with _interruptible(cursor):
+                    carried = Carried(cursor.sql(statement, params=params))
+                    reader = carried.relation.to_arrow_reader(_BATCH)
+        except BaseException:
+            cursor.close()
+            raise
+        schema = carried.described(reader.schema)
+        return pa.RecordBatchReader.from_batches(schema, _batches(cursor, reader, schema))
+
+    def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
+        """As `insert_stream`."""
+        return self.insert_stream(schema, relation, table.to_reader(), mode)
+
+    def insert_stream(
+        self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
+    ) -> int:
+        """Writes in one transaction; DuckDB keeps what does not fit into its memory limit in the file.
+
+        Generated columns in the rows are passed over.
+        """
+        if self.relation_info(schema, relation).kind != "table":
+            raise UnsupportedError("a view cannot be written")
+        with self._transaction() as cursor:
+            if mode == "truncate":
+                cursor.execute(f"DELETE FROM {_name(schema, relation)}")  # noqa: S608  # quoted, of the catalogue
+            return self._insert(cursor, (schema, relation), reader, upsert=mode == "upsert")
+
+    def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
+        """Creates a table of the types that DuckDB gives to Arrow's."""
+        with self._transaction() as cursor:
+            self._create(cursor, (schema, relation), arrow_schema)
+
+    def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
+        """Creates a table and fills it, in one transaction."""
+        with self._transaction() as cursor:
+            self._create(cursor, (schema, relation), reader.schema)
+            return self._insert(cursor, (schema, relation), reader)
+
+    # Structure
+
+    def drop_relation(self, schema: str, relation: str) -> None:
+        """Drops a table or a view; not a table that a foreign key refers to."""
+        kind = self.relation_info(schema, relation).kind
+        with self._transaction() as cursor:
+            cursor.execute(f"DROP {kind} {_name(schema, relation)}")
+
+    def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        """Renames a table or a view within its schema; DuckDB cannot move it into another."""
+        kind = self.relation_info(*source).kind
+        if source[0] != target[0]:
+            raise UnsupportedError("DuckDB cannot move a relation into another schema")
+        self._must_be_free(target)
+        with self._transaction() as cursor:
+            cursor.execute(f"ALTER {kind} {_name(*source)} RENAME TO {quoted(target[1])}")
+
+    def create_schema(self, schema: str) -> None:
+        """Creates a schema, unless it has the name of the file, which DuckDB could not tell from it."""
+        database = self._one("SELECT current_database()")[0]
+        if schema.casefold() == database.casefold():
+            raise UnsupportedError(f"DuckDB takes the schema {schema!r} for the database of that name")
+        if any(info.name.casefold() == schema.casefold() for info in self.list_schemas()):
+            raise AlreadyExistsError(f"there is a schema {schema!r}")
+        with self._transaction() as cursor:
+            cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
+
+    def drop_schema(self, schema: str) -> None:
+        """Drops a schema without relations."""
+        self._about_schema(schema)
+        if self._relations(schema):
+            raise NotEmptyError("the schema has relations")
+        with self._transaction() as cursor:
+            cursor.execute(f"DROP SCHEMA {quoted(schema)}")
+
+    # Inside
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        with told():
+            return self._root.cursor()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._connection()
+        try:
+            with told():
+                yield cursor
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection in a transaction that is committed at the end, and rolled back by an exception."""
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                with _interruptible(cursor):
+                    yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):  # a commit that failed has rolled back already
+                    cursor.execute("ROLLBACK")
+                raise
+
+    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._cursor() as cursor:
+            return cursor.execute(sql, values or None).fetchall()
+
+    def _one(self, sql: str) -> tuple[Any, ...]:
+        return self._all(sql)[0]
+
+    def _relations(self, schema: str, relation: str | None = None) -> list[tuple[str, str, str | None]]:
+        found = self._all(
+            "SELECT * FROM (SELECT table_name AS name, 'table' AS kind, comment FROM duckdb_tables()"
+            " WHERE database_name = current_database() AND schema_name = $1 UNION ALL"
+            " SELECT view_name, 'view', comment FROM duckdb_views()"
+            " WHERE database_name = current_database() AND schema_name = $1 AND NOT internal)"
+            " WHERE $2 IS NULL OR name = $2 ORDER BY name",
+            (schema, relation),
+        )
+        return [(name, kind, comment) for name, kind, comment in found]
+
+    def _about_schema(self, schema: str) -> None:
+        if schema not in {info.name for info in self.list_schemas()}:
+            raise NotFoundError(f"there is no schema {schema!r}")
+
+    def _must_be_free(self, place: tuple[str, str]) -> None:
+        self._about_schema(place[0])
+        if any(place[1].casefold() == name.casefold() for name, *_ in self._relations(place[0])):
+            raise AlreadyExistsError("the relation is there already")
+
+    def _key(self, schema: str, relation: str) -> list[str]:
+        found = (one.columns for one in self.list_constraints(schema, relation) if one.kind == "pk")
+        return next(found, [])
+
+    def _sql_of(self, kind: str, schema: str, relation: str) -> str:
+        found = self._all(
+            f"SELECT sql FROM duckdb_{kind}s() WHERE database_name = current_database()"  # noqa: S608  # our word
+            f" AND schema_name = ? AND {kind}_name = ?",
+            (schema, relation),
+        )
+        if not found:
+            raise NotFoundError(f"there is no {kind} {relation!r}")
+        return str(found[0][0])
+
+    def _generated(self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str]) -> list[str]:
+        found = cursor.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database()"
+            " AND schema_name = ? AND table_name = ? AND is_generated",
+            place,
+        ).fetchall()
+        return [name for (name,) in found]
+
+    def _create(
+        self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str], arrow_schema: pa.Schema
+    ) -> None:
+        self._must_be_free(place)
+        types = new_types(cursor, arrow_schema)
+        columns = (
+            f"{quoted(field.name)} {kind}" + ("" if field.nullable else " NOT NULL")
+            for field, kind in zip(arrow_schema, types, strict=True)
+        )
+        with told(SchemaMismatchError):
+            cursor.execute(f"CREATE TABLE {_name(*place)} ({', '.join(columns)})")
+
+    def _insert(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        place: tuple[str, str],
+        reader: pa.RecordBatchReader,
+        *,
+        upsert: bool = False,
+    ) -> int:
+        generated = self._generated(cursor, place)
+        but = f"EXCLUDE ({', '.join(map(quoted, generated))})" if generated else ""
+        relation = cursor.sql(f"SELECT * {but} FROM {_name(*place)}")  # noqa: S608  # quoted, of the catalogue
+        columns = taken(cursor, reader.schema, relation)
+        rows = fitted(whole_microseconds(reader), columns, passed_over=generated)
+        names = ", ".join(map(quoted, rows.schema.names))
+        into = f"INSERT INTO {_name(*place)} ({names}) SELECT {names} FROM"
+        cursor.register(_INCOMING, rows)
+        if upsert:
+            found = self._upsert(cursor, place, rows.schema.names, into)
+        else:
+            found = cursor.execute(f"{into} {quoted(_INCOMING)}").fetchone()
+        cursor.unregister(_INCOMING)
+        return int(found[0]) if found else 0
+
+    def _upsert(
+        self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str], names: list[str], into: str
+    ) -> tuple[Any, ...] | None:
+        """Inserts or updates; of rows with the same key the last one counts, which DuckDB leaves open."""
+        key = self._key(*place)
+        if not key:
+            raise SchemaMismatchError(f"{place[1]!r} has no primary key to upsert by")
+        for name in key:
+            if name not in names:
+                raise SchemaMismatchError("the body lacks a column of the primary key", column=name)
+        found = cursor.execute(f"CREATE TEMP TABLE {quoted(_STAGED)} AS FROM {quoted(_INCOMING)}").fetchone()
+        by = ", ".join(map(quoted, key))
+        changed = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names if name not in key)
+        cursor.execute(
+            f"{into} temp.{quoted(_STAGED)}"
+            f" QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY rowid DESC) = 1"
+            f" ON CONFLICT ({by}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
+        )
+        return found
+
+
+def _name(schema: str, relation: str) -> str:
+    return f"{quoted(schema)}.{quoted(relation)}"
+
+
+def _plain(name: str) -> str:
+    """A name without the quotes that it has where it needs them."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def _reading(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+    """The one statement of `sql`, if it reads.
+
+    A transaction that is read-only lets through what is not in the database: it can be ended, and
+    files attached, variables set, temporary tables made. A `SELECT` does none of that.
+    """
+    statements = cursor.extract_statements(sql)
+    if len(statements) != 1:
+        raise InvalidQueryError(f"a query is one statement, not {len(statements)}")
+    (statement,) = statements
+    explained = _EXPLAIN.match(sql)
+    if statement.type == duckdb.StatementType.EXPLAIN and explained:
+        _reading(cursor, sql[explained.end() :])
+    elif statement.type == duckdb.StatementType.MULTI:
+        raise ReadOnlyError("a PIVOT reads only if it says its values: PIVOT … ON … IN (…)")
+    elif statement.type != duckdb.StatementType.SELECT:
+        raise ReadOnlyError(f"only what reads can be run here, a SELECT; not {statement.type.name}")
+    return statement
+
+
+@contextmanager
+def _interruptible(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Stops what runs when the reader leaves; afterwards, once, what is still read."""
+    over = threading.Event()
+
+    def stop() -> None:
+        cursor.interrupt()
+        while not over.wait(0.05):  # DuckDB forgets an interrupt that comes before a statement runs
+            cursor.interrupt()
+
+    on_cancel(stop)
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _batches(
+    cursor: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    try:
+        with told():
+            for batch in reader:
+                yield batch_as(batch, schema)
+    finally:
+        cursor.close()
+
+
+def _version(file: str) -> str:
+    """Of a file that nobody can change while it is open; its log belongs to it."""
+    states = [Path(name).stat() for name in (file, f"{file}.wal") if Path(name).exists()]
+    return "-".join(f"{state.st_ino:x}.{state.st_size:x}.{state.st_mtime_ns:x}" for state in states)
