@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tests.conformance.engines.postgresql import KINDS, RANGE, PostgreSQL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.conformance.kinds import Kind
 
 
@@ -22,7 +24,7 @@ def _by_psycopg(kind: Kind) -> Kind:
 
 class SQLAlchemy(PostgreSQL):
     name = "sqlalchemy"
-    kinds = tuple(map(_by_psycopg, KINDS))
+    kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_psycopg, KINDS))
 
     def create(self) -> str:
         return super().create().replace("postgresql://", "sqlalchemy:postgresql+psycopg://")
