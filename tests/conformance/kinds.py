@@ -39,7 +39,7 @@ class Kind:
     """What follows the columns in `CREATE TABLE`."""
     ask: str = "{}"
     """SQL of the column: what `agrees` takes. Temporal values may be ISO 8601 or the integers that
-    Arrow counts, bytes are hexadecimal digits, lists JSON arrays of texts, what is nested otherwise its JSON, and
+    Arrow counts, bytes are hexadecimal digits, lists JSON arrays of texts, what else is nested its JSON,
     intervals `months days nanoseconds`."""
     unsaid: Mapping[str, str] = field(default_factory=dict)
     """Literals that Arrow cannot say in that type, with the code of the error that reading them is."""
@@ -90,7 +90,9 @@ def agrees(value: pa.Scalar, said: str | None) -> bool:
 
 
 def _is_flat_list(kind: pa.DataType) -> bool:
-    return (pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)) and not pa.types.is_nested(kind.value_type)
+    return (pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)) and not pa.types.is_nested(
+        kind.value_type
+    )
 
 
 def _counted(kind: pa.DataType, said: str) -> int:
