@@ -104,7 +104,9 @@ class MariaDB:
             "--max-allowed-packet=64M",
             *(f"--{option}" for option in (*self._options, *options)),
         ]
-        self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        self._server = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+        )
         deadline = time.monotonic() + 60
         while True:
             assert self._server.poll() is None, (self.folder / "log").read_text()

@@ -14,7 +14,15 @@ from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInf
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.adbc_driver import CURRENT_CATALOG, Driver
 from fsspec_db.engines.adbc_rows import Rows
-from fsspec_db.engines.statements import create_table, definition_of, insert_into, qualified, quoted, upsert_into
+from fsspec_db.engines.statements import (
+    create_table,
+    definition_of,
+    holdable,
+    insert_into,
+    qualified,
+    quoted,
+    upsert_into,
+)
 from fsspec_db.errors import (
     AlreadyExistsError,
     DatabaseUnavailableError,
@@ -34,7 +42,17 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Place = tuple[str | None, str | None]
 
-_KINDS = {"PRIMARY KEY": "pk", "FOREIGN KEY": "fk", "UNIQUE": "unique", "CHECK": "check"}
+_KINDS = {"PRIMARY KEY": "pk", "FOREIGN KEY": "fk", "UNIQUE": "unique"}
+_COLUMNS = """
+SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS data_type, NOT a.attnotnull AS nullable,
+    pg_get_expr(d.adbin, d.adrelid) AS "default", a.attnum::int AS ordinal,
+    col_description(a.attrelid, a.attnum) AS comment
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum"""
 _PREFIX = "adbc.ingest."
 
 
@@ -91,8 +109,13 @@ class ADBC(AbstractDatabase):
         """Columns, with what GetObjects tells; else with their Arrow type."""
         table = self._table(schema, relation)
         keys = _keys(table)
+        if self._driver.dialect == "postgresql":
+            # Its driver takes the name for a pattern, and tells neither nullability nor defaults.
+            rows = [
+                row for batch in self._driver.run(_COLUMNS, [schema, relation]) for row in batch.to_pylist()
+            ]
+            return [ColumnInfo(**row, primary_key=row["name"] in keys) for row in rows]
         types = self._types(schema, relation)
-        columns = table["table_columns"] or []
         return [
             ColumnInfo(
                 column["column_name"],
@@ -103,7 +126,7 @@ class ADBC(AbstractDatabase):
                 column["column_name"] in keys,
                 column["remarks"] or None,
             )
-            for ordinal, column in enumerate(columns, 1)
+            for ordinal, column in enumerate(table["table_columns"] or [], 1)
         ]
 
     def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:  # noqa: ARG002
@@ -114,7 +137,9 @@ class ADBC(AbstractDatabase):
         """Constraints, by GetObjects; those without a name get one."""
         found = []
         for number, constraint in enumerate(self._table(schema, relation)["table_constraints"] or []):
-            kind = _KINDS.get(constraint["constraint_type"], constraint["constraint_type"].lower())
+            kind = _KINDS.get(constraint["constraint_type"])
+            if kind is None:  # of a check there is no more than the name
+                continue
             usage = constraint["constraint_column_usage"] or []
             references = None
             if usage:
@@ -172,6 +197,8 @@ class ADBC(AbstractDatabase):
         """Writes in bulk, or by `INSERT`, in one transaction."""
         path = f"/{schema}/{relation}"
         place = self._place(schema)
+        if self.relation_info(schema, relation).kind != "table":
+            raise UnsupportedError("a view cannot be written", path=path)
         upsert = None
         if mode == "upsert":
             keys = _keys(self._table(schema, relation))
@@ -222,14 +249,17 @@ class ADBC(AbstractDatabase):
             statements.append(f"ALTER {kind} {self._name(*source)} SET SCHEMA {quoted(dialect, target[0])}")
         if source[1] != target[1]:
             name = self._name(target[0], source[1])
-            statements.append(f"ALTER {kind} {name} RENAME TO {quoted(dialect, target[1])}")
+            statements.append(
+                f"ALTER {kind} {name} RENAME TO {quoted(dialect, holdable(dialect, target[1]))}"
+            )
         self._command(path, *statements)
 
     def create_schema(self, schema: str) -> None:
         """Creates a schema."""
         if schema in self._places():
             raise AlreadyExistsError(f"there is a schema {schema!r} already", path=f"/{schema}")
-        self._command(f"/{schema}", f"CREATE SCHEMA {quoted(self._driver.dialect, schema)}")
+        dialect = self._driver.dialect
+        self._command(f"/{schema}", f"CREATE SCHEMA {quoted(dialect, holdable(dialect, schema))}")
 
     def drop_schema(self, schema: str) -> None:
         """Drops a schema without relations."""
@@ -369,7 +399,7 @@ class ADBC(AbstractDatabase):
         try:
             return self._places()[schema]
         except KeyError:
-            raise NotFoundError(f"there is no schema {schema!r}", path=f"/{schema}") from None
+            raise NotFoundError(f"there is no schema {schema!r}") from None
 
     def _tables(
         self, place: Place, depth: adbc.GetObjectsDepth, name: str | None = None
@@ -399,7 +429,7 @@ class ADBC(AbstractDatabase):
     ) -> dict[str, Any]:
         tables = self._tables(self._place(schema), depth, relation)
         if not tables:
-            raise NotFoundError(f"there is no relation {relation!r}", path=f"/{schema}/{relation}")
+            raise NotFoundError(f"there is no relation {relation!r}")
         return tables[0]
 
     def _rows(self, connection: adbc.AdbcConnection, sql: str) -> list[Any]:
@@ -470,4 +500,3 @@ def _keys(table: dict[str, Any]) -> list[str]:
         if constraint["constraint_type"] == "PRIMARY KEY":
             return list(constraint["constraint_column_names"])
     return []
-

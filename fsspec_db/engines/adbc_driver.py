@@ -20,8 +20,15 @@ from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 
 from fsspec_db._bridge import on_cancel
+from fsspec_db.engines.adbc_rows import number_of
 from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
-from fsspec_db.errors import DatabaseError, InvalidParameterError, UnsupportedError, make_error
+from fsspec_db.errors import (
+    DatabaseError,
+    InvalidParameterError,
+    InvalidQueryError,
+    UnsupportedError,
+    make_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +65,8 @@ class Habits:
 
     Attributes:
         reading: What holds the one statement of a connection to reading, where there is no option for it.
-        wraps: It puts statements into others, where a comment at their end would hide the rest.
+        wraps: It puts statements into others, where a comment at their end would hide the rest. What answers
+            with no rows it runs as it is: `COPY … TO PROGRAM`, which a transaction that reads allows.
         guesses: Types are guessed from the first rows, so that columns have none.
     """
 
@@ -192,6 +200,8 @@ class Driver:
             running.statement.set_sql_query(sql + "\n" if self.habits.wraps else sql)
             if params:
                 _bind(running.statement, params)
+            if self.habits.wraps:
+                _answers(running.statement)
             handle, _ = running.statement.execute_query()
             return Result(self, connection, running, AdbcRecordBatchReader._import_from_c(handle.address))  # noqa: SLF001
         except BaseException as error:
@@ -287,7 +297,13 @@ class Result:
         self._connection = connection
         self._running = running
         self._reader: AdbcRecordBatchReader | None = reader
-        self.schema: pa.Schema = reader.schema
+        schema: pa.Schema = reader.schema
+        self._numbers = {
+            at: kind for at, field in enumerate(schema) if (kind := number_of(field)) is not None
+        }
+        for at, kind in self._numbers.items():
+            schema = schema.set(at, schema.field(at).with_type(kind))
+        self.schema = schema
 
     def read_next_batch(self) -> pa.RecordBatch:
         """The next batch; `StopIteration` at the end."""
@@ -298,6 +314,8 @@ class Result:
             batch.validate(full=True)
             if self._driver.habits.guesses:
                 _doubt(batch)
+            if self._numbers:
+                batch = self._counted(batch)
         except StopIteration:
             self._end()
             raise
@@ -309,6 +327,13 @@ class Result:
                 raise make_error("value-out-of-range", str(error)) from None
             raise self._driver.error(error) from None
         return batch
+
+    def _counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with numbers for the texts of columns that are numbers."""
+        columns = list(batch.columns)
+        for at, kind in self._numbers.items():
+            columns[at] = pc.cast(columns[at].storage, kind)
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def __iter__(self) -> Self:
         return self
@@ -404,6 +429,11 @@ def _sqlite_uri(uri: str, *, reading: bool) -> str | None:
         return None
     name = uri if uri.startswith("file:") else "file:" + quote(uri)
     return f"{name}{'&' if '?' in name else '?'}mode={'ro' if reading else 'rw'}"
+
+
+def _answers(statement: adbc.AdbcStatement) -> None:
+    if not pa.schema(statement.execute_schema()).names:
+        raise InvalidQueryError("only a statement that answers with rows can be asked")
 
 
 def _bind(statement: adbc.AdbcStatement, params: Sequence[Any] | Mapping[str, Any]) -> None:

@@ -82,23 +82,24 @@ class Rows:
             done += batch.num_rows
 
 
-def _wanted(field: pa.Field, body: pa.Schema, *, guessed: bool) -> pa.Field:
-    """A column, in the type in which it is written.
-
-    PostgreSQL's driver shows `numeric` as text, and rounds what it writes: its type modifier says to what.
-    """
-    at = body.get_field_index(field.name)
-    given = _plain(body.field(at).type) if at >= 0 else field.type
-    opaque = getattr(field.type, "extension_name", "") == "arrow.opaque"
-    if not guessed and not opaque:
-        return pa.field(field.name, field.type)
+def number_of(field: pa.Field) -> pa.DataType | None:
+    """The decimal type of a `numeric` with a precision, which PostgreSQL's driver shows as text."""
+    if getattr(field.type, "extension_name", "") != "arrow.opaque" or field.type.type_name != "numeric":
+        return None
     modifier = int((field.metadata or {}).get(b"POSTGRESQL:typmod", b"-1"))
-    if guessed or field.type.type_name != "numeric" or modifier < 4:
-        return pa.field(field.name, given)
     precision, scale = (modifier - 4) >> 16, (modifier - 4) & 0x7FF
-    if precision > 76 or scale > precision:
-        return pa.field(field.name, given)
-    return pa.field(field.name, (pa.decimal128 if precision <= 38 else pa.decimal256)(precision, scale))
+    if modifier < 4 or precision > 76 or scale > precision:
+        return None
+    return (pa.decimal128 if precision <= 38 else pa.decimal256)(precision, scale)
+
+
+def _wanted(field: pa.Field, body: pa.Schema, *, guessed: bool) -> pa.Field:
+    """A column, in the type in which it is written: a driver rounds to the scale of a `numeric`."""
+    at = body.get_field_index(field.name)
+    kind = number_of(field)
+    if kind is None and (guessed or getattr(field.type, "extension_name", "") == "arrow.opaque"):
+        kind = _plain(body.field(at).type) if at >= 0 else field.type
+    return pa.field(field.name, kind or field.type)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -10,17 +10,17 @@ import pyarrow as pa
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, fitted
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.odbc_driver import Driver
+from fsspec_db.engines.odbc_rows import filled, plain
 from fsspec_db.engines.statements import create_table, definition_of, qualified
 from fsspec_db.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from fsspec_db.database import Access, InsertMode
     from fsspec_db.engines.odbc_result import Result
 
 _REAL = 7
-_CHUNK = 1024
 
 
 class ODBC(AbstractDatabase):
@@ -72,7 +72,7 @@ class ODBC(AbstractDatabase):
         for info in self._relations(schema, relation):
             if info.name == relation:
                 return info
-        raise NotFoundError(f"there is no relation {relation!r}", path=f"/{schema}/{relation}")
+        raise NotFoundError(f"there is no relation {relation!r}")
 
     def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
         """Columns, by SQLColumns."""
@@ -166,12 +166,14 @@ class ODBC(AbstractDatabase):
         """Writes by array-bound `INSERT`, in one transaction; there is no upsert."""
         if mode == "upsert":
             raise UnsupportedError("over ODBC there is no upsert", path=f"/{schema}/{relation}")
+        if self.relation_info(schema, relation).kind != "table":
+            raise UnsupportedError("a view cannot be written", path=f"/{schema}/{relation}")
         columns = self._shown(schema, relation)
         name = self._name(schema, relation)
         with self._driver.transaction() as connection:
             if mode == "truncate":
                 connection.execute(f"DELETE FROM {name}")  # noqa: S608
-            return _filled(connection, name, fitted(reader, columns))
+            return filled(connection, name, fitted(reader, columns))
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
         """Creates an empty relation."""
@@ -184,8 +186,8 @@ class ODBC(AbstractDatabase):
             raise AlreadyExistsError(f"there is a relation {relation!r} already", path=path)
         with self._driver.transaction() as connection:
             connection.execute(create_table(self._driver.sql, schema, relation, reader.schema))
-            plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in reader.schema])
-            return _filled(connection, self._name(schema, relation), fitted(reader, plain))
+            sent = pa.schema([pa.field(field.name, plain(field.type)) for field in reader.schema])
+            return filled(connection, self._name(schema, relation), fitted(reader, sent))
 
     def drop_relation(self, schema: str, relation: str) -> None:
         """Drops a table or a view."""
@@ -201,7 +203,7 @@ class ODBC(AbstractDatabase):
     def _relations(self, schema: str, relation: str | None = None) -> list[RelationInfo]:
         return [
             RelationInfo(row[2], _kind(row[3]), comment=row[4] or None)
-            for row in self._tables(relation)
+            for row in self._tables(schema, relation)
             if self._in(schema, row)
         ]
 
@@ -215,9 +217,11 @@ class ODBC(AbstractDatabase):
     def _in(self, schema: str, row: Any) -> bool:
         return bool(self._driver.habits.default) or _schema(row) == schema
 
-    def _tables(self, relation: str | None = None) -> list[Any]:
+    def _tables(self, schema: str | None = None, relation: str | None = None) -> list[Any]:
+        # PostgreSQL's driver looks for a table without a schema in the search path alone.
+        within = _pattern(schema) if self._driver.habits.schemas else None
         with self._driver.catalogue() as connection:
-            rows = connection.cursor().tables(table=_pattern(relation)).fetchall()
+            rows = connection.cursor().tables(table=_pattern(relation), schema=within).fetchall()
         return [row for row in rows if "SYSTEM" not in (row[3] or "").upper()]
 
     def _asked(self, function: str, schema: str, relation: str) -> list[Any]:
@@ -227,7 +231,9 @@ class ODBC(AbstractDatabase):
 
     def _columns(self, schema: str, relation: str) -> list[Any]:
         with self._driver.catalogue() as connection:
-            found = connection.cursor().columns(table=_pattern(relation), schema=_pattern(self._filter(schema)))
+            found = connection.cursor().columns(
+                table=_pattern(relation), schema=_pattern(self._filter(schema))
+            )
             rows = found.fetchall()
         return [row for row in rows if row[2] == relation and (not row[1] or row[1] == schema)]
 
@@ -242,41 +248,12 @@ class ODBC(AbstractDatabase):
                 known[row[3]] = pa.float32()
             elif name in {"timestamptz", "timestamp with time zone"}:  # the session's zone is UTC
                 known[row[3]] = pa.timestamp("us", "UTC")
-            elif name == "numeric" and getattr(row, "typmod", None) == -1:
-                known[row[3]] = pa.string()
         return known
 
     def _shown(self, schema: str, relation: str) -> pa.Schema:
         self.relation_info(schema, relation)
         sql = f"SELECT * FROM {self._name(schema, relation)} WHERE 1 = 0"  # noqa: S608
         return self._driver.run(sql, None, self._known(schema, relation)).schema
-
-
-def _filled(connection: Any, name: str, reader: pa.RecordBatchReader) -> int:
-    for column in reader.schema.names:
-        if '"' in column or "`" in column:
-            raise UnsupportedError(f"over ODBC no column {column!r} can be written", column=column)
-    counted = _Counted(reader)
-    connection.insert_into_table(counted, name, _CHUNK)
-    return counted.rows
-
-
-class _Counted:
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
-        self.schema = reader.schema
-        self._reader = reader
-        self.rows = 0
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._reader:
-            yield batch
-            self.rows += batch.num_rows
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return _plain(kind.value_type)
-    return kind
 
 
 def _schema(row: Any) -> str:

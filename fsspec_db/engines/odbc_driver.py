@@ -36,8 +36,7 @@ class Habits:
 
     Attributes:
         settings: For the connection string; what the user's own says comes first and wins.
-        begin: What begins each transaction.
-        read: What holds it to reading. Several statements can be sent as one, which may end it.
+        read: What begins a transaction that only reads. Several statements, sent as one, may end it.
         process: Tells what `kill` wants to know.
         kill: Stops the statement of another connection.
         schemas: Lists them; otherwise those are known that have relations.
@@ -46,7 +45,6 @@ class Habits:
     """
 
     settings: str = ""
-    begin: Sequence[str] = ()
     read: Sequence[str] = ()
     process: str | None = None
     kill: str | None = None
@@ -58,12 +56,13 @@ class Habits:
 _HABITS: Mapping[str, Habits] = MappingProxyType(
     {
         "postgresql": Habits(
-            settings="UseDeclareFetch=1;Fetch=4096;BoolsAsChar=0;ByteaAsLongVarBinary=1;MaxLongVarcharSize={text};",
-            begin=("SET TIME ZONE 'UTC'",),
+            settings="UseDeclareFetch=1;Fetch=4096;BoolsAsChar=0;ByteaAsLongVarBinary=1;NumericAs=-1;"
+            "MaxLongVarcharSize={text};ConnSettings={{SET TIME ZONE 'UTC'}};",
             read=("SET TRANSACTION READ ONLY",),
             process="SELECT pg_backend_pid()",
             kill="SELECT pg_cancel_backend({process})",
-            schemas="SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
+            schemas="SELECT nspname FROM pg_namespace"
+            " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
         ),
         "sqlite": Habits(
             settings="NoCreat=1;", read=("PRAGMA query_only = ON",), default="main", guesses=True
@@ -121,7 +120,7 @@ class Driver:
     def transaction(self) -> Iterator[arrow_odbc.Connection]:
         """A connection in a transaction, which is committed unless something is raised."""
         try:
-            connection = self._connect()
+            connection = arrow_odbc.connect(self._string, autocommit=False)
             try:
                 yield connection
             except BaseException:
@@ -144,10 +143,11 @@ class Driver:
         """
         texts = None if params is None else [_spelled(value) for value in params]
         try:
-            connection = self._connect()
-            self._stoppable(connection)
+            connection = arrow_odbc.connect(self._string, autocommit=False)
+            # First of all: PostgreSQL's driver does not keep it in a transaction that has begun.
             for statement in self.habits.read:
                 connection.execute(statement)
+            self._stoppable(connection)
             return Result(self, connection, sql, texts, known or {}, (self._limit, _BATCH_BYTES))
         except arrow_odbc.Error as error:
             raise self.error(error) from None
@@ -165,6 +165,8 @@ class Driver:
         if "too large to be written into the allocated buffer" in text:
             code = "value-out-of-range"
             text = f"a value is longer than its column or {self._limit} bytes: raise max_text_size=…"
+        elif "is not supported for insertion" in text:
+            code = "unsupported"
         elif "constraint failed" in text:
             code = "constraint-violation"
         elif "readonly database" in text:
@@ -175,18 +177,11 @@ class Driver:
             code = "not-found"
         return make_error(code, text.partition("\nError while")[0].rstrip("; \n"), sqlstate=sqlstate)
 
-    def _connect(self) -> arrow_odbc.Connection:
-        connection = arrow_odbc.connect(self._string, autocommit=False)
-        for statement in self.habits.begin:
-            connection.execute(statement)
-        return connection
-
     def _stoppable(self, connection: arrow_odbc.Connection) -> None:
         """Lets the statement that comes next be stopped, from a connection besides."""
         habits = self.habits
         if habits.process is None or habits.kill is None:
             return
-        # Read to its end: a cursor that is left open ends the transaction as it is closed.
         (answer,) = connection.read_arrow_batches(habits.process, fetch_concurrently=False)
         kill = habits.kill.format(process=int(answer.column(0)[0].as_py()))
 

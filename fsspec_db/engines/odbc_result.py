@@ -54,7 +54,7 @@ class Result:
             raise StopIteration
         try:
             batch = next(self._reader)
-            columns = [_exact(*pair) for pair in zip(batch.columns, self.schema, strict=True)]
+            columns = [self._exact(*pair) for pair in zip(batch.columns, self.schema, strict=True)]
             return pa.RecordBatch.from_arrays(columns, schema=self.schema)
         except arrow_odbc.Error as error:
             self.close()
@@ -80,34 +80,52 @@ class Result:
 
     def _fetched(self, described: pa.Schema) -> pa.Schema:
         """The types to fetch: a driver that describes a number wrongly would have it cut off."""
-        fetched = []
+        fetched, guesses = [], self._driver.habits.guesses
         for field in described:
             kind = fetch = field.type
-            if pa.types.is_decimal(kind):
-                fetch = pa.string()
-            elif pa.types.is_float32(kind):  # also what is described by decimal digits
+            doubted = guesses and not pa.types.is_floating(kind) and kind != pa.binary()
+            if pa.types.is_float32(kind):  # also what is described by decimal digits
                 kind = fetch = pa.float64()
-            elif pa.types.is_fixed_size_binary(kind):  # may be shorter, of which the reader would die
+            elif pa.types.is_fixed_size_binary(kind):  # the reader dies of one that is shorter
                 kind = fetch = pa.binary()
-            if self._driver.habits.guesses and not pa.types.is_floating(kind) and not _is_binary(kind):
-                kind, fetch = pa.timestamp("us") if pa.types.is_timestamp(kind) else kind, pa.string()
+            elif doubted or pa.types.is_decimal(kind) or pa.types.is_temporal(kind):  # or of no date
+                fetch = pa.string()
+            if guesses and pa.types.is_timestamp(kind):
+                kind = pa.timestamp("us")
             fetched.append(pa.field(field.name, fetch))
             self._shown.append(pa.field(field.name, self._known.get(field.name, kind)))
         return pa.schema(fetched)
 
+    def _exact(self, column: pa.Array, field: pa.Field) -> pa.Array:
+        """What was fetched, as what is shown."""
+        if (
+            self._driver.habits.guesses
+            and pa.types.is_floating(field.type)
+            and column.null_count < len(column)
+        ):
+            said = f"column {field.name!r}: this driver rounds numbers to 15 digits; use sqlite:"
+            raise ValueOutOfRangeError(said, column=field.name)
+        if column.type == field.type:
+            return column
+        try:
+            if pa.types.is_temporal(field.type):
+                return _moment(column, field.type)
+            # A text of digits becomes the nearest float32, which is the one that it was made from.
+            return pc.cast(column, field.type, safe=not pa.types.is_float32(field.type))
+        except pa.ArrowInvalid as error:
+            raise ValueOutOfRangeError(
+                f"column {field.name!r} is told to be {field.type} and has other values: read it as text",
+                column=field.name,
+            ) from error
 
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
-
-def _exact(column: pa.Array, field: pa.Field) -> pa.Array:
-    if column.type == field.type:
-        return column
-    try:
-        # A text of digits becomes the nearest float32, which is the one that it was made from.
-        return pc.cast(column, field.type, safe=not pa.types.is_float32(field.type))
-    except pa.ArrowInvalid as error:
-        raise ValueOutOfRangeError(
-            f"column {field.name!r} was described as {field.type}, and has values beyond: read it as text",
-            column=field.name,
-        ) from error
+def _moment(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Dates, times and timestamps from their texts, without a zone or in UTC."""
+    texts = pc.replace_substring_regex(texts, r"\+00(:00)?$", "")
+    if pa.types.is_date(kind):
+        return pc.cast(texts, kind)
+    if pa.types.is_time(kind):
+        day = pc.binary_join_element_wise("1970-01-01", texts, " ")
+        return pc.cast(pc.cast(day, pa.timestamp(kind.unit)), kind)
+    plain = pc.cast(texts, pa.timestamp(kind.unit))
+    return plain if kind.tz is None else pc.assume_timezone(plain, "UTC").cast(kind)

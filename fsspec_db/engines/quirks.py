@@ -70,10 +70,12 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             parameters=frozenset({"positional"}),
             longest_name=63,
             comments=False,
+            indexes=False,
+            constraints=frozenset({"pk", "fk", "unique"}),
             depends_on=False,
             notes=(
-                "What a driver does not tell is missing: indexes, and PostgreSQL's nullability and defaults.",
-                "Where nothing holds a driver to reading, as over Flight SQL, the URL must vouch for queries.",
+                "What a driver does not tell is missing.",
+                "Where nothing holds a driver to reading, as over Flight SQL, the URL vouches for queries.",
                 "SQLite's driver guesses types and cannot be cancelled.",
             ),
         ),
@@ -85,6 +87,24 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             notes=(
                 "One process may write a file, or several read it.",
                 "A schema with the name of the file cannot be read: DuckDB cannot tell the two apart.",
+            ),
+        ),
+        "odbc": Quirks(
+            title="ODBC (PostgreSQL's driver)",
+            renames=False,
+            creates_schemas=False,
+            moves=False,
+            upserts=False,
+            queries=False,
+            parameters=frozenset({"positional"}),
+            constraints=frozenset({"pk", "fk"}),
+            comments=False,
+            depends_on=False,
+            longest_name=63,
+            notes=(
+                "Several statements can be sent as one, so the URL must vouch for queries.",
+                "Parameters are sent as texts; no column with a quote in its name can be written.",
+                "SQLite's driver rounds doubles and guesses types: what it would change is an error.",
             ),
         ),
         "sqlite": Quirks(
@@ -108,9 +128,8 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         "sqlalchemy": Quirks(
             title="SQLAlchemy",
             depends_on=False,
-            notes=(
-                "What a database cannot do, SQLAlchemy cannot either; the record is that of PostgreSQL by psycopg.",
-            ),
+            longest_name=63,
+            notes=("What a database cannot do, SQLAlchemy cannot either: this is PostgreSQL, by psycopg.",),
         ),
     }
 )

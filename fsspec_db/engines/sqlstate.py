@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _CODES: Mapping[str, str] = MappingProxyType(
     {
         "08": "database-unavailable",
+        "08P01": "invalid-query",
         "0A": "unsupported",
         "22": "value-out-of-range",
         "23": "constraint-violation",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from fsspec_db.errors import SchemaMismatchError, UnsupportedError
+from fsspec_db.errors import InvalidParameterError, SchemaMismatchError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,6 +73,17 @@ TYPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """How each dialect spells the type of an Arrow column."""
 
 
+def holdable(dialect: str, name: str) -> str:
+    """`name`, which a database is to keep.
+
+    Raises:
+        InvalidParameterError: The database would cut it short, and keep it under another name.
+    """
+    if dialect == "postgresql" and len(name.encode()) > 63:
+        raise InvalidParameterError(f"the name {name!r} is longer than 63 bytes")
+    return name
+
+
 def quoted(dialect: str, name: str) -> str:
     """`name` as an identifier."""
     quote = "`" if dialect == "mysql" else '"'
@@ -127,8 +138,11 @@ def create_table(dialect: str, schema: str, relation: str, arrow_schema: pa.Sche
             raise SchemaMismatchError(
                 f"column {field.name!r}: {dialect} has no type for {field.type}", column=field.name
             )
-        columns.append(f"{quoted(dialect, field.name)} {kind}" + ("" if field.nullable else " NOT NULL"))
-    return f"CREATE TABLE {qualified(dialect, schema, relation)} ({', '.join(columns)})"
+        columns.append(
+            f"{quoted(dialect, holdable(dialect, field.name))} {kind}"
+            + ("" if field.nullable else " NOT NULL")
+        )
+    return f"CREATE TABLE {qualified(dialect, schema, holdable(dialect, relation))} ({', '.join(columns)})"
 
 
 def definition_of(dialect: str, schema: str, view: str) -> str:

@@ -39,8 +39,8 @@ class Kind:
     """What follows the columns in `CREATE TABLE`."""
     ask: str = "{}"
     """SQL of the column: what `agrees` takes. Temporal values may be ISO 8601 or the integers that
-    Arrow counts, bytes are hexadecimal digits, lists JSON arrays of texts, what else is nested its JSON,
-    intervals `months days nanoseconds`."""
+    Arrow counts, bytes are hexadecimal digits, lists JSON arrays of texts, what is nested otherwise its
+    JSON, and intervals `months days nanoseconds`."""
     unsaid: Mapping[str, str] = field(default_factory=dict)
     """Literals that Arrow cannot say in that type, with the code of the error that reading them is."""
     unheld: tuple[tuple[pa.Scalar, str], ...] = ()

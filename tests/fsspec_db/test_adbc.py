@@ -148,6 +148,14 @@ def _ticks(server: FlightSQL) -> int:
         return sum(map(int, stat.read().rpartition(")")[2].split()[11:13]))
 
 
+def test_names_are_no_patterns(url: str, postgres: Postgres) -> None:
+    postgres.sql(r"""CREATE TABLE s."%" (a int, "_" int); CREATE TABLE s."a\b" (c int NOT NULL DEFAULT 7)""")
+    with opened(url) as fs:
+        assert fs.ls("/s/%25/columns", detail=False) == ["/s/%25/columns/a", "/s/%25/columns/_"]
+        assert fs.cat_file("/s/a%5Cb.csv") == b"c\r\n"
+        assert b"NOT NULL DEFAULT 7" in fs.cat_file("/s/a%5Cb.sql")
+
+
 def test_postgresql_shows_the_schemas_of_the_current_catalog(url: str) -> None:
     with opened(url) as fs:
         assert fs.ls("/", detail=False) == ["/public", "/s"]
@@ -230,6 +238,7 @@ def test_a_created_relation_has_the_types_of_its_rows(url: str, postgres: Postgr
         "COMMIT; INSERT INTO s.t (id) VALUES (9)",
         "SELECT 1) TO STDOUT; INSERT INTO s.t (id) VALUES (9); --",
         "SELECT nextval('s.q')",
+        "COPY s.t TO PROGRAM 'cat'",
         "WITH w AS (INSERT INTO s.t (id) VALUES (9) RETURNING id) SELECT * FROM w",
     ],
 )

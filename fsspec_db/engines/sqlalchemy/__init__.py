@@ -1,14 +1,13 @@
 """Any database that SQLAlchemy has a dialect for."""
+# ruff: noqa: D102  (the contract says what they do)
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -16,8 +15,18 @@ from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInf
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.sqlalchemy import dialects, types
 from fsspec_db.engines.sqlalchemy.cancelling import Cancel
+from fsspec_db.engines.sqlalchemy.catalogue import (
+    columns_in,
+    comment_of,
+    constraint_of,
+    key_of,
+    kind_of,
+    known,
+    relations,
+)
 from fsspec_db.engines.sqlalchemy.ddl import columns_of
 from fsspec_db.engines.sqlalchemy.errors import Errors
+from fsspec_db.engines.sqlalchemy.opening import prepared, sqlite_begun, sqlite_connected
 from fsspec_db.engines.sqlalchemy.placeholders import spelled
 from fsspec_db.engines.sqlalchemy.reading import Rows, Selection, discard
 from fsspec_db.engines.sqlalchemy.writing import Target, Writer, sqlite_number
@@ -63,7 +72,7 @@ class SQLAlchemy(AbstractDatabase):
         self._errors = Errors(url)
         self._shown = url.render_as_string(hide_password=True)
         self._role = role
-        url = _prepared(url, access)
+        url = prepared(url, access)
         try:
             self._engine = sa.create_engine(
                 url,
@@ -81,8 +90,8 @@ class SQLAlchemy(AbstractDatabase):
         if self._engine.dialect.is_async:
             raise InvalidParameterError(f"{url.drivername} is for asyncio: name another driver")
         if self._dialect.family == "sqlite":
-            sa.event.listen(self._engine, "connect", _sqlite_connected)
-            sa.event.listen(self._engine, "begin", _sqlite_begun)
+            sa.event.listen(self._engine, "connect", sqlite_connected)
+            sa.event.listen(self._engine, "begin", sqlite_begun)
         driver = self._dialect.drivers.get(self._engine.dialect.driver)
         if driver and (connected := driver.connected):
             sa.event.listen(self._engine, "connect", lambda connection, _: connected(connection))
@@ -136,19 +145,21 @@ class SQLAlchemy(AbstractDatabase):
             if schema not in inspector.get_schema_names():
                 raise NotFoundError(f"there is no schema {schema!r}")
             return [
-                RelationInfo(name, kind, comment=_comment(inspector, schema, name))
-                for name, kind in sorted(_relations(inspector, schema).items())
+                RelationInfo(name, kind, comment=comment_of(inspector, schema, name))
+                for name, kind in sorted(relations(inspector, schema).items())
             ]
 
     def relation_info(self, schema: str, relation: str) -> RelationInfo:
         with self._inspector() as inspector:
             return RelationInfo(
-                relation, _kind(inspector, schema, relation), comment=_comment(inspector, schema, relation)
+                relation,
+                kind_of(inspector, schema, relation),
+                comment=comment_of(inspector, schema, relation),
             )
 
     def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
         with self._inspector() as inspector:
-            key = _key(inspector, schema, relation)
+            key = key_of(inspector, schema, relation)
             return [
                 ColumnInfo(
                     column["name"],
@@ -159,34 +170,12 @@ class SQLAlchemy(AbstractDatabase):
                     column["name"] in key,
                     column.get("comment"),
                 )
-                for at, column in enumerate(self._columns(inspector, schema, relation), 1)
+                for at, column in enumerate(columns_in(inspector, schema, relation), 1)
             ]
-
-    def _columns(self, inspector: sa.Inspector, schema: str, relation: str) -> list[dict[str, Any]]:
-        """The reflected columns; `declared` is a type as the database spells it, `carrier` how it travels."""
-        columns: list[dict[str, Any]] = [dict(column) for column in inspector.get_columns(relation, schema)]
-        if not columns:
-            raise NotFoundError(f"there is no relation {relation!r}")
-        spelling: dict[str, Any] = {}
-        if self._dialect.declared:
-            names = {"schema": schema, "relation": relation}
-            connection: Any = inspector.bind
-            spelling = {row[0]: row for row in connection.execute(sa.text(self._dialect.declared), names)}
-        for column in columns:
-            _, declared, base = spelling.get(column["name"], (None, None, None))
-            column["declared"] = declared = declared or self._spelled(column["type"])
-            column["carrier"] = types.carrier_of(column["type"], self._dialect.family, base or declared)
-        return columns
-
-    def _spelled(self, kind: Any) -> str:
-        try:
-            return str(kind.compile(self._engine.dialect))
-        except sa.exc.SQLAlchemyError:
-            return "unknown"
 
     def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:
         with self._inspector() as inspector:
-            found = _known(inspector.get_indexes, relation, schema)
+            found = known(inspector.get_indexes, relation, schema)
             return [
                 IndexInfo(
                     index["name"] or f"index_{at}",
@@ -206,13 +195,13 @@ class SQLAlchemy(AbstractDatabase):
                 ("unique", inspector.get_unique_constraints),
                 ("check", inspector.get_check_constraints),
             ):
-                each: Any = _known(tell, relation, schema)
+                each: Any = known(tell, relation, schema)
                 found += [(kind, one, f"{kind}_{relation}_{at}") for at, one in enumerate(each, 1)]
-            return [_constraint(schema, *one) for one in found]
+            return [constraint_of(schema, *one) for one in found]
 
     def view_definition(self, schema: str, view: str) -> str:
         with self._inspector() as inspector:
-            if _kind(inspector, schema, view) == "table":
+            if kind_of(inspector, schema, view) == "table":
                 raise NotFoundError(f"{view!r} is no view")
             return str(inspector.get_view_definition(view, schema) or "")
 
@@ -241,18 +230,21 @@ class SQLAlchemy(AbstractDatabase):
         )
         numbered = spelled(sql, params, self._dialect.family, "numeric_dollar")[0] if params else sql
         sql, bound = self._bound(sql, params)
-        rows = self._started(
-            spent=True, before=lambda connection: driver and driver.guard(connection, sql, bound, numbered)
-        )
+
+        def held(connection: sa.Connection) -> None:
+            if driver:
+                driver.guard(connection, sql, bound, numbered)
+
+        rows = self._started(spent=True, before=held)
         try:
             description = rows.run(sql, bound)
             if not description:
-                raise InvalidQueryError("the statement gives no rows")
+                raise InvalidQueryError("the statement gives no rows")  # noqa: TRY301
             names = [column[0] for column in description]
-            known: Sequence[types.Carrier | None] = [None] * len(names)
+            told: Sequence[types.Carrier | None] = [None] * len(names)
             if driver and driver.describe:
-                known = driver.describe(rows.cursor)
-            carriers = rows.decide(description, known)
+                told = driver.describe(rows.cursor)
+            carriers = rows.decide(description, told)
             rows.carry([types.field_of(*pair) for pair in zip(names, carriers, strict=True)], carriers)
         except BaseException:
             rows.close()
@@ -266,14 +258,14 @@ class SQLAlchemy(AbstractDatabase):
         asked = Selection(sql, params)
         family = self._dialect.family
         with self._inspector() as inspector:
-            columns = {column["name"]: column for column in self._columns(inspector, schema, relation)}
+            columns = {column["name"]: column for column in columns_in(inspector, schema, relation)}
         chosen = [columns[name] for name in asked.names]
         carriers = [column["carrier"] for column in chosen]
         limit = asked.limit
         rest, values = asked.rest, list(asked.params)
         if family != "generic" and limit is not None:
             rest += f" LIMIT {limit:d}" + (f" OFFSET {asked.offset:d}" if asked.offset else "")
-        text = f"SELECT {self._list(chosen, carriers)} FROM {self._quoted(schema, relation)}"
+        text = f"SELECT {self._list(chosen, carriers)} FROM {self._quoted(schema, relation)}"  # noqa: S608
         text, bound = self._bound(text + rest, values) if values else (text + rest, ())
         rows = self._started(spent=False)
         try:
@@ -282,8 +274,8 @@ class SQLAlchemy(AbstractDatabase):
                 if family == "generic":
                     rows.cut(asked.offset, limit)
                 if types.UNDECLARED in carriers:
-                    known = [None if carrier is types.UNDECLARED else carrier for carrier in carriers]
-                    carriers = rows.decide(description, known)
+                    told = [None if carrier is types.UNDECLARED else carrier for carrier in carriers]
+                    carriers = rows.decide(description, told)
             fields = [
                 types.field_of(column["name"], carrier, column["declared"], nullable=column["nullable"])
                 for column, carrier in zip(chosen, carriers, strict=True)
@@ -404,15 +396,15 @@ class SQLAlchemy(AbstractDatabase):
         mode: InsertMode,
     ) -> int:
         inspector = sa.inspect(connection)
-        if _kind(inspector, schema, relation) != "table":
+        if kind_of(inspector, schema, relation) != "table":
             raise ForbiddenError(f"{relation!r} is a view: it has no rows of its own to write")
-        columns = self._columns(inspector, schema, relation)
+        columns = columns_in(inspector, schema, relation)
         targets = {column["name"]: Target(column, self._dialect.family) for column in columns}
         table = sa.table(
             _exact(relation), *(sa.column(_exact(name)) for name in targets), schema=_exact(schema)
         )
-        key = _key(inspector, schema, relation)
-        unique = [index for index in _known(inspector.get_indexes, relation, schema) if index["unique"]]
+        key = key_of(inspector, schema, relation)
+        unique = [index for index in known(inspector.get_indexes, relation, schema) if index["unique"]]
         writer = Writer(connection, table, targets, key, plain_upsert=not unique, check=cancel.check)
         return writer.write(reader, mode)
 
@@ -423,7 +415,7 @@ class SQLAlchemy(AbstractDatabase):
             self._create(connection, schema, relation, arrow_schema)
 
     def _create(self, connection: sa.Connection, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
-        if relation in _relations(sa.inspect(connection), schema):
+        if relation in relations(sa.inspect(connection), schema):
             raise AlreadyExistsError(f"{relation!r} is there already")
         self._named(schema, relation, *arrow_schema.names)
         columns = columns_of(arrow_schema, self._dialect.family)
@@ -432,7 +424,7 @@ class SQLAlchemy(AbstractDatabase):
 
     def drop_relation(self, schema: str, relation: str) -> None:
         with self._writing() as (connection, _):
-            kind = _kind(sa.inspect(connection), schema, relation)
+            kind = kind_of(sa.inspect(connection), schema, relation)
             _run(connection, f"DROP {kind.upper()} {self._quoted(schema, relation)}")
 
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
@@ -453,8 +445,8 @@ class SQLAlchemy(AbstractDatabase):
         }
         with self._writing() as (connection, _):
             inspector = sa.inspect(connection)
-            _kind(inspector, *source)
-            if target[1] in _relations(inspector, target[0]):
+            kind_of(inspector, *source)
+            if target[1] in relations(inspector, target[0]):
                 raise AlreadyExistsError(f"{target[1]!r} is there already")
             for statement in statements:
                 _run(connection, str(statement).format_map(names))
@@ -470,7 +462,7 @@ class SQLAlchemy(AbstractDatabase):
     def drop_schema(self, schema: str) -> None:
         self._schemas()
         with self._writing() as (connection, _):
-            if _relations(sa.inspect(connection), schema):
+            if relations(sa.inspect(connection), schema):
                 raise NotEmptyError(f"{schema!r} has relations")
             connection.execute(sa.schema.DropSchema(_exact(schema)))
 
@@ -484,36 +476,6 @@ class SQLAlchemy(AbstractDatabase):
     def _schemas(self) -> None:
         if not self._dialect.schemas:
             raise UnsupportedError("schemas cannot be created or dropped there")
-
-
-def _prepared(url: sa.URL, access: Access) -> sa.URL:
-    """The URL with the engine's own means for read-only in it."""
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        path = url.database or ":memory:"
-        if path == ":memory:" or "mode=memory" in path or url.query.get("mode") == "memory":
-            raise InvalidParameterError(
-                "in memory, each connection would have a database of its own: name a file"
-            )
-        if not path.startswith("file:"):
-            if access != "manage" and not os.path.exists(path):  # noqa: PTH110
-                raise NotFoundError("there is no such file")
-            path = "file:" + quote(os.path.abspath(path))  # noqa: PTH100
-        mode = {"read": "ro", "write": "rw", "manage": "rwc"}[access]
-        return url.set(database=path).update_query_dict({"mode": mode, "uri": "true"})
-    if backend == "duckdb":
-        # Its dialect reads the catalogue of PostgreSQL, most of which DuckDB has not.
-        raise InvalidParameterError("DuckDB has an engine of its own: duckdb:")
-    return url
-
-
-def _sqlite_connected(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # otherwise the driver would begin at the first write
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _sqlite_begun(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("fsspec_db_begin", "BEGIN"))
 
 
 def _sqlite_value(value: Any) -> Any:
@@ -535,49 +497,3 @@ def _run(connection: sa.Connection, statement: str) -> None:
 
 def _exact(name: str) -> Any:
     return sa.sql.quoted_name(name, quote=True)
-
-
-def _known(tell: Callable[..., Any], relation: str, schema: str) -> Any:
-    """What a dialect tells, or nothing where it has no word for it."""
-    try:
-        return tell(relation, schema)
-    except NotImplementedError:
-        return []
-
-
-def _relations(inspector: sa.Inspector, schema: str) -> dict[str, str]:
-    found = dict.fromkeys(inspector.get_table_names(schema), "table")
-    for kind, method in (("view", "get_view_names"), ("materialized view", "get_materialized_view_names")):
-        with suppress(NotImplementedError):
-            found.update(dict.fromkeys(getattr(inspector, method)(schema), kind))
-    foreign = getattr(inspector, "get_foreign_table_names", None)
-    if foreign is not None:
-        found.update(dict.fromkeys(foreign(schema), "foreign table"))
-    return found
-
-
-def _kind(inspector: sa.Inspector, schema: str, relation: str) -> str:
-    kind = _relations(inspector, schema).get(relation)
-    if kind is None:
-        raise NotFoundError(f"there is no relation {relation!r}")
-    return kind
-
-
-def _comment(inspector: sa.Inspector, schema: str, relation: str) -> str | None:
-    try:
-        return inspector.get_table_comment(relation, schema).get("text")
-    except (NotImplementedError, sa.exc.NoSuchTableError):  # the latter of views
-        return None
-
-
-def _key(inspector: sa.Inspector, schema: str, relation: str) -> list[str]:
-    return list(inspector.get_pk_constraint(relation, schema).get("constrained_columns") or [])
-
-
-def _constraint(schema: str, kind: str, found: Mapping[str, Any], name: str) -> ConstraintInfo:
-    columns = found.get("constrained_columns") or found.get("column_names") or []
-    references = None
-    if kind == "fk":
-        far = ", ".join(found["referred_columns"])
-        references = f"{found.get('referred_schema') or schema}.{found['referred_table']}({far})"
-    return ConstraintInfo(found.get("name") or name, kind, list(columns), references, found.get("sqltext"))

@@ -46,7 +46,7 @@ def _column_type(field: pa.Field, family: str) -> Any:
     return found
 
 
-def _type_of(source: pa.DataType, extension: str, family: str) -> Any:  # noqa: PLR0912
+def _type_of(source: pa.DataType, extension: str, family: str) -> Any:
     kinds = pa.types
     on_mysql = family == "mysql"
     if kinds.is_boolean(source):

@@ -46,8 +46,8 @@ class Dialect:
         reading: Statements that make the transaction that has begun a read-only one, of one snapshot.
         writing: Statements at the beginning of one that writes.
         drivers: Those by which a statement of somebody else's is held to reading.
-        declared: Names and types of the columns of `:schema`, `:relation`, as the database spells them; the base
-            of a type that is a domain, or NULL.
+        declared: Names and types of the columns of `:schema`, `:relation`, as the database spells them; the
+            base of a type that is a domain, or NULL.
         casts: Whether a column of another type can be selected as the exact text of its value.
         transactional: Whether tables are created in a transaction.
         schemas: Whether schemas can be created and dropped.
@@ -165,7 +165,7 @@ def _guard_psycopg(connection: sa.Connection, sql: str, params: Any, numbered: s
             raise InvalidQueryError("there is no statement")
         raise ReadOnlyError(_ONLY_READS)
     for info in list(driver.adapters.types):  # what has no Arrow type is the server's own text
-        if info.oid not in _OIDS and info.oid != 1700 or info.oid in (114, 1186, 3802):
+        if (info.oid not in _OIDS and info.oid != 1700) or info.oid in (114, 1186, 3802):
             driver.adapters.register_loader(info.oid, TextLoader)
         if info.array_oid and info.array_oid not in _ARRAYS:
             driver.adapters.register_loader(info.array_oid, TextLoader)
@@ -206,11 +206,11 @@ def _describe_pymysql(cursor: Any) -> list[types.Carrier | None]:
 
 
 def _guard_pymysql(connection: sa.Connection, sql: str, params: Any, numbered: str) -> None:  # noqa: ARG001
-    # The server parses it, without running it, as what stands after FROM: there it takes no COMMIT, SET or CALL
-    # and no INTO OUTFILE. More than one statement it takes nowhere.
+    # The server parses it, without running it, as what stands after FROM: there it takes no COMMIT, SET or
+    # CALL, and no INTO OUTFILE. More than one statement it takes nowhere.
     asked = re.sub(r"\$\d+", "?", numbered)
     try:
-        _parse(connection, f"SELECT 1 FROM ({asked}\n) AS fsspec_db")
+        _parse(connection, f"SELECT 1 FROM ({asked}\n) AS fsspec_db")  # noqa: S608
     except sa.exc.DBAPIError as error:
         number = error.orig.args[0] if error.orig else None
         if number == _SYNTAX:
@@ -257,7 +257,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
                 LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid AND t.typtype = 'd'
                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                WHERE n.nspname = :schema AND c.relname = :relation AND a.attnum > 0 AND NOT a.attisdropped""",
+                WHERE n.nspname = :schema AND c.relname = :relation
+                      AND a.attnum > 0 AND NOT a.attisdropped""",
             transactional=True,
             schemas=True,
             rename="ALTER TABLE {source} RENAME TO {target}",
@@ -275,7 +276,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             ),
             writing=(
                 "SET SESSION time_zone = '+00:00'",
-                "SET SESSION sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_ALL_TABLES', 'NO_AUTO_VALUE_ON_ZERO')",
+                "SET SESSION sql_mode = CONCAT_WS(',', @@sql_mode, 'STRICT_ALL_TABLES')",
+                "SET SESSION sql_mode = CONCAT_WS(',', @@sql_mode, 'NO_AUTO_VALUE_ON_ZERO')",
             ),
             drivers={"pymysql": Driver(guard=_guard_pymysql, describe=_describe_pymysql)},
             declared="""
@@ -301,7 +303,7 @@ def driver_of(dialect: sa.Dialect) -> Driver:
     found = of(dialect).drivers.get(dialect.driver)
     if found is None:
         raise UnsupportedError(
-            f"nothing is known that holds {dialect.name}+{dialect.driver} to reading, so there are no queries;"
+            f"nothing is known that holds {dialect.name}+{dialect.driver} to reading, so it has no queries;"
             " fsspec_db_read_only=role in the URL says that the role of the connection can only read"
         )
     return found

@@ -16,26 +16,44 @@ if TYPE_CHECKING:
 
 _STATES: Mapping[str, str] = MappingProxyType(
     {
-        "08": "database-unavailable", "0A": "unsupported", "22": "value-out-of-range", "23": "constraint-violation", "25006": "read-only", "28": "database-unavailable",
-        "2BP01": "not-empty", "40": "database-unavailable", "42": "invalid-query", "42501": "forbidden", 
-        "42P07": "already-exists", "42P06": "already-exists", "3F000": "not-found", "53": "database-unavailable",
-        "55P03": "database-unavailable", "57014": "query-timeout", "57P": "database-unavailable",
+        "08": "database-unavailable",
+        "08P01": "invalid-query",  # values are missing
+        "0A": "unsupported",
+        "22": "value-out-of-range",
+        "23": "constraint-violation",
+        "25006": "read-only",
+        "28": "database-unavailable",
+        "2BP01": "not-empty",
+        "3F000": "not-found",
+        "40": "database-unavailable",
+        "42": "invalid-query",
+        "42501": "forbidden",
+        "42P06": "already-exists",
+        "42P07": "already-exists",
+        "53": "database-unavailable",
+        "55P03": "database-unavailable",
+        "57014": "query-timeout",
+        "57P": "database-unavailable",
     }
-)  # fmt: skip
+)
 """By SQLSTATE, or how it begins."""
 
 _NUMBERS: Mapping[int, str] = MappingProxyType(
     {
-        1007: "already-exists", 1040: "database-unavailable", 1044: "forbidden", 1045: "database-unavailable",
-        1048: "constraint-violation", 1049: "not-found", 1050: "already-exists", 1062: "constraint-violation",
-        1142: "forbidden", 1143: "forbidden", 1205: "database-unavailable",
-        1213: "database-unavailable", 1221: "invalid-query", 1227: "forbidden", 1290: "read-only", 1317: "cancelled",
-        1364: "constraint-violation", 1451: "constraint-violation", 1452: "constraint-violation",
-        1698: "database-unavailable", 1792: "read-only", 1969: "query-timeout", 2002: "database-unavailable",
-        2003: "database-unavailable", 2006: "database-unavailable", 2013: "database-unavailable",
-        3024: "query-timeout", 3819: "constraint-violation", 4025: "constraint-violation",
+        number: code
+        for code, numbers in {
+            "already-exists": (1007, 1050),
+            "cancelled": (1317,),
+            "constraint-violation": (1048, 1062, 1364, 1451, 1452, 3819, 4025),
+            "database-unavailable": (1040, 1045, 1205, 1213, 1698, 2002, 2003, 2006, 2013),
+            "forbidden": (1044, 1142, 1143, 1227),
+            "not-found": (1049,),
+            "query-timeout": (1969, 3024),
+            "read-only": (1290, 1792),
+        }.items()
+        for number in numbers
     }
-)  # fmt: skip
+)
 """By the number of a MySQL or MariaDB error."""
 
 _CLASSES: tuple[tuple[type[Exception], str], ...] = (
@@ -110,7 +128,7 @@ class Errors:
             for length in (5, 3, 2):
                 if state[:length] in _STATES:
                     return _STATES[state[:length]]
-        if number in _NUMBERS:
+        if number is not None and number in _NUMBERS:
             return _NUMBERS[number]
         name = getattr(source, "sqlite_errorname", None) or ""
         for begin, code in _SQLITE.items():

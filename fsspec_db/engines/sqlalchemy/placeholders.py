@@ -19,7 +19,8 @@ _NAME = r"\"(?:[^\"]|\"\")*\" | `(?:[^`]|``)*`"
 _COMMENT = r"/\*.*?\*/"
 _STANDARD = rf"{_TEXT} | {_NAME} | --[^\n]* | {_COMMENT} | :: | {_MARK}"
 _TOKENS = {
-    "mysql": rf"{_ESCAPED} | \"(?:[^\"\\]|\"\"|\\.)*\" | {_NAME} | (?:--(?=\s)|\#)[^\n]* | {_COMMENT} | {_MARK}",
+    "mysql": rf"{_ESCAPED} | \"(?:[^\"\\]|\"\"|\\.)*\" | {_NAME} | (?:--(?=\s)|\#)[^\n]*"
+    rf" | {_COMMENT} | {_MARK}",
     # `?` is an operator there.
     "postgresql": rf"\b[eE]{_ESCAPED} | \$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$"
     rf" | {_TEXT} | {_NAME} | --[^\n]* | {_COMMENT} | :: | (?P<mark>{_NUMBERED})",

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pyarrow as pa
-import sqlalchemy as sa
 
 from fsspec_db.engines.sqlalchemy import types
 from fsspec_db.errors import ValueOutOfRangeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import sqlalchemy as sa
 
     from fsspec_db.engines.sqlalchemy.cancelling import Cancel
     from fsspec_db.engines.sqlalchemy.errors import Errors
@@ -30,7 +31,7 @@ SAMPLE = 8192
 
 _IDENTIFIER = r'(?:"(?:[^"]|"")*"|`(?:[^`]|``)*`)'
 _SELECT = re.compile(
-    rf"SELECT (?P<list>{_IDENTIFIER}(?:, {_IDENTIFIER})*) FROM (?:{_IDENTIFIER}\.)?{_IDENTIFIER}(?P<rest>.*)",
+    rf"(?P<list>{_IDENTIFIER}(?:, {_IDENTIFIER})*) FROM (?:{_IDENTIFIER}\.)?{_IDENTIFIER}(?P<rest>.*)",
     re.DOTALL,
 )
 _LIMIT = re.compile(r" LIMIT (?:\?|\$\d+)(?P<offset> OFFSET (?:\?|\$\d+))?\Z")
@@ -48,7 +49,7 @@ class Selection:
     """
 
     def __init__(self, sql: str, params: Sequence[Any] | None) -> None:
-        found = _SELECT.fullmatch(sql)
+        found = _SELECT.fullmatch(sql.removeprefix("SELECT "))
         if found is None:
             raise ValueError(f"no SELECT of the bridge: {sql}")
         self.names = [
@@ -65,7 +66,7 @@ class Selection:
 
 
 class Rows:
-    """The batches of a statement: an iterator that gives its connection back at the end, or when it is dropped.
+    """The batches of a statement, which give its connection back at their end, or when they are dropped.
 
     Args:
         connection: In its transaction; from now on of this object.
@@ -93,9 +94,10 @@ class Rows:
     def run(self, sql: str, params: Any) -> list[Any]:
         """Runs the statement; what the driver says of the result's columns."""
         self._cancel.check()
+        connection: Any = self._connection
         options = {"stream_results": True, "max_row_buffer": STEP, "no_parameters": not params}
         with self._errors.told():
-            result = self._connection.exec_driver_sql(sql, params or None, execution_options=options)
+            result = connection.exec_driver_sql(sql, params or None, execution_options=options)
         if not result.returns_rows:
             return []
         self._result = result
@@ -104,8 +106,7 @@ class Rows:
     @property
     def cursor(self) -> Any:
         """The driver's own cursor."""
-        assert self._result is not None
-        return self._result.cursor
+        return None if self._result is None else self._result.cursor
 
     def carry(self, fields: Sequence[pa.Field], carriers: Sequence[types.Carrier]) -> None:
         """Says how the columns are carried."""

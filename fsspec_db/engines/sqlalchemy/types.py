@@ -157,7 +157,7 @@ def _time(value: Any) -> dt.time:
     if isinstance(value, str) and re.fullmatch(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?", value):
         return dt.time.fromisoformat(_six_digits(value))
     if isinstance(value, dt.timedelta) and dt.timedelta() <= value < dt.timedelta(days=1):
-        return (dt.datetime.min + value).time()
+        return (dt.datetime(1, 1, 1) + value).time()  # noqa: DTZ001
     raise ValueError
 
 
@@ -229,6 +229,7 @@ IDENTIFIER = _carrier(pa.binary(16), convert=_uuid, extension="arrow.uuid")
 
 
 def integer(bits: int, *, unsigned: bool = False) -> Carrier:
+    """Integers of a width."""
     kind = getattr(pa, f"{'u' if unsigned else ''}int{bits}")()
     return _carrier(kind, int, convert=_integer)
 
@@ -243,6 +244,7 @@ def decimal(precision: int | None, scale: int | None, otherwise: Carrier = UTF8)
 
 
 def enumeration(labels: Iterable[str]) -> Carrier:
+    """Values that are one of some labels."""
     known = tuple(labels)
     index = {label: at for at, label in enumerate(known)}
     return _carrier(pa.dictionary(pa.int32(), pa.string()), convert=index.__getitem__, labels=known)
@@ -256,7 +258,7 @@ def list_of(item: Carrier) -> Carrier:
     def items(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise TypeError
-        return item.array(value, "", 1).to_pylist()
+        return list(item.array(value, "", 1).to_pylist())
 
     # Lists always pass through `convert`: Arrow itself would round what stands within them.
     return _carrier(pa.list_(item.arrow), convert=items)
@@ -274,7 +276,7 @@ _BINARY = (
 _GEOMETRY = ("geometry", "point", "linestring", "polygon", "multi", "geomcollection")
 
 
-def carrier_of(kind: Any, family: str, declared: str = "") -> Carrier:
+def carrier_of(kind: Any, family: str, declared: str = "") -> Carrier:  # noqa: PLR0912  (a table)
     """How a column of that SQLAlchemy type is carried.
 
     Args:
@@ -315,7 +317,7 @@ def carrier_of(kind: Any, family: str, declared: str = "") -> Carrier:
     if isinstance(kind, sa.Numeric):
         precision, scale = kind.precision, kind.scale
         if precision is None and (
-            digits := re.fullmatch(r"(?:numeric|decimal)\((\d+),(\d+)\)", declared, re.I)
+            digits := re.fullmatch(r"(?:numeric|decimal)\((\d+),(\d+)\)", declared, re.IGNORECASE)
         ):
             precision, scale = int(digits[1]), int(digits[2])  # of a domain
         return decimal(precision, scale, TEXT if family == "postgresql" else UTF8)

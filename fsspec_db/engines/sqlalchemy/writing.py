@@ -7,10 +7,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
+from fsspec_db._bridge import fitted
 from fsspec_db.engines.sqlalchemy import types
 from fsspec_db.errors import SchemaMismatchError, UnsupportedError, ValueOutOfRangeError
 
@@ -47,42 +47,29 @@ class Target:
         temporal = isinstance(self.kind, (sa.DateTime, sa.Time, postgresql.INTERVAL))
         self._grain = 10 ** (6 - digits) if temporal and isinstance(digits, int) and digits < 6 else 1
 
-    def fitted(self, array: pa.Array, field: pa.Field, first_row: int) -> pa.Array:
-        """The values in the carrier's type: widened, never rounded.
-
-        Raises:
-            SchemaMismatchError: Values of that type could not be kept.
-            ValueOutOfRangeError: One of these cannot; it says which.
-        """
-        source, target = array.type, self.carrier.arrow
-        if isinstance(array, pa.ExtensionArray):
-            array, source = array.storage, array.storage.type
-        if pa.types.is_run_end_encoded(source):
-            array = pc.run_end_decode(array)
-            source = array.type
-        if pa.types.is_dictionary(source):
-            array = array.dictionary_decode()
-            source = array.type
-        if self.carrier is types.UNDECLARED:
-            return array
-        if self._family == "postgresql" and pa.types.is_list(target) and pa.types.is_string(source):
-            return array  # an array of several dimensions, which travels as the server's text
-        if not _widens(source, target, self.carrier, number=self._number):
-            raise SchemaMismatchError(
-                f"column {self.name!r} is {self.kind!r}: {field.type} cannot be written to it",
-                column=self.name,
-            )
-        if self.carrier.labels is not None or self.carrier.extension == "arrow.uuid":
-            return array
-        try:
-            return _cast(array, target)
-        except (pa.ArrowException, ValueError):
-            for at in range(len(array)):
-                try:
-                    _cast(array.slice(at, 1), target)
-                except (pa.ArrowException, ValueError):
-                    raise self._unfit(array[at].as_py(), first_row + at) from None
-            raise
+    def takes(self, field: pa.Field) -> Any:
+        """The type that a body's column is fitted to: this one's, or one whose values pass as they are."""
+        kinds = pa.types
+        source = field.type
+        while True:
+            if isinstance(source, pa.BaseExtensionType):
+                source = source.storage_type
+            elif kinds.is_dictionary(source) or kinds.is_run_end_encoded(source):
+                source = source.value_type
+            else:
+                break
+        target = self.carrier.arrow
+        text = kinds.is_string(source) or kinds.is_large_string(source) or kinds.is_string_view(source)
+        number = kinds.is_integer(source) or kinds.is_decimal(source)
+        if self.carrier is types.UNDECLARED or (kinds.is_boolean(source) and kinds.is_integer(target)):
+            return source
+        if number and self._number and kinds.is_string(target):
+            return source
+        # An array of several dimensions travels as the server's text.
+        spelled = self.carrier.extension == "arrow.uuid" or (
+            self._family == "postgresql" and kinds.is_list(target)
+        )
+        return pa.string() if self.carrier.labels is not None or (text and spelled) else target
 
     def values(self, array: pa.Array, first_row: int) -> list[Any]:
         """Values as the driver takes them."""
@@ -126,6 +113,8 @@ class Target:
             return _interval
         if pa.types.is_temporal(source) and self._grain > 1:
             return self._grained
+        if self._family == "postgresql" and pa.types.is_floating(source):
+            return repr  # some drivers would spell -0.0 as a number, which the server takes for 0
         if self._family == "sqlite":
             return self._for_sqlite(source)
         if self._family == "mysql" and pa.types.is_timestamp(source) and source.tz:
@@ -151,66 +140,6 @@ class Target:
         if pa.types.is_string(source) and self._number:
             return _not_a_number
         return str if pa.types.is_temporal(source) else None
-
-
-def _widens(source: pa.DataType, target: pa.DataType, carrier: types.Carrier, *, number: bool) -> bool:
-    """Whether values of `source` may be kept in `target`; single ones may still not fit."""
-    kinds = pa.types
-    text = kinds.is_string(source) or kinds.is_large_string(source) or kinds.is_string_view(source)
-    if source == target or kinds.is_null(source):
-        return True
-    if carrier.extension == "arrow.uuid":
-        return text or source == pa.binary(16)
-    if kinds.is_interval(target) or kinds.is_boolean(target):
-        return False
-    if carrier.labels is not None:
-        return text
-    if kinds.is_string(target):
-        return text or (number and (kinds.is_integer(source) or kinds.is_decimal(source)))
-    if kinds.is_binary(target):
-        return (
-            kinds.is_large_binary(source)
-            or kinds.is_fixed_size_binary(source)
-            or kinds.is_binary_view(source)
-        )
-    if kinds.is_integer(target):
-        whole = kinds.is_decimal(source) and source.scale == 0
-        return whole or kinds.is_integer(source) or kinds.is_boolean(source)
-    if kinds.is_floating(target):
-        return kinds.is_integer(source) or kinds.is_floating(source)
-    if kinds.is_decimal(target):
-        return kinds.is_integer(source) or kinds.is_decimal(source)
-    if kinds.is_date(target):
-        return kinds.is_date(source)
-    if kinds.is_timestamp(target):
-        naive = kinds.is_date(source) or (kinds.is_timestamp(source) and source.tz is None)
-        return naive if target.tz is None else kinds.is_timestamp(source) and source.tz is not None
-    for same in (kinds.is_time, kinds.is_duration):
-        if same(target):
-            return bool(same(source))
-    if kinds.is_list(target):
-        items = kinds.is_list(source) or kinds.is_large_list(source) or kinds.is_fixed_size_list(source)
-        return items and _widens(source.value_type, target.value_type, types.TEXT, number=False)
-    return False
-
-
-def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
-    source = array.type
-    if source == target:
-        return array
-    kinds = pa.types
-    if kinds.is_integer(source) and kinds.is_decimal(target):
-        return pa.array(array.to_pylist(), target)  # Arrow's cast wants room for all 64 bits
-    if kinds.is_decimal(source) and kinds.is_string(target):
-        return pa.array(
-            [None if value is None else format(value, "f") for value in array.to_pylist()], target
-        )
-    cast = array.cast(target)
-    if kinds.is_floating(source) and kinds.is_floating(target):
-        same = pc.or_(pc.equal(cast.cast(source), array), pc.and_(pc.is_nan(cast), pc.is_nan(array)))
-        if pc.all(same).as_py() is False:
-            raise ValueError
-    return cast
 
 
 def sqlite_number(value: Any) -> int | float:
@@ -293,14 +222,15 @@ class Writer:
             ValueOutOfRangeError: A value does not fit.
             UnsupportedError: An upsert without a primary key.
         """
-        unknown = [name for name in reader.schema.names if name not in self._targets]
-        if unknown:
-            raise SchemaMismatchError(
-                f"the relation has no column {', '.join(map(repr, unknown))}", column=unknown[0]
-            )
-        names = [name for name in reader.schema.names if not self._targets[name].generated]
-        if len(set(reader.schema.names)) != len(reader.schema.names):
-            raise SchemaMismatchError("a column stands twice in the body")
+        generated = [name for name, target in self._targets.items() if target.generated]
+        known = {field.name: field for field in reader.schema}
+        columns = [
+            pa.field(name, target.takes(known[name]) if name in known else target.carrier.arrow)
+            for name, target in self._targets.items()
+            if not target.generated
+        ]
+        reader = fitted(reader, pa.schema(columns), passed_over=generated)
+        names = list(reader.schema.names)
         if mode == "upsert" and not self._key:
             raise UnsupportedError("the relation has no primary key to upsert by")
         missing = [name for name in self._key if name not in names] if mode == "upsert" else []
@@ -308,9 +238,6 @@ class Writer:
             raise SchemaMismatchError(
                 f"an upsert needs the whole primary key: {missing[0]!r} is missing", column=missing[0]
             )
-        for field in reader.schema:  # also where there are no rows
-            if field.name in names:
-                self._targets[field.name].fitted(pa.array([], field.type), field, 1)
         if mode == "truncate":
             self._connection.execute(sa.delete(self._table))
         put = self._put(names, mode)
@@ -327,7 +254,7 @@ class Writer:
             for start in range(0, batch.num_rows, STEP):
                 piece = batch.slice(start, STEP)
                 columns = [
-                    target.values(target.fitted(piece[name], piece.schema.field(name), first), first)
+                    target.values(piece[name], first)
                     for name, target in ((name, self._targets[name]) for name in names)
                 ]
                 marks = [f"fsspec_db_{at}" for at in range(len(names))]
@@ -337,7 +264,7 @@ class Writer:
                 first += piece.num_rows
 
     def _put(self, names: list[str], mode: InsertMode) -> Callable[[list[dict[str, Any]]], None]:
-        binds = {name: sa.bindparam(f"fsspec_db_{at}") for at, name in enumerate(names)}
+        binds: dict[str, Any] = {name: sa.bindparam(f"fsspec_db_{at}") for at, name in enumerate(names)}
         insert = self._insert(binds, names if mode == "upsert" else None)
         if insert is not None:
             return lambda rows: self._many(insert, rows)

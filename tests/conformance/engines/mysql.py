@@ -230,12 +230,16 @@ class MySQL(Harness):
         "SELECT seq, EXP(IF(seq = 100000, 1000, 1)) AS e, REPEAT('x', 200) AS filler FROM seq_1_to_100000"
     )
     sqlstates = MappingProxyType(
-        {"syntax": "42000", "no relation": "42S02", "no column": "42S22", "unique": "23000", "not null": "23000"}
+        {
+            "syntax": "42000",
+            "no relation": "42S02",
+            "no column": "42S22",
+            "unique": "23000",
+            "not null": "23000",
+        }
     )
     unreachable = "mysql://ada:canary@127.0.0.1:1/sales"
-    comment = (
-        "ALTER TABLE users COMMENT 'people', MODIFY name VARCHAR(200) NOT NULL COMMENT 'called';"
-    )
+    comment = "ALTER TABLE users COMMENT 'people', MODIFY name VARCHAR(200) NOT NULL COMMENT 'called';"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -265,7 +269,9 @@ class MySQL(Harness):
         return url.rpartition("/")[2]
 
     def execute(self, url: str, statements: str) -> None:
-        relaxed = "SET sql_mode = REPLACE(REPLACE(@@sql_mode, 'STRICT_TRANS_TABLES', ''), 'NO_ZERO_DATE', '');"
+        relaxed = (
+            "SET sql_mode = REPLACE(REPLACE(@@sql_mode, 'STRICT_TRANS_TABLES', ''), 'NO_ZERO_DATE', '');"
+        )
         self._server.sql(f"SET time_zone = '+00:00';{relaxed}\n{statements}", database=self.home(url))
 
     def ask(self, url: str, query: str) -> list[tuple[str | None, ...]]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 from tests.conformance.engines.postgresql import KINDS, RANGE, PostgreSQL
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def _by_psycopg(kind):
+    from tests.conformance.kinds import Kind
+
+
+def _by_psycopg(kind: Kind) -> Kind:
     """What Python's dates cannot say is an error there."""
     beyond = {
         value: RANGE for value in kind.values if "BC" in value or "'5874897" in value or "'294246" in value
@@ -18,7 +24,7 @@ def _by_psycopg(kind):
 
 class SQLAlchemy(PostgreSQL):
     name = "sqlalchemy"
-    kinds = tuple(map(_by_psycopg, KINDS))
+    kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_psycopg, KINDS))
 
     def create(self) -> str:
         return super().create().replace("postgresql://", "sqlalchemy:postgresql+psycopg://")

@@ -19,13 +19,11 @@ pub fn numbered(sql: &str, values: &[(String, Value)]) -> Result<(String, Vec<Va
         match piece {
             Piece::Other(text) => out.push_str(text),
             Piece::Name(name) => {
-                let place = match bound.iter().position(|(known, _)| *known == name) {
-                    Some(place) => place,
-                    None => {
-                        bound.push((name, given(values, name)?));
-                        bound.len() - 1
-                    }
-                };
+                let known = bound.iter().position(|(known, _)| *known == name);
+                if known.is_none() {
+                    bound.push((name, given(values, name)?));
+                }
+                let place = known.unwrap_or(bound.len() - 1);
                 out.extend(["$", &(place + 1).to_string()]);
             }
             Piece::Number(_) => {
