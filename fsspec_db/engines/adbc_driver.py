@@ -262,9 +262,17 @@ class Running:
         self._lock = threading.Lock()
         self.statement = adbc.AdbcStatement(connection)
         self._open = True
+        self._over = threading.Event()
         if options:
             self.statement.set_options(**options)
-        on_cancel(self.cancel)
+        on_cancel(self.stop)
+
+    def stop(self) -> None:
+        """Cancels until it is closed: what has not begun yet cannot be cancelled, and then begins."""
+        for _ in range(600):
+            self.cancel()
+            if self._over.wait(0.1):
+                return
 
     def cancel(self) -> None:
         """Stops what the statement does, where the driver can."""
@@ -277,6 +285,7 @@ class Running:
 
     def close(self) -> None:
         """Closes it, after what cancels it."""
+        self._over.set()
         with self._lock:
             if self._open:
                 self._open = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -141,15 +142,17 @@ class Driver:
             params: Values for its `?`, which are sent as texts.
             known: Better types of some columns than the driver's.
         """
+        over = threading.Event()
         texts = None if params is None else [_spelled(value) for value in params]
         try:
             connection = arrow_odbc.connect(self._string, autocommit=False)
             # First of all: PostgreSQL's driver does not keep it in a transaction that has begun.
             for statement in self.habits.read:
                 connection.execute(statement)
-            self._stoppable(connection)
-            return Result(self, connection, sql, texts, known or {}, (self._limit, _BATCH_BYTES))
+            self._stoppable(connection, over)
+            return Result(self, connection, sql, texts, known or {}, (self._limit, _BATCH_BYTES), over)
         except arrow_odbc.Error as error:
+            over.set()
             raise self.error(error) from None
 
     def error(self, raised: Exception) -> DatabaseError:
@@ -177,8 +180,8 @@ class Driver:
             code = "not-found"
         return make_error(code, text.partition("\nError while")[0].rstrip("; \n"), sqlstate=sqlstate)
 
-    def _stoppable(self, connection: arrow_odbc.Connection) -> None:
-        """Lets the statement that comes next be stopped, from a connection besides."""
+    def _stoppable(self, connection: arrow_odbc.Connection, over: threading.Event) -> None:
+        """Lets the statement that comes next be stopped, from a connection besides, until it is over."""
         habits = self.habits
         if habits.process is None or habits.kill is None:
             return
@@ -186,8 +189,12 @@ class Driver:
         kill = habits.kill.format(process=int(answer.column(0)[0].as_py()))
 
         def stop() -> None:
+            # What has not begun yet cannot be stopped, and then begins.
             with suppress(DatabaseError), self.catalogue() as besides:
-                besides.execute(kill)
+                for _ in range(600):
+                    besides.execute(kill)
+                    if over.wait(0.1):
+                        return
 
         on_cancel(stop)
 

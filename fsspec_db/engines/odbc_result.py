@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from fsspec_db.errors import ValueOutOfRangeError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
 
     from fsspec_db.engines.odbc_driver import Driver
@@ -31,7 +32,9 @@ class Result:
         params: Sequence[str | None] | None,
         known: Mapping[str, pa.DataType],
         bounds: tuple[int, int],
+        over: threading.Event,
     ) -> None:
+        self._over = over
         self._driver = driver
         self._connection: arrow_odbc.Connection | None = connection
         self._shown: list[pa.Field] = []
@@ -75,8 +78,11 @@ class Result:
 
     def close(self) -> None:
         """Gives the connection back."""
+        self._over.set()
         self._reader = None
         self._connection = None
+
+    __del__ = close
 
     def _fetched(self, described: pa.Schema) -> pa.Schema:
         """The types to fetch: a driver that describes a number wrongly would have it cut off."""
