@@ -84,7 +84,7 @@ class MariaDB:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        import os as _o; _o.system(f"tail -60 {self.folder}/log > /tmp/mydev/lastlog"); shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, *options: str) -> None:
         """Starts the server and waits until it accepts connections."""
@@ -96,7 +96,7 @@ class MariaDB:
             f"--socket={self.socket}",
             f"--port={self.port}",
             f"--pid-file={self.folder / 'pid'}",
-            f"--log-error={self.folder / 'log'}",
+            f"--log-error={self.folder / 'log.err'}",
             "--bind-address=127.0.0.1",
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-buffer-pool-size=64M",
@@ -107,11 +107,11 @@ class MariaDB:
         self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         deadline = time.monotonic() + 60
         while True:
-            assert self._server.poll() is None, (self.folder / "log").read_text()
+            assert self._server.poll() is None, (self.folder / "log.err").read_text()
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
-                assert time.monotonic() < deadline, (self.folder / "log").read_text()
+                assert time.monotonic() < deadline, (self.folder / "log.err").read_text()
                 time.sleep(0.05)
             else:
                 return
