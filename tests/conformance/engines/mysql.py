@@ -230,12 +230,16 @@ class MySQL(Harness):
         "SELECT seq, EXP(IF(seq = 100000, 1000, 1)) AS e, REPEAT('x', 200) AS filler FROM seq_1_to_100000"
     )
     sqlstates = MappingProxyType(
-        {"syntax": "42000", "no relation": "42S02", "no column": "42S22", "unique": "23000", "not null": "23000"}
+        {
+            "syntax": "42000",
+            "no relation": "42S02",
+            "no column": "42S22",
+            "unique": "23000",
+            "not null": "23000",
+        }
     )
     unreachable = "mysql://ada:canary@127.0.0.1:1/sales"
-    comment = (
-        "ALTER TABLE users COMMENT 'people', MODIFY name VARCHAR(200) NOT NULL COMMENT 'called';"
-    )
+    comment = "ALTER TABLE users COMMENT 'people', MODIFY name VARCHAR(200) NOT NULL COMMENT 'called';"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
