@@ -96,7 +96,7 @@ class MariaDB:
             f"--socket={self.socket}",
             f"--port={self.port}",
             f"--pid-file={self.folder / 'pid'}",
-            f"--log-error={self.folder / 'log'}",
+            f"--log-error={self.folder / 'log.err'}",
             "--bind-address=127.0.0.1",
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-buffer-pool-size=64M",
@@ -109,11 +109,11 @@ class MariaDB:
         )
         deadline = time.monotonic() + 60
         while True:
-            assert self._server.poll() is None, (self.folder / "log").read_text()
+            assert self._server.poll() is None, (self.folder / "log.err").read_text()
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
-                assert time.monotonic() < deadline, (self.folder / "log").read_text()
+                assert time.monotonic() < deadline, (self.folder / "log.err").read_text()
                 time.sleep(0.05)
             else:
                 return
@@ -124,6 +124,16 @@ class MariaDB:
             self._server.kill()
             self._server.wait()
             self._server = None
+
+    def keep(self, file: Path) -> Path:
+        """A copy of a file that the server can read, and nobody else."""
+        kept = self.folder / file.name
+        shutil.copyfile(file, kept)
+        kept.chmod(0o600)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(_USER)
+            os.chown(kept, user.pw_uid, user.pw_gid)
+        return kept
 
     def sql(self, statements: str, *, database: str = "", options: Sequence[str] = ()) -> str:
         """Runs statements through the client; what it prints, tabs between values and NULL as `NULL`."""

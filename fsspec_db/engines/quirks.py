@@ -59,6 +59,8 @@ class Quirks:
     """Two names that differ by case alone are two names."""
     longest_name: int | None = None
     """Bytes of an identifier."""
+    last_character: str = "\U0010ffff"
+    """Identifiers have none beyond it."""
     notes: tuple[str, ...] = ()
     """Sentences for the docs."""
 
@@ -118,6 +120,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         "mysql": Quirks(
             title="MySQL, MariaDB",
             longest_name=64,
+            last_character="\uffff",
             notes=("Column names do not differ by case alone.",),
         ),
         "postgresql": Quirks(

@@ -60,6 +60,11 @@ NAMES = (
 )
 
 
+def names(db: Database) -> list[str]:
+    """Those of them that the engine allows."""
+    return [name for name in NAMES if max(name) <= db.quirks.last_character]
+
+
 @pytest.fixture
 def named(bare: Database) -> Database:
     """Tables and columns of every odd name, made by the engine's own client."""
@@ -68,10 +73,10 @@ def named(bare: Database) -> Database:
         "\n".join(
             f"CREATE TABLE {quoted(name)} (id INTEGER PRIMARY KEY, {quoted(name)} VARCHAR(9));"
             f"INSERT INTO {quoted(name)} VALUES ({at}, 'x');"
-            for at, name in enumerate(NAMES)
+            for at, name in enumerate(names(bare))
         )
-        + f"CREATE TABLE wide ({', '.join(f'{quoted(name)} INTEGER' for name in NAMES)});"
-        + f"INSERT INTO wide VALUES ({', '.join(map(str, range(len(NAMES))))});"
+        + f"CREATE TABLE wide ({', '.join(f'{quoted(name)} INTEGER' for name in names(bare))});"
+        + f"INSERT INTO wide VALUES ({', '.join(map(str, range(len(names(bare)))))});"
     )
     return bare
 
@@ -79,16 +84,16 @@ def named(bare: Database) -> Database:
 def test_every_name_is_listed_once_and_read(named: Database) -> None:
     entries = named.fs.ls(named.root)
     listed = [Path.parse(entry["name"]).relation for entry in entries if entry["type"] == "directory"]
-    assert sorted(filter(None, listed)) == sorted([*NAMES, "wide"])
+    assert sorted(filter(None, listed)) == sorted([*names(named), "wide"])
     assert len({entry["name"] for entry in entries}) == len(entries)
-    for at, name in enumerate(NAMES):
+    for at, name in enumerate(names(named)):
         assert table_of(named.fs.cat_file(named.path(name, "arrow"))).to_pydict() == {"id": [at], name: ["x"]}
         column = f"{named.path(name)}/columns/{encode_name(name)}"
         assert json.loads(named.fs.cat_file(column))["name"] == name
 
 
 def test_every_name_is_written_renamed_and_dropped(named: Database) -> None:
-    for name in NAMES:
+    for name in names(named):
         body = arrow_bytes(pa.table({name: ["y"], "id": pa.array([99], pa.int32())}))
         named.fs.pipe_file(named.path(name, "arrow"), body, mode="append")
         assert named.count(named.engine.quoted(name)) == 2
@@ -103,7 +108,7 @@ def test_every_name_is_written_renamed_and_dropped(named: Database) -> None:
 
 
 def test_every_column_can_be_shaped(named: Database) -> None:
-    for at, name in enumerate(NAMES):
+    for at, name in enumerate(names(named)):
         column = quote(name, safe="").replace("-", "%2D").replace("%2C", "%2C")
         listed = quote('"' + name.replace('"', '""') + '"', safe="")
         shape = (
@@ -118,7 +123,7 @@ def test_every_column_goes_round(named: Database, extension: str) -> None:
     body = named.fs.cat_file(named.path("wide", extension))
     named.fs.pipe_file(named.path("wide", extension), body, mode="append")
     first, second = named.rows("wide.arrow")
-    assert first == second == {name: at for at, name in enumerate(NAMES)}
+    assert first == second == {name: at for at, name in enumerate(names(named))}
 
 
 def test_names_that_differ_by_case(bare: Database) -> None:
@@ -152,3 +157,11 @@ def test_the_longest_name_and_one_that_is_longer(bare: Database) -> None:
             with pytest.raises((ValueError, NotImplementedError)):
                 bare.fs.pipe_file(path, wrong, mode="create")
         assert bare.fs.ls(bare.root, detail=False) == listed
+
+
+def test_a_name_that_the_engine_cannot_have_is_refused(bare: Database) -> None:
+    for name in set(NAMES) - set(names(bare)):
+        assert not bare.fs.exists(bare.path(name))
+        with pytest.raises((ValueError, NotImplementedError)):
+            bare.fs.pipe_file(bare.path(name, "arrow"), arrow_bytes(pa.table({"n": [1]})), mode="create")
+    assert bare.fs.ls(bare.root) == []

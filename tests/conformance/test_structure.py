@@ -75,6 +75,9 @@ def shown(array: pa.Array) -> list[Any]:
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         scale = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[kind.unit]
         return [value and value * scale for value in array.cast(pa.int64()).to_pylist()]
+    if pa.types.is_time64(kind):
+        # A time of day is a duration where there is nothing else.
+        return [value and value * 10**3 for value in array.cast(pa.int64()).to_pylist()]
     if pa.types.is_float32(kind):
         array = array.cast(pa.float64())
     return [value.bytes if isinstance(value, UUID) else value for value in array.to_pylist()]

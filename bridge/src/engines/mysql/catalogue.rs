@@ -56,6 +56,15 @@ fn kind(table_type: &str) -> &'static str {
     }
 }
 
+/// Names end with the basic plane; the catalogue does not even compare others.
+fn can_be(name: &str) -> bool {
+    name.chars().all(|c| c <= '\u{ffff}')
+}
+
+fn no_relation(schema: &str, name: &str) -> Error {
+    Error::new(Code::NotFound, format!("there is no relation {name:?} in {schema:?}"))
+}
+
 /// # Errors
 /// What the server said.
 pub fn schemas(conn: &mut Conn) -> Result<Vec<SchemaInfo>> {
@@ -71,8 +80,11 @@ pub fn schemas(conn: &mut Conn) -> Result<Vec<SchemaInfo>> {
 /// # Errors
 /// `not-found` without such a schema.
 pub fn relations(conn: &mut Conn, schema: &str) -> Result<Vec<RelationInfo>> {
-    let rows =
-        conn.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", &[schema])?;
+    let rows = if can_be(schema) {
+        conn.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", &[schema])?
+    } else {
+        Vec::new()
+    };
     if !rows.into_iter().flatten().flatten().any(|name| name == schema) {
         return Err(Error::new(Code::NotFound, format!("there is no schema {schema:?}")));
     }
@@ -118,6 +130,9 @@ impl Relation {
     /// # Errors
     /// `not-found`.
     pub fn load(conn: &mut Conn, schema: &str, name: &str) -> Result<Self> {
+        if !can_be(schema) || !can_be(name) {
+            return Err(no_relation(schema, name));
+        }
         let rows = conn.rows(
             "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COMMENT FROM information_schema.TABLES
              WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
@@ -125,7 +140,7 @@ impl Relation {
         )?;
         let is_it = |row: &Row| row[0].as_deref() == Some(schema) && row[1].as_deref() == Some(name);
         let Some(mut found) = rows.into_iter().find(is_it) else {
-            return Err(Error::new(Code::NotFound, format!("there is no relation {name:?} in {schema:?}")));
+            return Err(no_relation(schema, name));
         };
         let kind = kind(found[2].as_deref().unwrap_or_default());
         let mut relation = Self {

@@ -18,7 +18,7 @@ use crate::value::Params;
 /// tables, and MariaDB says what columns they give as of any statement.
 const MAINTENANCE: [&str; 4] = ["Table", "Op", "Msg_type", "Msg_text"];
 
-/// Streams a query into `sink`.
+/// Streams a query into `sink`. A relation that it names and that is not there is its own fault.
 ///
 /// Only a statement that gives rows is run at all: `INTO OUTFILE`, `CALL`, `SET`, `COMMIT` and every
 /// statement that would end the transaction give none.
@@ -26,6 +26,13 @@ const MAINTENANCE: [&str; 4] = ["Table", "Op", "Msg_type", "Msg_text"];
 /// # Errors
 /// `invalid-query`, `invalid-parameter`, `read-only`; the sink's; the server's.
 pub fn query(conn: &mut Conn, query: &Query, sink: &dyn Sink) -> Result<()> {
+    run(conn, query, sink).map_err(|error| match (error.code(), error.sqlstate()) {
+        (Code::NotFound, Some(state)) => Error::new(Code::InvalidQuery, error.detail()).with_sqlstate(state),
+        _ => error,
+    })
+}
+
+fn run(conn: &mut Conn, query: &Query, sink: &dyn Sink) -> Result<()> {
     let (sql, values) = match &query.params {
         Params::Positional(values) => (Cow::Borrowed(&query.sql), Cow::Borrowed(values)),
         Params::Named(values) => {

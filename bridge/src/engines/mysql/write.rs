@@ -104,6 +104,15 @@ impl Plan {
                 plan.targets.push((index, target));
             }
         }
+        let mut rest = (0..).zip(&typed.relation.columns).filter(|(at, _)| !seen.contains(at));
+        let needed = |(_, column): &(usize, &Column)| {
+            !(column.nullable || column.generated || column.counted) && column.default.is_none()
+        };
+        if let Some((_, column)) = rest.find(needed) {
+            let detail = format!("column {:?} has no default, and the body lacks it", column.name);
+            let error = Error::new(Code::ConstraintViolation, detail).with_sqlstate("23000");
+            return Err(error.with_column(&column.name));
+        }
         if plan.targets.is_empty() {
             return Err(Error::new(Code::SchemaMismatch, "the body has no column to write"));
         }
@@ -115,7 +124,7 @@ impl Plan {
     }
 
     /// What to do with a row whose primary key is there. MySQL would also update the row that has
-    /// the same value of another unique key: there the row is refused, by a question with two answers.
+    /// the same value of another unique key: there a division by zero refuses the row.
     fn upsert(&self, relation: &Relation) -> Result<String> {
         let mut key: Vec<&Column> = relation.columns.iter().filter(|column| column.key.is_some()).collect();
         key.sort_by_key(|column| column.key);
@@ -131,9 +140,7 @@ impl Plan {
         let same = |column: &&Column| format!("{0} <=> VALUES({0})", MYSQL.quoted(&column.name));
         let same = key.iter().map(same).collect::<Vec<_>>().join(" AND ");
         let guard = MYSQL.quoted(&first.name);
-        let mut sets = vec![format!(
-            "{guard} = IF({same}, {guard}, (SELECT 1 FROM (SELECT 1 UNION ALL SELECT 2) AS `two` WHERE VALUES({guard}) IS NOT NULL))"
-        )];
+        let mut sets = vec![format!("{guard} = IF(1 DIV ({same}), {guard}, {guard})")];
         let rest =
             self.targets.iter().filter(|(_, target)| !key.iter().any(|column| column.name == target.name));
         sets.extend(rest.map(|(_, target)| format!("{0} = VALUES({0})", MYSQL.quoted(&target.name))));
@@ -143,6 +150,7 @@ impl Plan {
 
 /// Rows that gather for the next statement.
 struct Insert {
+    table: String,
     head: String,
     tuple: String,
     action: String,
@@ -164,6 +172,7 @@ impl Insert {
         let columns = plan.targets.len();
         let most = (VALUES / columns).clamp(1, ROWS);
         Self {
+            table: relation.quoted(),
             head: format!("INSERT INTO {} ({}) VALUES ", relation.quoted(), plan.names()),
             tuple: format!("({})", vec!["?"; columns].join(", ")),
             action: action.to_owned(),
@@ -201,6 +210,11 @@ impl Insert {
         if self.rows == self.most || self.cells.len() >= room { self.send(conn) } else { Ok(()) }
     }
 
+    fn explain(&self, error: Error) -> Error {
+        let divided = error.sqlstate() == Some("22012") && !self.action.is_empty();
+        if divided { another_key(&self.table) } else { error }
+    }
+
     fn finish(&mut self, conn: &mut Conn) -> Result<()> {
         if self.rows > 0 { self.send(conn) } else { Ok(()) }
     }
@@ -229,7 +243,7 @@ impl Insert {
         conn.flush()?;
         let done = conn.done();
         let before = self.total - self.rows as u64;
-        let done = done.map_err(|error| at(error, before))?;
+        let done = done.map_err(|error| at(self.explain(error), before))?;
         if done.warnings > 0 {
             refuse(conn).map_err(|error| at(error, before))?;
         }
@@ -245,6 +259,14 @@ impl Insert {
         self.rows = 0;
         Ok(())
     }
+}
+
+/// What the division by zero of an upsert means.
+fn another_key(relation: &str) -> Error {
+    let detail = format!(
+        "a row of the body has the same value of a unique key as a row of {relation} with another primary key"
+    );
+    Error::new(Code::ConstraintViolation, detail).with_sqlstate("23000")
 }
 
 /// A row is counted in its statement; here, in its body.

@@ -1,0 +1,386 @@
+"""MySQL and MariaDB: what is their own, beside what every engine is held to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from fsspec_db import (
+    ConstraintViolationError,
+    DatabaseError,
+    InvalidParameterError,
+    NotFoundError,
+    ReadOnlyError,
+    UnsupportedError,
+    ValueOutOfRangeError,
+    connect,
+)
+from tests.certificates import Authority
+from tests.fsspec_db.samples import arrow_bytes, table_of
+from tests.mariadb import MariaDB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from fsspec_db import Access, DatabaseFileSystem
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MariaDB]:
+    with MariaDB("plugin-load-add=auth_ed25519") as server:
+        yield server
+
+
+@pytest.fixture
+def db(server: MariaDB) -> Iterator[Callable[[str], str]]:
+    """Runs statements in the fresh schema `d`."""
+    server.sql("CREATE DATABASE d CHARACTER SET utf8mb4")
+    yield lambda statements: server.sql(statements, database="d")
+    server.sql("DROP DATABASE d")
+
+
+@contextmanager
+def opened(url: str, access: Access = "read", **options: Any) -> Iterator[DatabaseFileSystem]:
+    with closing(connect(url, access=access, **options)) as fs:
+        yield fs
+
+
+def table(fs: DatabaseFileSystem, path: str) -> pa.Table:
+    return table_of(fs.cat_file(path))
+
+
+def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to hold"
+        time.sleep(0.02)
+
+
+def test_all_schemas_are_listed_but_those_of_the_system(server: MariaDB, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE t (n int)")
+    with opened(f"{server.url}/d") as fs, opened(server.url.replace("mysql:", "mariadb:")) as bare:
+        assert fs.ls("/", detail=False) == bare.ls("/", detail=False) == ["/d"]
+        assert fs.exists("/mysql/user")
+        assert b"root" in fs.cat_file("/mysql/global_priv.csv")
+        for entry in fs.ls("/information_schema"):
+            if entry["type"] == "directory":
+                fs.cat_file(f"{entry['name']}.jsonl?limit=3")
+        with pytest.raises(NotFoundError):
+            fs.ls("/D")
+        with pytest.raises(NotFoundError):
+            fs.info("/d/T")
+
+
+def test_dates_that_no_calendar_has_are_an_error_or_null(server: MariaDB, db: Callable[[str], str]) -> None:
+    db(
+        """CREATE TABLE t (n int, d date NOT NULL, at datetime NOT NULL, ts timestamp NOT NULL DEFAULT 0);
+           INSERT INTO t VALUES (1, '2024-02-29', '2024-02-29 01:02:03', '2024-02-29 01:02:03'),
+             (2, 0, 0, 0), (3, '2024-00-00', '2024-01-00', 0);
+           SET sql_mode = 'ALLOW_INVALID_DATES'; INSERT INTO t VALUES (4, '2023-02-29', '2023-02-30', 0)"""
+    )
+    with opened(server.url) as fs, pytest.raises(ValueOutOfRangeError, match="zero_dates=null") as caught:
+        fs.cat_file("/d/t.arrow")
+    assert caught.value.column == "d"
+    with opened(f"{server.url}?zero_dates=null") as fs:
+        read = table(fs, "/d/t.arrow")
+        assert [read[name].null_count for name in ("n", "d", "at", "ts")] == [0, 3, 3, 3]
+        assert read["d"][0].as_py().isoformat() == "2024-02-29"
+
+
+@pytest.mark.parametrize("mode", ["ANSI", "ORACLE", "NO_BACKSLASH_ESCAPES", "PAD_CHAR_TO_FULL_LENGTH", ""])
+def test_the_servers_sql_mode_changes_nothing(server: MariaDB, db: Callable[[str], str], mode: str) -> None:
+    db(
+        r"CREATE TABLE t (id int PRIMARY KEY, c char(9), `a\b` varchar(9)); INSERT INTO t VALUES (0, 'x', 'a\\b')"
+    )
+    server.sql(f"SET GLOBAL sql_mode = '{mode}', GLOBAL sql_safe_updates = 1")
+    try:
+        with opened(server.url, "manage") as fs:
+            before = table(fs, "/d/t.arrow")
+            assert before.to_pylist() == [{"id": 0, "c": "x", "a\\b": "a\\b"}]
+            fs.pipe_file("/d/t.arrow", arrow_bytes(before))
+            fs.pipe_file("/d/copy.arrow", fs.cat_file("/d/t.arrow?where=c='x'"), mode="create")
+            assert table(fs, "/d/copy.arrow").to_pylist() == before.to_pylist()
+            with pytest.raises(DatabaseError):
+                fs.pipe_file("/d/t.csv", b"id,c\n1,more than nine\n", mode="append")
+    finally:
+        server.sql("SET GLOBAL sql_mode = DEFAULT, GLOBAL sql_safe_updates = 0")
+
+
+def test_values_beyond_one_packet_go_both_ways(server: MariaDB, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE t (id int PRIMARY KEY, b longblob, t longtext)")
+    sizes = [0, 250, 251, 65_536, (1 << 24) - 9, (1 << 24) - 1, 1 << 24, (1 << 25) - 5, (1 << 25) + 1]
+    blobs = [bytes([n]) * size for n, size in enumerate(sizes)]
+    body = pa.table(
+        {"id": pa.array(range(len(sizes)), pa.int32()), "b": blobs, "t": ["é" * 524_288] * len(sizes)}
+    )
+    with opened(server.url, "write") as fs:
+        fs.pipe_file("/d/t.arrow", arrow_bytes(body))
+        read = table(fs, "/d/t.arrow?order=id")
+        assert read["b"].to_pylist() == blobs
+        assert read["t"].to_pylist() == body["t"].to_pylist()
+        assert db("SELECT COUNT(DISTINCT MD5(b)) FROM t").strip() == str(len(sizes))
+        beyond = arrow_bytes(pa.table({"id": pa.array([99], pa.int32()), "b": [bytes(65 << 20)]}))
+        with pytest.raises(ValueOutOfRangeError, match="max_allowed_packet"):
+            fs.pipe_file("/d/t.arrow", beyond)
+        assert db("SELECT COUNT(*) FROM t").strip() == str(len(sizes))
+
+
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [
+        ("char(5)", pa.scalar("ab ")),
+        ("varchar(2)", pa.scalar("ab ")),
+        ("varchar(2)", pa.scalar("abc")),
+        ("varchar(2) character set latin1", pa.scalar("日")),
+        ("tinytext", pa.scalar("x" * 256)),
+        ("binary(3)", pa.scalar(b"ab")),
+        ("bit(12)", pa.scalar(b"\x05")),
+        ("enum('1','b')", pa.scalar("2")),
+        ("enum('a','b')", pa.scalar("A")),
+        ("set('a','b')", pa.scalar("a,c")),
+        ("year", pa.scalar(70)),
+        ("decimal(5,2)", pa.scalar(1000)),
+        ("float", pa.scalar(0.1)),
+        ("double", pa.scalar(float("nan"))),
+        ("datetime(3)", pa.scalar(1, pa.timestamp("us"))),
+        ("timestamp null", pa.scalar(0, pa.timestamp("us", "UTC"))),
+        ("time", pa.scalar(839 * 3600 * 10**6, pa.duration("us"))),
+        ("json", pa.scalar("{")),
+    ],
+)
+def test_a_value_that_would_be_changed_is_refused_with_its_row(
+    server: MariaDB, db: Callable[[str], str], declared: str, value: pa.Scalar
+) -> None:
+    db(f"CREATE TABLE t (id int, v {declared}); INSERT INTO t VALUES (7, NULL)")
+    body = pa.table({"id": pa.array([1, 2], pa.int32()), "v": pa.array([None, value.as_py()], value.type)})
+    with opened(server.url, "write") as fs:
+        with pytest.raises((ValueOutOfRangeError, ConstraintViolationError)):
+            fs.pipe_file("/d/t.arrow", arrow_bytes(body))
+    assert db("SELECT id, v FROM t") == "7\tNULL\n"
+
+
+def test_a_zero_is_kept_and_a_null_counts_on(server: MariaDB, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v int)")
+    with opened(server.url, "write") as fs:
+        fs.pipe_file("/d/t.csv", b"id,v\n0,1\n,2\n7,3\n")
+    assert db("SELECT id, v FROM t ORDER BY v") == "0\t1\n1\t2\n7\t3\n"
+
+
+def test_an_upsert_never_touches_a_row_by_another_unique_key(
+    server: MariaDB, db: Callable[[str], str]
+) -> None:
+    db(
+        "CREATE TABLE t (a int, b int, u int UNIQUE, v int, PRIMARY KEY (a, b)); INSERT INTO t VALUES (1, 1, 10, 0), (2, 2, 20, 0)"
+    )
+    with opened(server.url, "write") as fs:
+        fs.pipe_file("/d/t.csv", b"a,b,u,v\n1,1,11,5\n3,3,30,6\n", mode="upsert")
+        with pytest.raises(ConstraintViolationError, match="unique key"):
+            fs.pipe_file("/d/t.csv", b"a,b,u,v\n1,1,12,7\n9,9,20,7\n", mode="upsert")
+    assert db("SELECT * FROM t ORDER BY a") == "1\t1\t11\t5\n2\t2\t20\t0\n3\t3\t30\t6\n"
+
+
+def test_a_table_without_transactions_is_read_and_not_written(
+    server: MariaDB, db: Callable[[str], str]
+) -> None:
+    db("CREATE TABLE t (n int) ENGINE = MyISAM; INSERT INTO t VALUES (1)")
+    with opened(server.url, "write") as fs:
+        assert fs.cat_file("/d/t.csv") == b"n\r\n1\r\n"
+        with pytest.raises(UnsupportedError, match="MyISAM"):
+            fs.pipe_file("/d/t.csv", b"n\n2\n")
+    assert db("SELECT n FROM t") == "1\n"
+
+
+def test_generated_columns_are_made_anew(server: MariaDB, db: Callable[[str], str]) -> None:
+    db(
+        "CREATE TABLE t (a int, twice int AS (a * 2) STORED, half int AS (a DIV 2) VIRTUAL); INSERT INTO t (a) VALUES (4)"
+    )
+    with opened(server.url, "write") as fs:
+        fs.pipe_file("/d/t.arrow", fs.cat_file("/d/t.arrow"), mode="append")
+    assert db("SELECT * FROM t") == "4\t8\t2\n4\t8\t2\n"
+
+
+def test_a_table_is_seen_when_it_is_whole_or_not_at_all(server: MariaDB, db: Callable[[str], str]) -> None:
+    with opened(server.url, "manage") as fs:
+        with pytest.raises(ValueOutOfRangeError):
+            fs.pipe_file("/d/t.arrow", arrow_bytes(pa.table({"v": [1.0, float("inf")]})), mode="create")
+        assert fs.ls("/d") == []
+        fs.pipe_file("/d/t.csv", b"v\n1\n", mode="create")
+        assert db("SHOW TABLES") == "t\n"
+
+
+def test_a_schema_goes_when_nothing_is_left_in_it(server: MariaDB, db: Callable[[str], str]) -> None:
+    with opened(server.url, "manage") as fs:
+        fs.mkdir("/e f")
+        server.sql("CREATE PROCEDURE `e f`.p() SELECT 1")
+        with pytest.raises(OSError, match="routines"):
+            fs.rmdir("/e f")
+        server.sql("DROP PROCEDURE `e f`.p; CREATE TABLE d.t (n int)")
+        fs.mv("/d/t", "/e f/moved")
+        with pytest.raises(OSError, match="relations"):
+            fs.rmdir("/e f")
+        fs.rm("/e f/moved", recursive=True)
+        fs.rmdir("/e f")
+        assert fs.ls("/", detail=False) == ["/d"]
+
+
+def test_a_view_tells_what_it_reads(server: MariaDB, db: Callable[[str], str]) -> None:
+    db(
+        """CREATE TABLE `from` (a int); CREATE TABLE u (a int);
+           CREATE VIEW v AS SELECT x.a FROM `from` x LEFT JOIN u ON u.a = x.a WHERE x.a IN (SELECT a FROM u)"""
+    )
+    with opened(server.url) as fs:
+        assert fs.ls("/d/v/depends_on", detail=False) == ["/d/v/depends_on/d.from", "/d/v/depends_on/d.u"]
+        assert b"VIEW" in fs.cat_file("/d/v.sql")
+        assert b"CREATE TABLE `u`" in fs.cat_file("/d/u.sql")
+
+
+def test_a_session_is_as_new_after_a_query(server: MariaDB, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE t (n int)")
+    with opened(server.url) as fs:
+        assert fs.query("SELECT GET_LOCK('mine', 0) AS n, @kept := 7 AS k").to_pylist() == [{"n": 1, "k": 7}]
+        assert server.sql("SELECT GET_LOCK('mine', 0)") == "1\n"
+        (row,) = fs.query(
+            "SELECT @kept AS k, @@time_zone AS z, @@sql_mode LIKE '%STRICT_ALL%' AS s"
+        ).to_pylist()
+        assert row == {"k": None, "z": "+00:00", "s": 1}
+        for statement in ("OPTIMIZE TABLE d.t", "SELECT 1 INTO OUTFILE '/tmp/x'", "CALL d.p()"):
+            with pytest.raises(ReadOnlyError):
+                fs.query(statement)
+
+
+def sleeping(server: MariaDB) -> bool:
+    running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"
+    return server.sql(running) != "0\n"
+
+
+def test_a_query_is_killed_when_its_reader_leaves_or_its_time_is_up(server: MariaDB) -> None:
+    with opened(server.url) as fs:
+        stream = fs.query_stream("SELECT SLEEP(600)")
+        until(lambda: sleeping(server))
+        stream.close()
+        until(lambda: not sleeping(server), 1)
+        with pytest.raises(TimeoutError):
+            fs.query("SELECT SLEEP(600)", timeout=0.2)
+        until(lambda: not sleeping(server), 1)
+        assert fs.query("SELECT @@max_statement_time + 0 AS n").to_pylist() == [{"n": 0}]
+
+
+def test_a_writer_that_waits_for_a_lock_stops_in_time(server: MariaDB, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE t (n int); INSERT INTO t VALUES (1)")
+    held = threading.Thread(target=db, args=("LOCK TABLES t WRITE; DO SLEEP(3)",))
+    held.start()
+    until(
+        lambda: (
+            "SLEEP"
+            in server.sql("SELECT info FROM information_schema.processlist WHERE info LIKE 'DO SLEEP%'")
+        )
+    )
+    with opened(server.url) as fs, pytest.raises(TimeoutError):
+        fs.query("SELECT * FROM d.t", timeout=0.3)
+    held.join()
+
+
+def test_a_server_that_was_killed_is_met_again(db: Callable[[str], str], server: MariaDB) -> None:
+    db("CREATE TABLE t AS SELECT seq AS n, REPEAT('x', 1000) AS filler FROM seq_1_to_100000")
+    with opened(server.url, "write") as fs:
+        with fs.open_stream("/d/t.arrow") as stream:
+            assert stream.next()
+            server.stop()
+            with pytest.raises(OSError, match="MySQL"):
+                stream.read_all()
+        with pytest.raises(OSError, match="MySQL"):
+            fs.cat_file("/d/t.csv?limit=1")
+        server.start()
+        assert fs.cat_file("/d/t.csv?limit=1&columns=n") == b"n\r\n1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "password"),
+    [
+        ("mysql_native_password USING PASSWORD('p@ss:wörd')", "p%40ss%3Aw%C3%B6rd"),
+        ("ed25519 USING PASSWORD('p@ss:wörd')", "p%40ss%3Aw%C3%B6rd"),
+        ("mysql_native_password USING PASSWORD('')", ""),
+    ],
+)
+def test_a_password_is_proven(server: MariaDB, plugin: str, password: str) -> None:
+    server.sql(f"CREATE OR REPLACE USER ann@'%' IDENTIFIED VIA {plugin}")
+    place = server.url.replace("root@", "")
+    with opened(place.replace("//", f"//ann:{password}@")) as fs:
+        assert fs.query("SELECT CURRENT_USER() AS u").to_pylist() == [{"u": "ann@%"}]
+    with pytest.raises(DatabaseError) as caught:
+        connect(place.replace("//", "//ann:canary@"))
+    assert "canary" not in f"{caught.value!r} {caught.value.__cause__!r}"
+    assert caught.value.sqlstate == "28000"
+
+
+def test_the_system_vouches_for_who_comes_by_the_socket(server: MariaDB) -> None:
+    server.sql(
+        "INSTALL SONAME IF NOT EXISTS 'auth_socket'; CREATE OR REPLACE USER bob@localhost IDENTIFIED VIA unix_socket"
+    )
+    address = f"mysql:///?socket={server.socket}"
+    with opened(f"{address}&user=root") as fs:
+        assert fs.query("SELECT CURRENT_USER() AS u").to_pylist() == [{"u": "root@localhost"}]
+    with pytest.raises(DatabaseError, match="Access denied"):
+        connect(f"{address}&user=bob")
+
+
+def test_what_the_url_does_not_say_stands_in_the_option_file(
+    server: MariaDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".my.cnf").write_text(
+        f"[client]\nuser=root\nhost=127.0.0.1\nport={server.port}\n[mysql]\nuser=no\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with opened("mysql:///") as fs:
+        assert fs.query("SELECT 1 AS n").num_rows == 1
+    with pytest.raises(InvalidParameterError, match="nonsense"):
+        connect("mysql:///?nonsense=1")
+
+
+def test_connections_are_under_tls_and_verified_as_asked(tmp_path: Path) -> None:
+    authority, other = Authority(tmp_path / "ours"), Authority(tmp_path / "others")
+    shown = "SELECT variable_value <> '' AS n FROM information_schema.session_status"
+    with MariaDB() as server:
+        with pytest.raises(DatabaseError, match="TLS"):
+            connect(f"{server.url}?ssl-mode=REQUIRED")
+        server.stop()
+        certificate, key = map(server.keep, authority.issue("server", "DNS:localhost"))
+        server.start(
+            f"ssl-cert={certificate}", f"ssl-key={key}", f"ssl-ca={server.keep(authority.certificate)}"
+        )
+        root, place = authority.certificate, server.url.replace("127.0.0.1", "localhost")
+        for query, secure in (
+            ("ssl-mode=DISABLED", 0),
+            ("", 1),
+            ("sslmode=required", 1),
+            (f"ssl-ca={root}", 1),
+            (f"ssl_mode=VERIFY_IDENTITY&ssl_ca={root}", 1),
+        ):
+            with opened(f"{place}?{query}") as fs:
+                found = fs.query(f"{shown} WHERE variable_name = 'Ssl_cipher'").to_pylist()
+                assert found == [{"n": secure}], query
+        for wrong in (
+            f"{place}?ssl-ca={other.certificate}",
+            f"{place}?ssl-mode=VERIFY_IDENTITY",
+            f"{server.url}?ssl-mode=VERIFY_IDENTITY&ssl-ca={root}",
+        ):
+            with pytest.raises(DatabaseError):
+                connect(wrong)
+        server.sql("CREATE USER eve@'%' IDENTIFIED BY 'secret' REQUIRE SSL; CREATE USER mia@'%' REQUIRE X509")
+        for user in ("eve:secret@", "mia@"):
+            with pytest.raises(DatabaseError):
+                connect(f"{place.replace('root@', user)}?ssl-mode=DISABLED")
+        mine, secret = authority.issue("client")
+        for address in ("eve:secret@", "mia@"):
+            url = f"{place.replace('root@', address)}?ssl-cert={mine}&ssl-key={secret}"
+            with opened(url) as fs:
+                stream = fs.query_stream("SELECT SLEEP(600)")
+                until(lambda: sleeping(server))
+                stream.close()
+                until(lambda: not sleeping(server), 1)
