@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
 
-    from fsspec_db.engines.odbc_driver import Driver
+    from fsspec_db.engines.odbc.driver import Driver
 
 
 class Result:

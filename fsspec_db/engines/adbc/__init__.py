@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo
 from fsspec_db.database import AbstractDatabase
-from fsspec_db.engines.adbc_driver import CURRENT_CATALOG, Driver
-from fsspec_db.engines.adbc_rows import Rows
+from fsspec_db.engines.adbc.driver import CURRENT_CATALOG, Driver
+from fsspec_db.engines.adbc.rows import Rows
 from fsspec_db.engines.statements import (
     create_table,
     definition_of,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fsspec_db.database import Access, InsertMode
-    from fsspec_db.engines.adbc_driver import Result
+    from fsspec_db.engines.adbc.driver import Result
 
     T = TypeVar("T")
     Place = tuple[str | None, str | None]

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, fitted
 from fsspec_db.database import AbstractDatabase
-from fsspec_db.engines.odbc_driver import Driver
-from fsspec_db.engines.odbc_rows import filled, plain
+from fsspec_db.engines.odbc.driver import Driver
+from fsspec_db.engines.odbc.rows import filled, plain
 from fsspec_db.engines.statements import create_table, definition_of, qualified
 from fsspec_db.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, UnsupportedError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fsspec_db.database import Access, InsertMode
-    from fsspec_db.engines.odbc_result import Result
+    from fsspec_db.engines.odbc.result import Result
 
 _REAL = 7
 

@@ -14,7 +14,7 @@ import arrow_odbc
 import pyodbc
 
 from fsspec_db._bridge import on_cancel
-from fsspec_db.engines.odbc_result import Result
+from fsspec_db.engines.odbc.result import Result
 from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
 from fsspec_db.errors import DatabaseError, InvalidParameterError, UnsupportedError, make_error
 

@@ -20,7 +20,7 @@ from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 
 from fsspec_db._bridge import on_cancel
-from fsspec_db.engines.adbc_rows import number_of
+from fsspec_db.engines.adbc.rows import number_of
 from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
 from fsspec_db.errors import (
     DatabaseError,
