@@ -236,7 +236,7 @@ def test_a_view_tells_what_it_reads(server: MariaDB, db: Callable[[str], str]) -
     )
     with opened(server.url) as fs:
         assert fs.ls("/d/v/depends_on", detail=False) == ["/d/v/depends_on/d.from", "/d/v/depends_on/d.u"]
-        assert b"VIEW" in fs.cat_file("/d/v.sql")
+        assert fs.cat_file("/d/v.sql").startswith(b"select `x`.`a`")
         assert b"CREATE TABLE `u`" in fs.cat_file("/d/u.sql")
 
 
@@ -321,7 +321,7 @@ def test_a_password_is_proven(server: MariaDB, plugin: str, password: str) -> No
 
 def test_the_system_vouches_for_who_comes_by_the_socket(server: MariaDB) -> None:
     server.sql(
-        "INSTALL SONAME IF NOT EXISTS 'auth_socket'; CREATE OR REPLACE USER bob@localhost IDENTIFIED VIA unix_socket"
+        "CREATE OR REPLACE USER bob@localhost IDENTIFIED VIA unix_socket"
     )
     address = f"mysql:///?socket={server.socket}"
     with opened(f"{address}&user=root") as fs:

@@ -171,7 +171,8 @@ pub fn put_datetime(out: &mut Vec<u8>, micros: i64) -> Option<()> {
 pub fn put_duration(out: &mut Vec<u8>, micros: i64) -> Option<()> {
     let size = micros.unsigned_abs();
     let (days, rest) = (size / MICROS_PER_DAY as u64, size % MICROS_PER_DAY as u64);
-    let days = u32::try_from(days).ok().filter(|days| *days < 35)?;
+    // Beyond it a server takes the last that it has.
+    let days = u32::try_from(days).ok().filter(|_| size < 839 * 3_600_000_000)?;
     let (seconds, fraction) = (rest / 1_000_000, (rest % 1_000_000) as u32);
     out.extend_from_slice(&[if fraction == 0 { 8 } else { 12 }, u8::from(micros < 0)]);
     out.extend_from_slice(&days.to_le_bytes());
