@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -45,16 +47,16 @@ class Postgres:
         self._binaries = found
         # Root's own temporary folder may be closed to the user that the server runs as.
         place = "/tmp" if os.geteuid() == 0 else None
-        self._folder = Path(tempfile.mkdtemp(prefix="fsspec-db-postgres-", dir=place))
+        self.folder = Path(tempfile.mkdtemp(prefix="fsspec-db-postgres-", dir=place))
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         if os.geteuid() == 0:
             user = pwd.getpwnam(_USER)
-            os.chown(self._folder, user.pw_uid, user.pw_gid)
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
         self.url = f"postgresql://{_USER}@127.0.0.1:{self.port}/postgres"
 
     def __enter__(self) -> Self:
-        data = str(self._folder / "data")
+        data = str(self.folder / "data")
         self._run(
             "initdb", "--no-sync", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale", "C.UTF-8", data
         )
@@ -65,17 +67,33 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self) -> None:
         """Starts the server and waits until it accepts connections."""
-        options = f"-k {self._folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off"
-        log = str(self._folder / "log")
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-l", log, "-o", options, "start")
+        options = f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-l", log, "-o", options, "start")
 
     def stop(self) -> None:
         """Stops the server at once, whatever it does."""
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-m", "immediate", "stop")
+
+    def kill(self) -> None:
+        """Ends every process of the server as the system does when memory is out."""
+        lock = self.folder / "data" / "postmaster.pid"
+        main = lock.read_text().split()[0]
+        processes = [main, *Path("/proc", main, "task", main, "children").read_text().split()]
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while any(map(_runs, processes)):
+            assert time.monotonic() < deadline, "the server does not die"
+            time.sleep(0.01)
+        # Where nobody reaps the dead, their numbers stay taken, and the files would say that it runs.
+        lock.unlink()
+        (self.folder / f".s.PGSQL.{self.port}.lock").unlink()
 
     def demand(self, method: str, user: str) -> None:
         """Makes the server ask one user for a password, by `scram-sha-256` or `md5`."""
@@ -83,7 +101,7 @@ class Postgres:
 
     def rule(self, *lines: str) -> None:
         """Puts lines before all others of `pg_hba.conf`."""
-        rules = self._folder / "data" / "pg_hba.conf"
+        rules = self.folder / "data" / "pg_hba.conf"
         rules.write_text("\n".join((*lines, rules.read_text())))
         self._reload()
 
@@ -94,7 +112,7 @@ class Postgres:
 
     def keep(self, file: Path) -> str:
         """A copy of a file that belongs to the server and that only it can read."""
-        kept = self._folder / file.name
+        kept = self.folder / file.name
         shutil.copyfile(file, kept)
         kept.chmod(0o600)
         if os.geteuid() == 0:
@@ -122,3 +140,10 @@ class Postgres:
             command = ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", *command]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _runs(process: str) -> bool:
+    try:
+        return Path("/proc", process, "stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -212,6 +212,14 @@ impl Cancel {
 pub trait Database: Send + Sync {
     fn dialect(&self) -> &'static Dialect;
     fn schemas(&self) -> Result<Vec<SchemaInfo>>;
+    /// One schema, also one that [`Database::schemas`] leaves out.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    fn schema(&self, schema: &str) -> Result<SchemaInfo> {
+        let found = self.schemas()?.into_iter().find(|info| info.name == schema);
+        found.ok_or_else(|| Error::new(Code::NotFound, format!("there is no schema {schema:?}")))
+    }
     fn relations(&self, schema: &str) -> Result<Vec<RelationInfo>>;
     /// `cancel` is of the work that the answer is for.
     ///

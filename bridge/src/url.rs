@@ -1,14 +1,19 @@
 //! Addresses of databases. Nothing in here prints a password.
+//!
+//! What divides an address is looked for before its escapes are decoded: `%3A`, `%40`, `%2C` and
+//! `%2F` are characters of a name, of a password, of a host.
 
 use crate::error::{Code, Error, Result};
 
-/// `scheme://[user[:password]@][host][/path][?name=value&…]`, percent-decoded.
+/// `scheme://[user[:password]@][host[:port][,…]][/path][?name=value&…]`, percent-decoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     /// In lower case.
     pub scheme: String,
-    /// What stands between `//` and the next `/`; may hold a password.
-    pub authority: String,
+    /// The user and the password, before the `@`.
+    pub login: Option<(String, Option<String>)>,
+    /// Hosts and their ports, which are empty where none is said; several stand between commas.
+    pub hosts: Vec<(String, String)>,
     /// Without its first slash: `sqlite:///a` is relative, `sqlite:////a` is absolute.
     pub path: String,
     pub query: Vec<(String, String)>,
@@ -35,13 +40,41 @@ impl Url {
                 Ok((decode(name)?, decode(value)?))
             })
             .collect::<Result<_>>()?;
+        let (login, place) = match authority.rsplit_once('@') {
+            Some((login, place)) => (Some(login), place),
+            None => (None, authority),
+        };
+        let login = login.map(|login| -> Result<_> {
+            Ok(match login.split_once(':') {
+                Some((user, password)) => (decode(user)?, Some(decode(password)?)),
+                None => (decode(login)?, None),
+            })
+        });
+        let hosts = place.split(',').filter(|_| !place.is_empty());
         Ok(Self {
             scheme: scheme.to_ascii_lowercase(),
-            authority: decode(authority)?,
+            login: login.transpose()?,
+            hosts: hosts.map(host).collect::<Result<_>>()?,
             path: decode(path)?,
             query,
         })
     }
+}
+
+/// `host`, `host:port`, or with an address of IPv6 `[::1]:port`.
+fn host(text: &str) -> Result<(String, String)> {
+    let (name, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((name, ""))) => (name, ""),
+        Some(Some((name, port))) => {
+            (name, port.strip_prefix(':').ok_or_else(|| invalid("a port stands behind a colon"))?)
+        }
+        Some(None) => return Err(invalid("an address of IPv6 stands in brackets: [::1]:5432")),
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    if port.contains(':') {
+        return Err(invalid("an address of IPv6 stands in brackets: [::1]:5432"));
+    }
+    Ok((decode(name)?, decode(port)?))
 }
 
 fn invalid(detail: &str) -> Error {
@@ -97,10 +130,30 @@ mod tests {
     }
 
     #[test]
+    fn an_authority_is_cut_before_it_is_decoded() {
+        let url =
+            Url::parse("x://a%40b%3Ac:p%3A%40%2F:w@h%2C1:7,[::1]:8,%2Frun%2Fpg,,[fe80::1%25eth0]/d%2Fe")
+                .unwrap();
+        assert_eq!(url.login, Some(("a@b:c".to_owned(), Some("p:@/:w".to_owned()))));
+        let hosts: Vec<_> = url.hosts.iter().map(|(name, port)| (name.as_str(), port.as_str())).collect();
+        assert_eq!(hosts, [("h,1", "7"), ("::1", "8"), ("/run/pg", ""), ("", ""), ("fe80::1%eth0", "")]);
+        assert_eq!(url.path, "d/e");
+        let bare = Url::parse("x://ann@").unwrap();
+        assert_eq!((bare.login, bare.hosts.len()), (Some(("ann".to_owned(), None)), 0));
+        for wrong in ["x://::1/d", "x://[::1/d", "x://[::1]5/d", "x://h:1:2/d"] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn errors_never_show_the_address() {
-        for url in
-            ["postgresql:u:canary@h/db", "postgresql://u:canary%zz@h/db", "x y://canary", "a://canary%00"]
-        {
+        for url in [
+            "postgresql:u:canary@h/db",
+            "postgresql://u:canary@h:1:2/db",
+            "postgresql://u:canary%zz@h/db",
+            "x y://canary",
+            "a://canary%00",
+        ] {
             let error = Url::parse(url).err().unwrap();
             assert!(!error.detail().contains("canary"), "{error}");
         }

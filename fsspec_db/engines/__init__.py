@@ -75,12 +75,15 @@ def python_engine(name: str, place: str) -> Engine:
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
+        "adbc": python_engine("adbc", "fsspec_db.engines.adbc:ADBC"),
         "duckdb": python_engine("duckdb", "fsspec_db.engines.duckdb:DuckDB"),
         "mariadb": Engine("mysql", open_native),
         "mysql": Engine("mysql", open_native),
+        "odbc": python_engine("odbc", "fsspec_db.engines.odbc:ODBC"),
         "postgres": Engine("postgresql", open_native),
         "postgresql": Engine("postgresql", open_native),
         "python": Engine("python", open_python),
+        "sqlalchemy": python_engine("sqlalchemy", "fsspec_db.engines.sqlalchemy:SQLAlchemy"),
         "sqlite": Engine("sqlite", open_native),
     }
 )

@@ -47,6 +47,8 @@ class Quirks:
     """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
+    constraint_names: bool = True
+    """Constraints keep the names that they were given."""
     comments: bool = True
     """Relations and columns can have comments."""
     depends_on: bool = True
@@ -65,13 +67,46 @@ class Quirks:
 
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
+        "adbc": Quirks(
+            title="ADBC (PostgreSQL's driver)",
+            parameters=frozenset({"positional"}),
+            longest_name=63,
+            comments=False,
+            indexes=False,
+            constraints=frozenset({"pk", "fk", "unique"}),
+            depends_on=False,
+            notes=(
+                "What a driver does not tell is missing.",
+                "Where nothing holds a driver to reading, as over Flight SQL, the URL vouches for queries.",
+                "SQLite's driver guesses types and cannot be cancelled.",
+            ),
+        ),
         "duckdb": Quirks(
             title="DuckDB",
             moves=False,
+            constraint_names=False,
             case_sensitive=False,
             notes=(
                 "One process may write a file, or several read it.",
                 "A schema with the name of the file cannot be read: DuckDB cannot tell the two apart.",
+            ),
+        ),
+        "odbc": Quirks(
+            title="ODBC (PostgreSQL's driver)",
+            renames=False,
+            creates_schemas=False,
+            moves=False,
+            upserts=False,
+            queries=False,
+            parameters=frozenset({"positional"}),
+            constraints=frozenset({"pk", "fk"}),
+            comments=False,
+            depends_on=False,
+            longest_name=63,
+            notes=(
+                "Several statements can be sent as one, so the URL must vouch for queries.",
+                "Parameters are sent as texts; no column with a quote in its name can be written.",
+                "SQLite's driver rounds doubles and guesses types: what it would change is an error.",
             ),
         ),
         "sqlite": Quirks(
@@ -90,9 +125,14 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "postgresql": Quirks(
             title="PostgreSQL",
-            parameters=frozenset({"positional"}),
             data_version=True,
             longest_name=63,
+        ),
+        "sqlalchemy": Quirks(
+            title="SQLAlchemy",
+            depends_on=False,
+            longest_name=63,
+            notes=("What a database cannot do, SQLAlchemy cannot either: this is PostgreSQL, by psycopg.",),
         ),
     }
 )

@@ -12,7 +12,7 @@ _USERINFO = re.compile(r"(?<=://)([^/?#@:]*)(:[^/?#]*)?@")
 _VALUE = re.compile(r"(?<==)[^?&;]+")
 _SECRET = re.compile(
     r"(?i)(^:|[?&;])[^?&;=:/]*"
-    r"(?:password|passwd|passphrase|pwd|secret|token|key|authorization|credential)"
+    r"(?:password|passwd|passphrase|pwd|secret|token|key|authorization|credential|call_header)"
     r"[^?&;=]*=(?:\{(?:[^}]|\}\})*\}|[^&;])*"
 )
 

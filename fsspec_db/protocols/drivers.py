@@ -51,8 +51,8 @@ class ADBCFileSystem(DatabaseFileSystem):
         access: Access = "read",
         **options: Any,
     ) -> None:
-        url = f"adbc:{quote(driver)}" + ("?" + urlencode(dict(parameters)) if parameters else "")
-        super().__init__(url, access=access, **options)
+        said = urlencode(dict(parameters or {}), quote_via=quote)
+        super().__init__(f"adbc:{quote(driver)}" + (f"?{said}" if said else ""), access=access, **options)
 
     def _options(self, *, secrets: bool) -> dict[str, Any]:
         shown = {"parameters": dict(parse_qsl(self.url.partition("?")[2], keep_blank_values=True))}

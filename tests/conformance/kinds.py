@@ -39,8 +39,8 @@ class Kind:
     """What follows the columns in `CREATE TABLE`."""
     ask: str = "{}"
     """SQL of the column: what `agrees` takes. Temporal values may be ISO 8601 or the integers that
-    Arrow counts, bytes are hexadecimal digits, lists JSON arrays of texts, intervals `months days
-    nanoseconds`."""
+    Arrow counts, bytes are hexadecimal digits, lists JSON arrays of texts, what is nested otherwise its
+    JSON, and intervals `months days nanoseconds`."""
     unsaid: Mapping[str, str] = field(default_factory=dict)
     """Literals that Arrow cannot say in that type, with the code of the error that reading them is."""
     unheld: tuple[tuple[pa.Scalar, str], ...] = ()
@@ -75,7 +75,10 @@ def agrees(value: pa.Scalar, said: str | None) -> bool:
         return bool(value.as_py() == Decimal(said))
     if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return bool(value.as_py().hex() == said.lower())
-    if pa.types.is_list(kind):
+    if pa.types.is_nested(kind) and not _is_flat_list(kind):
+        shown = dict(value.as_py()) if pa.types.is_map(kind) else value.as_py()
+        return bool(shown == json.loads(said))
+    if _is_flat_list(kind):
         texts = json.loads(said)
         return len(value) == len(texts) and all(map(agrees, value.values or (), texts))
     if pa.types.is_interval(kind):
@@ -84,6 +87,12 @@ def agrees(value: pa.Scalar, said: str | None) -> bool:
     if pa.types.is_temporal(kind):
         return int(value.value) == _counted(kind, said)
     return str(value.as_py()) == said
+
+
+def _is_flat_list(kind: pa.DataType) -> bool:
+    return (pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)) and not pa.types.is_nested(
+        kind.value_type
+    )
 
 
 def _counted(kind: pa.DataType, said: str) -> int:

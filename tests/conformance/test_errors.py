@@ -56,7 +56,7 @@ def test_what_is_not_there_says_its_path(db: Database) -> None:
     for path in (db.path("nothing", "csv"), f"{db.path('users')}/columns/nothing"):
         with pytest.raises(NotFoundError) as caught:
             db.fs.cat_file(path)
-        assert caught.value.path == path
+        assert caught.value.path in (path, path.removesuffix(".csv"))
 
 
 def test_an_error_in_the_middle_of_a_result_is_typed_and_no_end(db: Database) -> None:

@@ -76,7 +76,7 @@ def test_constraints_say_what_they_hold(family: Database) -> None:
         schema = family.root.removeprefix("/")
         assert constraints["fk"]["references"] in (f"{schema}.parent(id)", "parent(id)")
     if "check" in constraints:
-        assert constraints["check"]["name"] == "positive"
+        assert constraints["check"]["name"] == "positive" or not family.quirks.constraint_names
         assert "b > 0" in constraints["check"]["expr"].replace('"', "").replace("`", "")
 
 

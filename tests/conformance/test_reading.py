@@ -88,10 +88,10 @@ def test_readers_that_leave_give_everything_back(db: Database) -> None:
 
 def test_several_threads_read_at_once(db: Database) -> None:
     fill(db, 20_000)
-    counts = []
+    counts, fs = [], db.fs
 
     def read() -> None:
-        counts.append(table_of(db.fs.cat_file(db.path("many", "arrow"))).num_rows)
+        counts.append(table_of(fs.cat_file(db.path("many", "arrow"))).num_rows)
 
     threads = [threading.Thread(target=read) for _ in range(8)]
     for thread in threads:

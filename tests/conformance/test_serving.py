@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_several_databases_are_served_at_once(started: Callable[[str], Harness], tmp_path: Path) -> None:
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as inner:
         served: dict[str, Database] = {}
         for name in harnesses():
             try:
@@ -28,8 +28,8 @@ def test_several_databases_are_served_at_once(started: Callable[[str], Harness],
             served[name] = stack.enter_context(fresh(engine))
             served[name].execute(TABLES)
         urls = [f"{name}={db.url}" for name, db in served.items()]
-        server = stack.enter_context(serving(tmp_path / "log", *urls, "--access", "write"))
-        client = stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
+        server = inner.enter_context(serving(tmp_path / "log", *urls, "--access", "write"))
+        client = inner.enter_context(httpx.Client(base_url=server.url, timeout=30))
         listed = client.get("/", headers={"accept": "application/json"}).json()
         assert {entry["name"] for entry in listed} == {f"/{name}" for name in served}
         for name, db in served.items():
@@ -42,4 +42,5 @@ def test_several_databases_are_served_at_once(started: Callable[[str], Harness],
             assert answer.json() == [{"n": 4}] if db.quirks.queries else answer.status_code == 501
         missing = client.post("/-/query", json={"sql": "SELECT 1", "database": "nowhere"})
         assert missing.status_code == 404
+        inner.close()
         assert {db.count("users") for db in served.values()} == {4}

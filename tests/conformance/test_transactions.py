@@ -46,9 +46,8 @@ def test_readers_see_the_old_rows_or_the_new_ones(db: Database) -> None:
     over = threading.Event()
 
     def look() -> None:
-        fs = db.open("read")
         while not over.is_set():
-            read = table_of(fs.cat_file(db.path("users", "arrow") + "?columns=name"))
+            read = table_of(db.fs.cat_file(db.path("users", "arrow") + "?columns=name"))
             seen.append((read.num_rows, read["name"].unique().to_pylist()))
 
     reader = threading.Thread(target=look)
@@ -67,11 +66,12 @@ def test_readers_see_the_old_rows_or_the_new_ones(db: Database) -> None:
 
 def test_writers_at_once_lose_nothing(db: Database) -> None:
     failed: list[BaseException] = []
+    fs = db.fs
 
     def write(start: int) -> None:
         body = arrow_bytes(pa.table({"id": pa.array(range(start, start + 100), pa.int32())}))
         try:
-            db.fs.pipe_file(db.path("empty", "arrow"), body, mode="append")
+            fs.pipe_file(db.path("empty", "arrow"), body, mode="append")
         except Exception as error:  # noqa: BLE001
             failed.append(error)
 

@@ -96,7 +96,8 @@ def test_dates_that_no_calendar_has_are_an_error_or_null(server: MariaDB, db: Ca
 @pytest.mark.parametrize("mode", ["ANSI", "ORACLE", "NO_BACKSLASH_ESCAPES", "PAD_CHAR_TO_FULL_LENGTH", ""])
 def test_the_servers_sql_mode_changes_nothing(server: MariaDB, db: Callable[[str], str], mode: str) -> None:
     db(
-        r"CREATE TABLE t (id int PRIMARY KEY, c char(9), `a\b` varchar(9)); INSERT INTO t VALUES (0, 'x', 'a\\b')"
+        r"CREATE TABLE t (id int PRIMARY KEY, c char(9), `a\b` varchar(9));"
+        r"INSERT INTO t VALUES (0, 'x', 'a\\b')"
     )
     server.sql(f"SET GLOBAL sql_mode = '{mode}', GLOBAL sql_safe_updates = 1")
     try:

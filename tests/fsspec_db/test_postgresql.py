@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fsspec_db import (
     ConstraintViolationError,
     DatabaseError,
+    DatabaseUnavailableError,
     ForbiddenError,
     InvalidPredicateError,
     InvalidQueryError,
     NotFoundError,
+    QueryTimeoutError,
     ReadOnlyError,
     SchemaMismatchError,
     ValueOutOfRangeError,
@@ -252,13 +258,51 @@ def test_metadata_is_what_the_catalogue_says(server: Postgres, database: str) ->
             fs.info("/public/Child")
 
 
-def test_system_schemas_are_not_listed_and_can_be_read(database: str) -> None:
-    with opened(database) as fs:
+FORMATS = ("arrow", "feather", "parquet", "csv", "jsonl", "json")
+
+
+def test_system_schemas_are_not_listed_and_are_there(database: str) -> None:
+    with opened(database, "manage") as fs:
         assert [entry["name"] for entry in fs.ls("/")] == ["/public"]
-        for schema in ("pg_catalog", "information_schema"):
-            for entry in fs.ls(f"/{schema}"):
-                if entry["type"] == "directory":
-                    fs.cat_file(f"{entry['name']}.jsonl")
+        for schema in ("/pg_catalog", "/information_schema"):
+            assert fs.exists(schema)
+            assert fs.isdir(schema)
+            assert fs.info(schema)["kind"] == "schema"
+            with pytest.raises(FileExistsError):
+                fs.mkdir(schema)
+            assert fs.find(f"{schema}/tables/columns") or schema == "/pg_catalog"
+        relation = fs.ls("/pg_catalog/pg_class", detail=False)
+        assert relation == [
+            f"/pg_catalog/pg_class/{facet}" for facet in ("columns", "indexes", "constraints")
+        ]
+        for missing in ("/pg_nothing", "/PG_CATALOG", "/pg_catalog/nothing"):
+            assert not fs.exists(missing)
+            with pytest.raises(FileNotFoundError):
+                fs.ls(missing)
+
+
+@pytest.mark.parametrize("schema", ["pg_catalog", "information_schema"])
+def test_every_system_relation_is_read_in_every_format(database: str, schema: str) -> None:
+    with opened(database, formats=FORMATS) as fs:
+        relations = [entry["name"] for entry in fs.ls(f"/{schema}") if entry["type"] == "directory"]
+        assert len(relations) > 50
+        # The standard's own views are slow.
+        shape = "?limit=99" if schema == "information_schema" else ""
+        for relation in relations:
+            said = fs.cat_file(f"{relation}.arrow")
+            names = pa.ipc.open_stream(said).read_all().column_names
+            for extension in FORMATS:
+                body = fs.cat_file(f"{relation}.{extension}{shape}")
+                if extension == "feather":
+                    assert pa.ipc.open_file(body).read_all().column_names == names
+                elif extension == "parquet":
+                    assert pq.read_table(pa.BufferReader(body)).column_names == names
+                elif extension == "csv":
+                    assert body.startswith(",".join(names).encode())
+                elif extension == "jsonl":
+                    assert all(list(json.loads(line)) == names for line in body.splitlines())
+                elif extension == "json":
+                    assert all(list(row) == names for row in json.loads(body))
 
 
 def test_a_shape_is_bound_and_a_wrong_one_is_the_requests_fault(server: Postgres, database: str) -> None:
@@ -307,6 +351,68 @@ def test_a_query_only_reads(server: Postgres, database: str, statement: str) -> 
         "f",
         "t",
     ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SELECT lo_unlink(oid) FROM pg_largeobject_metadata",
+        "SELECT pg_notify('heard', '')",
+        "SELECT pg_advisory_lock(7)",
+        "EXPLAIN ANALYZE CREATE TABLE u AS SELECT 1",
+        "SELECT set_config('default_transaction_read_only', 'off', false)",
+        "SELECT set_config('statement_timeout', '1', false)",
+    ],
+)
+def test_what_a_read_only_transaction_lets_pass_is_taken_back(
+    server: Postgres, database: str, statement: str
+) -> None:
+    run(server, database, "SELECT lo_create(4242)")
+    left = """SELECT (SELECT string_agg(oid::text, ',') FROM pg_largeobject_metadata), to_regclass('u'),
+              (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')"""
+    with opened(database) as fs:
+        fs.query(statement)
+        assert run(server, database, left).strip() == "4242||0"
+        setting = fs.query("SELECT current_setting('statement_timeout') AS s").to_pylist()
+        assert setting == [{"s": "0"}]
+        fs.query("SELECT pg_sleep(0.01)")
+
+
+def test_a_role_forbids_what_a_transaction_does_not(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE t (n int); CREATE SCHEMA hidden; CREATE TABLE hidden.t (n int)")
+    documented = Path("docs/postgresql.md").read_text().partition("CREATE ROLE reader")
+    script = documented[1] + documented[2].partition("\n\n")[0]
+    run(server, database, script.replace("'…'", "'canary'").replace("sales", database.rpartition("/")[2]))
+    try:
+        with opened(database.replace("postgres@", "reader@")) as fs:
+            assert fs.cat_file("/public/t.csv") == b"n\r\n"
+            run(server, database, "CREATE TABLE later (n int)")
+            assert fs.cat_file("/public/later.csv") == b"n\r\n"
+            assert fs.query("SHOW statement_timeout").to_pylist() == [{"statement_timeout": "5min"}]
+            for statement in (
+                "SELECT pg_read_file('PG_VERSION')",
+                "SELECT pg_ls_dir('.')",
+                "SELECT lo_import('/etc/hostname')",
+                "SELECT lo_export(4242, '/nowhere/x')",
+                "SELECT lo_create(0)",
+                "SELECT lo_from_bytea(0, 'x')",
+                "SELECT pg_reload_conf()",
+                "SELECT pg_switch_wal()::text",
+                "SELECT pg_stat_reset()::text",
+                "SELECT pg_create_physical_replication_slot('x')::text",
+                "SELECT rolpassword FROM pg_authid",
+                "SELECT pg_logical_emit_message(false, 'a', 'b')::text",
+                "SELECT * FROM hidden.t",
+            ):
+                with pytest.raises(ForbiddenError):
+                    fs.query(statement)
+            with pytest.raises(ForbiddenError):
+                fs.cat_file("/hidden/t.csv")
+    finally:
+        server.sql(f"DROP DATABASE {database.rpartition('/')[2]} WITH (FORCE)")
+        server.sql("DROP ROLE reader")
 
 
 def test_parameters_are_bound_by_their_types(database: str) -> None:
@@ -393,6 +499,66 @@ def _until(holds: Any, seconds: float = 10) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold"
         time.sleep(0.02)
+
+
+def test_the_shorter_limit_of_time_holds(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE VIEW slow AS SELECT pg_sleep(30)::text AS t")
+    server.sql("CREATE ROLE hasty LOGIN; ALTER ROLE hasty SET statement_timeout = '200ms'")
+    run(server, database, "GRANT SELECT ON slow TO hasty")
+    try:
+        with opened(database.replace("postgres@", "hasty@")) as fs:
+            for limit in (None, 20):
+                with pytest.raises(QueryTimeoutError) as caught:
+                    fs.query("SELECT pg_sleep(30)", timeout=limit)
+                assert caught.value.sqlstate == "57014"
+                with pytest.raises(QueryTimeoutError):
+                    fs.cat_file("/public/slow.csv", timeout=limit)
+            started = time.monotonic()
+            with pytest.raises(QueryTimeoutError):
+                fs.query("SELECT pg_sleep(30)", timeout=0.05)
+            assert time.monotonic() - started < 0.2
+            assert fs.query("SELECT 1 AS n", timeout=20).to_pylist() == [{"n": 1}]
+    finally:
+        server.sql(f"DROP DATABASE {database.rpartition('/')[2]} WITH (FORCE)")
+        server.sql("DROP ROLE hasty")
+
+
+@pytest.mark.parametrize("way", ["stop", "kill"])
+def test_a_server_that_goes_in_mid_read_is_a_typed_error(server: Postgres, database: str, way: str) -> None:
+    run(server, database, BIG)
+    with opened(database, threads=2) as fs:
+        for extension in ("arrow", "csv"):
+            with fs.open_stream(f"/public/big.{extension}") as stream:
+                assert stream.next()
+                getattr(server, way)()
+                with pytest.raises(DatabaseUnavailableError):
+                    stream.read_all()
+            server.start()
+            assert table(fs, "/public/big.arrow?columns=i").num_rows == 300_000
+
+
+def test_a_server_that_goes_in_mid_write_keeps_the_old_rows(server: Postgres, database: str) -> None:
+    run(server, database, STOPS)
+    rows = pa.table({"n": range(20_000)})
+    with opened(database, "write") as fs, ThreadPoolExecutor() as threads:
+        for way in (server.stop, server.kill):
+            for mode in ("overwrite", "append"):
+                writing = threads.submit(fs.pipe_file, "/public/t.arrow", arrow_bytes(rows), mode=mode)
+                _until(lambda: run(server, database, STOPPED).strip() == "1")
+                way()
+                with pytest.raises(DatabaseUnavailableError):
+                    writing.result(20)
+                server.start()
+                assert fs.cat_file("/public/t.csv") == b"n\r\n-1\r\n"
+
+
+BIG = "CREATE TABLE big AS SELECT i, repeat('x', 400) AS f FROM generate_series(1, 300000) i"
+STOPS = """
+CREATE TABLE t (n int); INSERT INTO t VALUES (-1);
+CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); RETURN NEW; END';
+CREATE TRIGGER rests BEFORE INSERT ON t FOR EACH ROW WHEN (NEW.n = 12345) EXECUTE FUNCTION rest();
+"""
+STOPPED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 
 
 def test_connections_are_replaced_after_the_server_was_restarted(server: Postgres, database: str) -> None:

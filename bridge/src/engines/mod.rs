@@ -22,7 +22,7 @@ use crate::url::Url;
 /// `invalid-parameter` for a scheme without an engine, and whatever the engine says.
 pub fn open(url: Url, access: Access, threads: Option<usize>) -> Result<Arc<dyn Database>> {
     match url.scheme.as_str() {
-        "sqlite" if !url.authority.is_empty() => Err(Error::new(
+        "sqlite" if url.login.is_some() || !url.hosts.is_empty() => Err(Error::new(
             Code::InvalidParameter,
             "the file stands after three slashes: sqlite:///file.db, or sqlite:////absolute/file.db",
         )),

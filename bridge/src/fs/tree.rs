@@ -5,7 +5,7 @@ use super::entry::{Entry, JSON, SQL};
 use super::{DatabaseFs, Node, at, format_of};
 use crate::error::{Code, Error, Result};
 use crate::formats::Format;
-use crate::metadata::RelationInfo;
+use crate::metadata::{RelationInfo, SchemaInfo};
 use crate::path::{Facet, Path};
 
 /// A facet item: its name, and its document.
@@ -52,11 +52,7 @@ impl DatabaseFs {
     pub(super) fn entry(&self, path: &Path) -> Result<Entry> {
         match path {
             Path::Root => Ok(Entry::directory(path, "root")),
-            Path::Schema(schema) => self
-                .schemas()?
-                .into_iter()
-                .find(|entry| entry.path == path.to_string())
-                .ok_or_else(|| Error::new(Code::NotFound, format!("there is no schema {schema:?}"))),
+            Path::Schema(schema) => Ok(schema_entry(self.database.schema(schema)?)),
             Path::Relation { schema, relation } => {
                 Ok(Entry::relation(schema, self.relation(schema, relation)?))
             }
@@ -77,14 +73,7 @@ impl DatabaseFs {
     }
 
     fn schemas(&self) -> Result<Vec<Entry>> {
-        let schemas = self.database.schemas()?;
-        Ok(schemas
-            .into_iter()
-            .map(|info| Entry {
-                comment: info.comment,
-                ..Entry::directory(&Path::Schema(info.name), "schema")
-            })
-            .collect())
+        Ok(self.database.schemas()?.into_iter().map(schema_entry).collect())
     }
 
     /// One call to the database, however many relations there are.
@@ -213,6 +202,10 @@ impl DatabaseFs {
         };
         Ok(documents::line(text))
     }
+}
+
+fn schema_entry(info: SchemaInfo) -> Entry {
+    Entry { comment: info.comment, ..Entry::directory(&Path::Schema(info.name), "schema") }
 }
 
 fn is_view(info: &RelationInfo) -> bool {

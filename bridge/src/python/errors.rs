@@ -23,13 +23,27 @@ impl From<Error> for PyErr {
     fn from(mut error: Error) -> Self {
         if let Some(source) = error.take_source() {
             match source.downcast::<PyErr>() {
-                Ok(raised) => return *raised,
+                Ok(raised) => return located(*raised, error.path()),
                 Err(source) => error = error.with_source(source),
             }
         }
         Python::try_attach(|py| made(py, &error))
             .unwrap_or_else(|| PyRuntimeError::new_err(error.detail().to_owned()))
     }
+}
+
+/// What Python raised, with the path that it is about where it has room for one: an engine knows none.
+fn located(raised: PyErr, path: Option<&str>) -> PyErr {
+    if let Some(path) = path {
+        Python::try_attach(|py| {
+            let value = raised.value(py);
+            if value.getattr_opt("path").is_ok_and(|place| place.is_some_and(|place| place.is_none())) {
+                // An exception that does not let itself be told goes on as it is.
+                drop(value.setattr("path", path));
+            }
+        });
+    }
+    raised
 }
 
 fn made(py: Python<'_>, error: &Error) -> PyErr {

@@ -6,7 +6,7 @@ import csv
 import io
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from tests.conformance.kinds import Kind
 from tests.postgres import Postgres
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -178,7 +179,6 @@ KINDS = (
         values=("'0'", "'-1 mon -2 days -0.000001 sec'", "'178 years 11 mons'", "'1000000:00:00'"),
         ask=INTERVAL,
         unsaid={"'100000000:00:00'": RANGE},
-        formats={"parquet": "unsupported"},
     ),
     Kind(
         declared="mood",
@@ -232,7 +232,7 @@ class PostgreSQL(Harness):
 
     name = "postgresql"
     schema = "public"
-    kinds = KINDS
+    kinds: ClassVar[Sequence[Kind]] = KINDS
     exact = "{}::text"
     endless = "SELECT pg_sleep(600)"
     hostile = (

@@ -140,18 +140,16 @@ fn wrong(detail: &str) -> Error {
 
 fn of_url(url: &Url) -> Result<HashMap<String, String>> {
     let mut given = HashMap::new();
-    let (login, place) = match url.authority.rsplit_once('@') {
-        Some((login, place)) => (login, place),
-        None => ("", url.authority.as_str()),
+    let (host, port) = match url.hosts.as_slice() {
+        [] => (String::new(), String::new()),
+        [one] => one.clone(),
+        _ => return Err(wrong("several hosts are not tried one after the other")),
     };
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port),
-        _ => (place, ""),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    for (name, value) in [("user", user), ("password", password), ("host", host), ("port", port)] {
-        given.insert(name.to_owned(), value.to_owned());
+    let (user, password) = url.login.clone().unwrap_or_default();
+    for (name, value) in
+        [("user", user), ("password", password.unwrap_or_default()), ("host", host), ("port", port)]
+    {
+        given.insert(name.to_owned(), value);
     }
     for (name, value) in &url.query {
         let name = spelling(name);

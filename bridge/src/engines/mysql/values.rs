@@ -166,13 +166,16 @@ pub fn put_datetime(out: &mut Vec<u8>, micros: i64) -> Option<()> {
     Some(())
 }
 
+/// 838:59:59.999999, in microseconds.
+const LONGEST_TIME: u64 = 3_020_399_999_999;
+
 /// Appends a time of ±838 hours, given in microseconds.
 #[inline]
 pub fn put_duration(out: &mut Vec<u8>, micros: i64) -> Option<()> {
     let size = micros.unsigned_abs();
     let (days, rest) = (size / MICROS_PER_DAY as u64, size % MICROS_PER_DAY as u64);
-    // Beyond it a server takes the last that it has.
-    let days = u32::try_from(days).ok().filter(|_| size < 839 * 3_600_000_000)?;
+    // What is beyond it the server cuts down to 838:59:59.
+    let days = u32::try_from(days).ok().filter(|_| size <= LONGEST_TIME)?;
     let (seconds, fraction) = (rest / 1_000_000, (rest % 1_000_000) as u32);
     out.extend_from_slice(&[if fraction == 0 { 8 } else { 12 }, u8::from(micros < 0)]);
     out.extend_from_slice(&days.to_le_bytes());

@@ -6,22 +6,23 @@
 use std::collections::HashMap;
 use std::env;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::files;
 use super::secure::Security;
 use crate::engines::socket::Place;
 use crate::error::{Code, Error, Result};
 use crate::url::Url;
 
 /// One server to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Server {
     pub place: Place,
-    /// What its certificate has to say, and what `.pgpass` knows it by.
+    /// What its certificate has to say.
     pub name: String,
     pub port: u16,
+    pub password: Option<String>,
 }
 
 /// Everything needed to connect. Its `Debug` shows no password.
@@ -31,7 +32,6 @@ pub struct Address {
     pub servers: Vec<Server>,
     pub security: Security,
     pub user: String,
-    pub password: Option<String>,
     pub database: String,
     /// Command-line options for the backend.
     pub options: Option<String>,
@@ -41,12 +41,13 @@ pub struct Address {
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({:?}, database {:?}, user {:?})", self.servers, self.database, self.user)
+        let places: Vec<_> = self.servers.iter().map(|server| &server.place).collect();
+        write!(f, "Address({places:?}, database {:?}, user {:?})", self.database, self.user)
     }
 }
 
-/// Parameters that a URL may have, and the variables that stand in for them.
-const PARAMETERS: [(&str, &str); 19] = [
+/// Options, and the variables that stand in for them.
+const OPTIONS: [(&str, &str); 18] = [
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
     ("port", "PGPORT"),
@@ -65,193 +66,167 @@ const PARAMETERS: [(&str, &str); 19] = [
     ("sslkey", "PGSSLKEY"),
     ("sslnegotiation", "PGSSLNEGOTIATION"),
     ("channel_binding", "PGCHANNELBINDING"),
-    ("client_encoding", "PGCLIENTENCODING"),
 ];
+
+/// Options that promise what is not done here, so that they are refused, but for some values.
+const REFUSED: [(&str, &str, &[&str]); 8] = [
+    ("sslcrldir", "PGSSLCRLDIR", &[]),
+    ("sslpassword", "", &[]),
+    ("sslcertmode", "PGSSLCERTMODE", &["allow"]),
+    ("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION", &["TLSv1", "TLSv1.1", "TLSv1.2"]),
+    ("requirepeer", "PGREQUIREPEER", &[]),
+    ("require_auth", "PGREQUIREAUTH", &[]),
+    ("gssencmode", "PGGSSENCMODE", &["disable", "prefer"]),
+    ("target_session_attrs", "PGTARGETSESSIONATTRS", &["any"]),
+];
+
+/// Options that are taken and make no difference.
+const IDLE: [&str; 8] = [
+    "client_encoding",
+    "fallback_application_name",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "sslcompression",
+    "tcp_user_timeout",
+];
+
+type Options = HashMap<String, String>;
 
 impl Address {
     /// # Errors
-    /// `invalid-parameter`; passwords are never in it.
+    /// `invalid-parameter`, `unsupported`; passwords are never in it.
     pub fn new(url: &Url) -> Result<Self> {
         let mut given = of_url(url)?;
-        let service = given.get("service").cloned().or_else(|| env::var("PGSERVICE").ok());
+        let service = given.get("service").cloned().or_else(|| variable("PGSERVICE"));
         if let Some(service) = service {
-            for (name, value) in of_service(&service)? {
-                given.entry(name).or_insert(value);
+            for (name, value) in files::service(&service)? {
+                put_default(&mut given, &name, value)?;
             }
         }
-        for (name, variable) in PARAMETERS {
-            if let Ok(value) = env::var(variable)
-                && !value.is_empty()
-            {
-                given.entry(name.to_owned()).or_insert(value);
+        let refused = REFUSED.iter().map(|(name, of, _)| (name, of));
+        for (name, of) in OPTIONS.iter().map(|(name, of)| (name, of)).chain(refused) {
+            if let Some(value) = variable(of) {
+                put_default(&mut given, name, value)?;
             }
         }
-        let take = |name: &str| given.get(name).filter(|value| !value.is_empty()).cloned();
-        let user = take("user").or_else(|| env::var("USER").ok()).unwrap_or_else(|| "postgres".to_owned());
+        let take = |name: &str| given.get(name).cloned();
+        let user = take("user").or_else(|| variable("USER")).unwrap_or_else(|| "postgres".to_owned());
         let database = take("dbname").unwrap_or_else(|| user.clone());
-        let servers = servers(take("host"), take("hostaddr"), take("port"))?;
-        let password = take("password").or_else(|| {
-            let file = take("passfile").map(PathBuf::from).or_else(|| Some(home()?.join(".pgpass")))?;
-            of_passfile(&file, &servers, &database, &user)
-        });
-        let seconds = match take("connect_timeout") {
+        let mut servers = servers(take("host"), take("hostaddr"), take("port"))?;
+        let home = files::home();
+        let passwords = take("passfile").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join(".pgpass")));
+        for server in &mut servers {
+            server.password = take("password")
+                .or_else(|| files::password(passwords.as_ref()?, &known_as(server), &database, &user));
+        }
+        let seconds: i64 = match take("connect_timeout") {
             None => 10,
             Some(text) => text.parse().map_err(|_| wrong("connect_timeout", "a whole number of seconds"))?,
         };
+        let seconds = u64::try_from(seconds).ok().filter(|seconds| (1..86_400).contains(seconds));
         Ok(Self {
-            security: Security::new(take, home().as_deref())?,
+            security: Security::new(take, home.as_deref())?,
             servers,
             user,
-            password,
             database,
             options: take("options"),
             application_name: take("application_name").unwrap_or_else(|| "fsspec-db".to_owned()),
-            connect_timeout: Duration::from_secs(if seconds == 0 { 3600 } else { seconds }),
+            connect_timeout: Duration::from_secs(seconds.unwrap_or(86_400)),
         })
     }
 }
 
-fn of_url(url: &Url) -> Result<HashMap<String, String>> {
-    let mut given = HashMap::new();
-    let (login, place) = match url.authority.rsplit_once('@') {
-        Some((login, place)) => (Some(login), place),
-        None => (None, url.authority.as_str()),
-    };
-    if let Some(login) = login {
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(password)),
-            None => (login, None),
-        };
-        given.insert("user".to_owned(), user.to_owned());
-        if let Some(password) = password {
-            given.insert("password".to_owned(), password.to_owned());
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Sets what nobody has said yet.
+fn put_default(given: &mut Options, name: &str, value: String) -> Result<()> {
+    if let Some((_, _, harmless)) = REFUSED.iter().find(|(refused, _, _)| *refused == name) {
+        if harmless.contains(&value.as_str()) {
+            return Ok(());
         }
+        return Err(Error::new(Code::Unsupported, format!("PostgreSQL's option {name} is not heeded here")));
     }
-    if !place.is_empty() {
-        let (mut names, mut ports) = (Vec::new(), Vec::new());
-        for one in place.split(',') {
-            let (name, port) = match one.rsplit_once(':') {
-                Some((name, port)) if !port.contains(']') => (name, port),
-                _ => (one, ""),
-            };
-            names.push(name.trim_start_matches('[').trim_end_matches(']').to_owned());
-            ports.push(port.to_owned());
+    if OPTIONS.iter().any(|(known, _)| *known == name) {
+        if !value.is_empty() {
+            given.entry(name.to_owned()).or_insert(value);
         }
-        given.insert("host".to_owned(), names.join(","));
-        if ports.iter().any(|port| !port.is_empty()) {
-            given.insert("port".to_owned(), ports.join(","));
-        }
+    } else if !IDLE.contains(&name) {
+        return Err(Error::new(Code::InvalidParameter, format!("PostgreSQL has no option {name:?}")));
     }
-    if !url.path.is_empty() {
-        given.insert("dbname".to_owned(), url.path.clone());
-    }
+    Ok(())
+}
+
+/// Options behind the `?` count more than what stands before it.
+fn of_url(url: &Url) -> Result<Options> {
+    let mut given = Options::new();
     for (name, value) in &url.query {
-        if !PARAMETERS.iter().any(|(known, _)| known == name) {
-            return Err(Error::new(Code::InvalidParameter, format!("PostgreSQL has no option {name:?}")));
-        }
-        given.insert(name.clone(), value.clone());
+        let (name, value) = match (name.as_str(), value.as_str()) {
+            ("ssl", "true") => ("sslmode", "require"),
+            both => both,
+        };
+        put_default(&mut given, name, value.to_owned())?;
     }
-    given.retain(|_, value| !value.is_empty());
+    if let Some((user, password)) = &url.login {
+        put_default(&mut given, "user", user.clone())?;
+        put_default(&mut given, "password", password.clone().unwrap_or_default())?;
+    }
+    let join = |each: fn(&(String, String)) -> &str| url.hosts.iter().map(each).collect::<Vec<_>>().join(",");
+    put_default(&mut given, "host", join(|(name, _)| name))?;
+    if url.hosts.iter().any(|(_, port)| !port.is_empty()) {
+        put_default(&mut given, "port", join(|(_, port)| port))?;
+    }
+    put_default(&mut given, "dbname", url.path.clone())?;
     Ok(given)
+}
+
+/// The folder in which a server of this machine has its socket.
+fn usual_folder() -> Option<&'static str> {
+    ["/var/run/postgresql", "/tmp"].into_iter().find(|folder| cfg!(unix) && Path::new(folder).is_dir())
 }
 
 /// Hosts, the addresses to reach them by, and ports, each divided by commas.
 fn servers(names: Option<String>, addresses: Option<String>, ports: Option<String>) -> Result<Vec<Server>> {
-    let names = names.or_else(|| addresses.clone()).unwrap_or_else(|| {
-        let folder = ["/var/run/postgresql", "/tmp"].into_iter().find(|folder| Path::new(folder).is_dir());
-        folder.unwrap_or("localhost").to_owned()
-    });
+    let usual = || usual_folder().unwrap_or("localhost").to_owned();
+    let names = names.or_else(|| addresses.clone()).unwrap_or_else(usual);
+    let names: Vec<&str> = names.split(',').collect();
     let cut = |list: Option<String>| -> Vec<String> {
         list.map_or_else(Vec::new, |list| list.split(',').map(str::to_owned).collect())
     };
     let (addresses, ports) = (cut(addresses), cut(ports));
-    let one = |(at, name): (usize, &str)| {
-        let port = match ports.get(at).or(if ports.len() == 1 { ports.first() } else { None }) {
-            Some(port) if !port.is_empty() => {
-                port.parse().map_err(|_| wrong("port", "a number below 65536"))?
-            }
-            _ => 5432,
+    if !addresses.is_empty() && addresses.len() != names.len() {
+        return Err(wrong("hostaddr", "as many addresses as there are hosts"));
+    }
+    if ports.len() > 1 && ports.len() != names.len() {
+        return Err(wrong("port", "one number, or as many as there are hosts"));
+    }
+    let one = |(at, name): (usize, &&str)| {
+        let port = match ports.get(at).or(ports.first()).map(String::as_str) {
+            None | Some("") => 5432,
+            Some(port) => port.parse().map_err(|_| wrong("port", "a number below 65536"))?,
         };
-        let reached = addresses.get(at).filter(|address| !address.is_empty());
-        let place = match reached {
+        let name = if name.is_empty() { usual() } else { (*name).to_owned() };
+        let place = match addresses.get(at).filter(|address| !address.is_empty()) {
             Some(address) => Place::Tcp(address.clone(), port),
-            None if name.starts_with('/') => Place::Unix(Path::new(name).join(format!(".s.PGSQL.{port}"))),
-            None => Place::Tcp(name.to_owned(), port),
+            None if name.starts_with('/') => Place::Unix(Path::new(&name).join(format!(".s.PGSQL.{port}"))),
+            None => Place::Tcp(name.clone(), port),
         };
-        Ok(Server { place, name: name.to_owned(), port })
+        Ok(Server { place, name, port, password: None })
     };
-    names.split(',').enumerate().map(one).collect()
+    names.iter().enumerate().map(one).collect()
+}
+
+/// The host and the port that `.pgpass` has for a server.
+fn known_as(server: &Server) -> [String; 2] {
+    let name = if Some(server.name.as_str()) == usual_folder() { "localhost" } else { &server.name };
+    [name.to_owned(), server.port.to_string()]
 }
 
 fn wrong(option: &str, expected: &str) -> Error {
     Error::new(Code::InvalidParameter, format!("{option} takes {expected}"))
-}
-
-fn home() -> Option<PathBuf> {
-    env::var_os("HOME").map(PathBuf::from)
-}
-
-/// A section of the service file: `name=value` lines under `[service]`.
-fn of_service(service: &str) -> Result<Vec<(String, String)>> {
-    let own =
-        env::var_os("PGSERVICEFILE").map(PathBuf::from).or_else(|| Some(home()?.join(".pg_service.conf")));
-    let system = env::var_os("PGSYSCONFDIR").map_or_else(
-        || PathBuf::from("/etc/postgresql-common/pg_service.conf"),
-        |folder| PathBuf::from(folder).join("pg_service.conf"),
-    );
-    for file in own.into_iter().chain([system]) {
-        let Ok(text) = fs::read_to_string(&file) else { continue };
-        let mut lines = text.lines().map(str::trim);
-        if lines.by_ref().any(|line| line == format!("[{service}]")) {
-            return Ok(lines
-                .take_while(|line| !line.starts_with('['))
-                .filter(|line| !line.starts_with('#'))
-                .filter_map(|line| line.split_once('='))
-                .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-                .collect());
-        }
-    }
-    Err(Error::new(Code::InvalidParameter, format!("there is no definition of service {service:?}")))
-}
-
-/// `host:port:database:user:password`, with `*` for any and `\` before `:` and `\`.
-fn of_passfile(file: &Path, servers: &[Server], database: &str, user: &str) -> Option<String> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // libpq ignores a file that others can read, too.
-        if fs::metadata(file).ok()?.permissions().mode() & 0o077 != 0 {
-            return None;
-        }
-    }
-    let text = fs::read_to_string(file).ok()?;
-    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-        let fields = pass_fields(line);
-        let [host, port, of, whom, password] = fields.as_slice() else { return None };
-        let fits = |pattern: &str, value: &str| pattern == "*" || pattern == value;
-        let here = servers.iter().any(|server| {
-            let name = if matches!(server.place, Place::Unix(_)) { "localhost" } else { &server.name };
-            fits(host, name) && fits(port, &server.port.to_string())
-        });
-        (here && fits(of, database) && fits(whom, user)).then(|| password.clone())
-    })
-}
-
-fn pass_fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut escaped = false;
-    for c in line.chars() {
-        match c {
-            '\\' if !escaped => {
-                escaped = true;
-                continue;
-            }
-            ':' if !escaped && fields.len() < 5 => fields.push(String::new()),
-            c => fields.last_mut().into_iter().for_each(|field| field.push(c)),
-        }
-        escaped = false;
-    }
-    fields
 }
 
 #[cfg(test)]
@@ -274,7 +249,7 @@ mod tests {
     fn a_url_says_host_port_user_and_database() {
         let parsed = address("postgresql://ann:p%40ss@db.example:5433/sales?application_name=x").unwrap();
         assert_eq!(places(&parsed), [tcp("db.example", 5433)]);
-        assert_eq!((parsed.user.as_str(), parsed.password.as_deref()), ("ann", Some("p@ss")));
+        assert_eq!((parsed.user.as_str(), parsed.servers[0].password.as_deref()), ("ann", Some("p@ss")));
         assert_eq!((parsed.database.as_str(), parsed.application_name.as_str()), ("sales", "x"));
         assert!(!format!("{parsed:?}").contains("p@ss"));
     }
@@ -292,11 +267,16 @@ mod tests {
     #[test]
     fn an_unknown_option_is_refused() {
         assert_eq!(address("postgres://h/d?nonsense=1").unwrap_err().code(), Code::InvalidParameter);
-        assert_eq!(address("postgres://h:x/d").unwrap_err().code(), Code::InvalidParameter);
-    }
-
-    #[test]
-    fn fields_of_a_password_file_are_unescaped() {
-        assert_eq!(pass_fields(r"h:5432:d\:x:u:p:a\\ss"), ["h", "5432", "d:x", "u", r"p:a\ss"]);
+        for wrong in ["h:x/d", "h:1,h:2,h/d?port=1,2", "h,i/d?hostaddr=::1", "h/d?connect_timeout=soon"] {
+            let error = address(&format!("postgres://{wrong}")).unwrap_err();
+            assert_eq!(error.code(), Code::InvalidParameter, "{wrong}");
+        }
+        for refused in
+            ["sslcrldir=/x", "requirepeer=x", "target_session_attrs=read-write", "gssencmode=require"]
+        {
+            let error = address(&format!("postgres://h/d?{refused}")).unwrap_err();
+            assert_eq!(error.code(), Code::Unsupported, "{refused}");
+        }
+        assert!(address("postgres://h/d?keepalives=1&target_session_attrs=any&gssencmode=disable").is_ok());
     }
 }

@@ -64,23 +64,38 @@ fn kind(letter: Option<&str>) -> &'static str {
     }
 }
 
-/// # Errors
-/// What the server said.
-pub fn schemas(conn: &mut Conn) -> Result<Vec<SchemaInfo>> {
-    let rows = conn.rows(
-        r"SELECT nspname, pg_catalog.current_database(), pg_catalog.obj_description(oid, 'pg_namespace')
-          FROM pg_catalog.pg_namespace
-          WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
-            AND pg_catalog.has_schema_privilege(oid, 'USAGE')
-          ORDER BY nspname",
-        &[],
-    )?;
-    let info = |mut row: Row| SchemaInfo {
+const SCHEMA: &str =
+    "SELECT nspname, pg_catalog.current_database(), pg_catalog.obj_description(oid, 'pg_namespace')
+    FROM pg_catalog.pg_namespace";
+
+fn schema_info(mut row: Row) -> SchemaInfo {
+    SchemaInfo {
         name: text(&mut row, 0).unwrap_or_default(),
         catalog: text(&mut row, 1),
         comment: text(&mut row, 2),
-    };
-    Ok(rows.into_iter().map(info).collect())
+    }
+}
+
+/// Those that are not the system's.
+///
+/// # Errors
+/// What the server said.
+pub fn schemas(conn: &mut Conn) -> Result<Vec<SchemaInfo>> {
+    let listed = format!(
+        r"{SCHEMA} WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
+            AND pg_catalog.has_schema_privilege(oid, 'USAGE') ORDER BY nspname"
+    );
+    Ok(conn.rows(&listed, &[])?.into_iter().map(schema_info).collect())
+}
+
+/// Any schema.
+///
+/// # Errors
+/// `not-found`.
+pub fn schema(conn: &mut Conn, schema: &str) -> Result<SchemaInfo> {
+    let found = conn.rows(&format!("{SCHEMA} WHERE nspname = $1"), &[Some(schema)])?;
+    let found = found.into_iter().next().map(schema_info);
+    found.ok_or_else(|| Error::new(Code::NotFound, format!("there is no schema {schema:?}")))
 }
 
 /// # Errors

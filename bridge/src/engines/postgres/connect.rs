@@ -75,7 +75,9 @@ fn enter(server: &Server, address: &Address, secure: bool) -> Result<Conn, Refus
     }
     let mut conn = Conn::new(socket, canceller);
     let mut asked = false;
-    login::enter(&mut conn, address, &mut asked).map_err(|error| Refusal { error, again: !asked })?;
+    let password = server.password.as_deref();
+    login::enter(&mut conn, address, password, &mut asked)
+        .map_err(|error| Refusal { error, again: !asked })?;
     conn.socket.set_patience(None).map_err(|error| broken(&error))?;
     Ok(conn)
 }

@@ -37,6 +37,8 @@ fn code(sqlstate: &str) -> Code {
         "42P07" | "42P06" => Code::AlreadyExists,
         "2BP01" => Code::NotEmpty,
         "57014" => Code::QueryTimeout,
+        // A transaction that was idle for longer than the server allows.
+        "25P03" => Code::DatabaseUnavailable,
         "0A000" => Code::Unsupported,
         "22003" | "22001" | "22007" | "22008" | "22015" | "22P02" | "22P03" | "22P05" | "22021" => {
             Code::ValueOutOfRange

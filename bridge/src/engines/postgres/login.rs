@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 /// `database-unavailable`; `unsupported` for ways to authenticate that are not spoken here.
-pub fn enter(conn: &mut Conn, address: &Address, asked: &mut bool) -> Result<()> {
+pub fn enter(conn: &mut Conn, address: &Address, password: Option<&str>, asked: &mut bool) -> Result<()> {
     let mut parameters = vec![
         ("user", address.user.as_str()),
         ("database", &address.database),
@@ -52,7 +52,7 @@ pub fn enter(conn: &mut Conn, address: &Address, asked: &mut bool) -> Result<()>
             b'R' => {
                 let body = conn.body(body).to_vec();
                 *asked = true;
-                authenticate(conn, &body, address, &mut proof)?;
+                authenticate(conn, &body, address, password, &mut proof)?;
             }
             b'S' => {
                 let body = conn.body(body).to_vec();
@@ -80,10 +80,16 @@ struct Proof {
     finished: bool,
 }
 
-fn authenticate(conn: &mut Conn, body: &[u8], address: &Address, proof: &mut Option<Proof>) -> Result<()> {
+fn authenticate(
+    conn: &mut Conn,
+    body: &[u8],
+    address: &Address,
+    password: Option<&str>,
+    proof: &mut Option<Proof>,
+) -> Result<()> {
     let refused = |error: io::Error| Error::new(Code::DatabaseUnavailable, error.to_string());
     let password = || {
-        address.password.as_deref().ok_or_else(|| {
+        password.ok_or_else(|| {
             Error::new(Code::DatabaseUnavailable, "PostgreSQL asks for a password, and none was given")
         })
     };

@@ -5,10 +5,11 @@ mod build;
 mod catalogue;
 mod connect;
 mod fault;
+mod files;
 mod ingest;
 mod login;
-mod named;
 mod numeric;
+mod parameters;
 mod query;
 mod row;
 mod scan;
@@ -119,6 +120,10 @@ impl Database for Postgres {
 
     fn schemas(&self) -> Result<Vec<SchemaInfo>> {
         self.reading(&Cancel::default(), catalogue::schemas)
+    }
+
+    fn schema(&self, schema: &str) -> Result<SchemaInfo> {
+        self.reading(&Cancel::default(), |conn| catalogue::schema(conn, schema))
     }
 
     fn relations(&self, schema: &str) -> Result<Vec<RelationInfo>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::Schema;
 
-use super::named::numbered;
+use super::parameters::{highest, numbered};
 use super::scan::{Batches, stream};
 use super::types::{Kind, Types};
 use super::wire::Conn;
@@ -32,8 +32,8 @@ pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> 
     };
     let (given, _) = super::values::bound(&values)?;
     let (takes, gives) = conn.describe(&sql, &given)?;
-    if takes.len() != values.len() {
-        let detail = format!("the statement takes {} parameters, not {}", takes.len(), values.len());
+    if takes.len() != values.len() || highest(&sql) < values.len() {
+        let detail = format!("the statement takes {} parameters, not {}", highest(&sql), values.len());
         return Err(Error::new(Code::InvalidQuery, detail));
     }
     let Some(columns) = gives else {

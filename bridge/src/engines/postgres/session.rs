@@ -19,7 +19,7 @@ impl Connection for Conn {
     }
 
     fn begin(&mut self, begin: &str, limit: Option<u128>) -> Result<()> {
-        let limit = limit.map_or_else(String::new, |ms| format!("; SET LOCAL statement_timeout = {ms}"));
+        let limit = limit.map_or_else(String::new, at_most);
         self.run(&format!("{begin}{limit}"))
     }
 
@@ -43,4 +43,13 @@ impl Connection for Conn {
         let canceller = self.canceller();
         Box::new(move || canceller.cancel())
     }
+}
+
+/// Limits the statements that follow in a transaction. Whoever set a shorter limit for the role or
+/// the database meant it.
+fn at_most(ms: u128) -> String {
+    format!(
+        "; SELECT pg_catalog.set_config('statement_timeout', '{ms}', true)
+           WHERE pg_catalog.current_setting('statement_timeout')::interval NOT BETWEEN '1 us' AND '{ms} ms'"
+    )
 }

@@ -154,9 +154,8 @@ impl Plan {
             }
             let kind = match &typed.kinds[at] {
                 // An array of several dimensions was read as text, and the table may not say that it has such.
-                Kind::List(_) if field.data_type().is_string() => Kind::AsText,
-                // Files whose formats have no intervals carry them as ISO 8601 durations.
-                Kind::Interval if field.data_type().is_string() => Kind::AsText,
+                // Intervals are text in files whose formats have none.
+                Kind::List(_) | Kind::Interval if field.data_type().is_string() => Kind::AsText,
                 kind => kind.clone(),
             };
             plan.has_identity |= column.identity;

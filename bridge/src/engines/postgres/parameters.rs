@@ -1,4 +1,4 @@
-//! `:name` in a statement, as the numbered placeholders that PostgreSQL has.
+//! The parameters of a statement: `:name` becomes one of the numbers that PostgreSQL has.
 
 use crate::error::{Code, Error, Result};
 use crate::value::Value;
@@ -15,31 +15,21 @@ use crate::value::Value;
 pub fn numbered(sql: &str, values: &[(String, Value)]) -> Result<(String, Vec<Value>)> {
     let mut out = String::with_capacity(sql.len());
     let mut bound: Vec<(&str, &Value)> = Vec::new();
-    let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
-        if let Some(length) = opaque(rest, &out) {
-            out.push_str(&rest[..length]);
-            rest = &rest[length..];
-            continue;
-        }
-        let name = name_of(rest);
-        if first == ':' && !name.is_empty() && !holds(&out) {
-            let place = match bound.iter().position(|(known, _)| *known == name) {
-                Some(place) => place,
-                None => {
+    for piece in (Pieces { sql, at: 0 }) {
+        match piece {
+            Piece::Other(text) => out.push_str(text),
+            Piece::Name(name) => {
+                let known = bound.iter().position(|(known, _)| *known == name);
+                if known.is_none() {
                     bound.push((name, given(values, name)?));
-                    bound.len() - 1
                 }
-            };
-            out.extend(["$", &(place + 1).to_string()]);
-            rest = &rest[1 + name.len()..];
-            continue;
+                let place = known.unwrap_or(bound.len() - 1);
+                out.extend(["$", &(place + 1).to_string()]);
+            }
+            Piece::Number(_) => {
+                return Err(wrong("a statement has either names or numbers for its parameters".to_owned()));
+            }
         }
-        if first == '$' && rest[1..].starts_with(|c: char| c.is_ascii_digit()) && !holds(&out) {
-            return Err(wrong("a statement has either names or numbers for its parameters".to_owned()));
-        }
-        out.push(first);
-        rest = &rest[first.len_utf8()..];
     }
     if let Some((name, _)) =
         values.iter().find(|(name, _)| !bound.iter().any(|(used, _)| *used == bare(name)))
@@ -47,6 +37,48 @@ pub fn numbered(sql: &str, values: &[(String, Value)]) -> Result<(String, Vec<Va
         return Err(wrong(format!("the statement has no parameter {name:?}")));
     }
     Ok((out, bound.into_iter().map(|(_, value)| value.clone()).collect()))
+}
+
+/// The highest `$n` of a statement: the server itself passes over a value too many.
+pub fn highest(sql: &str) -> usize {
+    let number = |piece| if let Piece::Number(digits) = piece { digits.parse().ok() } else { None };
+    (Pieces { sql, at: 0 }).filter_map(number).max().unwrap_or(0)
+}
+
+enum Piece<'a> {
+    /// Behind its colon.
+    Name(&'a str),
+    /// Behind its dollar.
+    Number(&'a str),
+    Other(&'a str),
+}
+
+struct Pieces<'a> {
+    sql: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let (before, rest) = self.sql.split_at(self.at);
+        let first = rest.chars().next()?;
+        let (length, piece) = if let Some(length) = opaque(rest, before) {
+            (length, Piece::Other(&rest[..length]))
+        } else {
+            let word =
+                rest.get(1..).map_or("", |rest| &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())]);
+            let begins = |wanted: fn(char) -> bool| word.starts_with(wanted) && !holds(before);
+            match first {
+                ':' if begins(|c| c.is_alphabetic() || c == '_') => (1 + word.len(), Piece::Name(word)),
+                '$' if begins(|c| c.is_ascii_digit()) => (1 + word.len(), Piece::Number(word)),
+                _ => (first.len_utf8(), Piece::Other(&rest[..first.len_utf8()])),
+            }
+        };
+        self.at += length;
+        Some(piece)
+    }
 }
 
 fn wrong(detail: String) -> Error {
@@ -69,15 +101,6 @@ fn is_part(c: char) -> bool {
 /// What stands before makes the next character a part of it.
 fn holds(before: &str) -> bool {
     before.chars().next_back().is_some_and(|c| is_part(c) || matches!(c, ':' | ']' | ')' | '"' | '$'))
-}
-
-/// The name behind a colon; empty where there is none.
-fn name_of(text: &str) -> &str {
-    let text = text.get(1..).unwrap_or("");
-    if !text.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-        return "";
-    }
-    &text[..text.find(|c| !is_part(c)).unwrap_or(text.len())]
 }
 
 /// The length of what begins here and is copied unread: a string, a quoted name, a comment.
@@ -174,6 +197,15 @@ mod tests {
         }
         assert_eq!(rewritten("SELECT 'x' || :a", &["a"]).unwrap().0, "SELECT 'x' || $1");
         assert_eq!(rewritten("SELECT type':x', :a::int", &["a"]).unwrap().0, "SELECT type':x', $1::int");
+    }
+
+    #[test]
+    fn the_highest_number_is_that_of_a_parameter() {
+        for (sql, number) in
+            [("SELECT 1", 0), ("SELECT $2, $1::int, $a$ $9 $a$", 2), ("SELECT '$1', a$3, $12", 12)]
+        {
+            assert_eq!(highest(sql), number, "{sql}");
+        }
     }
 
     proptest! {

@@ -12,18 +12,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import duckdb
 import pyarrow as pa
 
-from fsspec_db._bridge import (
-    ColumnInfo,
-    ConstraintInfo,
-    IndexInfo,
-    RelationInfo,
-    SchemaInfo,
-    fitted,
-    on_cancel,
-)
-from fsspec_db.database import AbstractDatabase
-from fsspec_db.engines.duckdb_errors import told
-from fsspec_db.engines.duckdb_types import Carried, new_types, quoted, taken, whole_microseconds
+from fsspec_db._bridge import fitted, on_cancel
+from fsspec_db.engines.duckdb.catalogue import Catalogue, named
+from fsspec_db.engines.duckdb.errors import told
+from fsspec_db.engines.duckdb.types import Carried, batch_as, new_types, quoted, taken, whole_microseconds
 from fsspec_db.errors import (
     AlreadyExistsError,
     InvalidParameterError,
@@ -40,10 +32,12 @@ if TYPE_CHECKING:
 
     from fsspec_db.database import Access, InsertMode
 
+_OPENING = threading.Lock()  # a database that is open twice is one, and is set up once
+
 OPTIONS = ("max_temp_directory_size", "memory_limit", "temp_directory", "threads")
 """What a URL may set: DuckDB's own settings, by their names."""
 
-_SETTINGS = {
+SETTINGS: Mapping[str, str] = {
     # Nothing but the database itself: no file, no network, no extension that is not built in.
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -53,15 +47,13 @@ _SETTINGS = {
     # A name in SQL is never a variable of this process.
     "python_enable_replacements": "false",
 }
-_BATCH = 8_192  # rows: as fast as more of them, and wide rows take less memory
+_BATCH = 8_192  # rows: nearly as fast as more of them, in half the memory
 _INCOMING = "fsspec_db incoming rows"
-_KEYWORD = duckdb.token_type.keyword
-_PART = re.compile(r'"(?:[^"]|"")*"|[^.]+')
+_STAGED = "fsspec_db staged rows"
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?!ANALYZE)", re.IGNORECASE)
-_KINDS = {"PRIMARY KEY": "pk", "FOREIGN KEY": "fk", "UNIQUE": "unique", "CHECK": "check"}
 
 
-class DuckDB(AbstractDatabase):
+class DuckDB(Catalogue):
     """A DuckDB database; every call has a connection of its own within this process.
 
     The process that has a file open to write locks all others out; any number may read it.
@@ -83,14 +75,25 @@ class DuckDB(AbstractDatabase):
     ) -> None:
         if file is not None and access != "manage" and not Path(file).exists():
             raise NotFoundError(f"there is no database file {file!r}")
-        self._version = _version(file) if file is not None and access == "read" else None
-        config: dict[str, Any] = {**_SETTINGS, **(settings or {})}
-        with told(InvalidParameterError):
+        config: dict[str, Any] = {**SETTINGS, **(settings or {})}
+        self._version: str | None = None
+        with _OPENING, told(InvalidParameterError):
             # A database in memory begins empty, so nobody could read one that is read-only.
-            self._root = duckdb.connect(file or ":memory:", file is not None and access == "read", config)
+            if file is not None and access == "read":
+                self._open_to_read(file, config)
+            else:
+                self._root = duckdb.connect(file or ":memory:", config=config)
             if not self._one("SELECT current_setting('lock_configuration')")[0]:
                 self._root.execute("SET GLOBAL TimeZone = 'UTC'")
                 self._root.execute("SET GLOBAL lock_configuration = true")
+
+    def _open_to_read(self, file: str, config: dict[str, Any]) -> None:
+        try:
+            self._root = duckdb.connect(file, read_only=True, config=config)
+            self._version = _version(file)
+        except duckdb.ConnectionException:
+            # This process has it open to write already; what is read is read-only by its transactions.
+            self._root = duckdb.connect(file, config=config)
 
     @classmethod
     def open(cls, url: str, access: Access, threads: int | None) -> Self:
@@ -121,100 +124,6 @@ class DuckDB(AbstractDatabase):
     def ping(self) -> None:
         """Begins a transaction and ends it."""
         self._all("SELECT 1")
-
-    # Catalogue
-
-    def list_schemas(self) -> list[SchemaInfo]:
-        """All but the system's own."""
-        found = self._all(
-            "SELECT schema_name, comment FROM duckdb_schemas() WHERE database_name = current_database()"
-            " AND schema_name NOT IN ('information_schema', 'pg_catalog') ORDER BY schema_name"
-        )
-        return [SchemaInfo(name, None, comment) for name, comment in found]
-
-    def list_relations(self, schema: str) -> list[RelationInfo]:
-        """Tables and views."""
-        self._about_schema(schema)
-        return [RelationInfo(name, kind, comment=comment) for name, kind, comment in self._relations(schema)]
-
-    def relation_info(self, schema: str, relation: str) -> RelationInfo:
-        """One of them."""
-        for info in self._relations(schema, relation):
-            return RelationInfo(info[0], info[1], comment=info[2])
-        raise NotFoundError(f"there is no relation {relation!r}", path=f"/{schema}/{relation}")
-
-    def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
-        """Columns, of views as well."""
-        found = self._all(
-            "SELECT column_name, data_type, is_nullable, coalesce(column_default, generation_expression),"
-            " column_index, comment FROM duckdb_columns() WHERE database_name = current_database()"
-            " AND schema_name = ? AND table_name = ? ORDER BY column_index",
-            (schema, relation),
-        )
-        key = self._key(schema, relation)
-        return [
-            ColumnInfo(name, kind, nullable, default, at, name in key, comment)
-            for name, kind, nullable, default, at, comment in found
-        ]
-
-    def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:
-        """Indexes that were created; those of constraints are not among them."""
-        found = self._all(
-            "SELECT index_name, CAST(expressions AS VARCHAR[]), is_unique FROM duckdb_indexes()"
-            " WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
-            " ORDER BY index_name",
-            (schema, relation),
-        )
-        return [
-            IndexInfo(name, [_plain(text) for text in columns], unique) for name, columns, unique in found
-        ]
-
-    def list_constraints(self, schema: str, relation: str) -> list[ConstraintInfo]:
-        """Constraints but NOT NULL, which is told of the columns."""
-        found = self._all(
-            "SELECT constraint_name, constraint_type, constraint_column_names, referenced_table,"
-            " referenced_column_names, expression FROM duckdb_constraints()"
-            " WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
-            " ORDER BY constraint_index",
-            (schema, relation),
-        )
-        return [
-            ConstraintInfo(
-                name,
-                _KINDS[kind],
-                columns,
-                f"{table}({', '.join(references)})" if kind == "FOREIGN KEY" else None,
-                expression if kind == "CHECK" else None,
-            )
-            for name, kind, columns, table, references, expression in found
-            if kind in _KINDS
-        ]
-
-    def view_definition(self, schema: str, view: str) -> str:
-        """`CREATE VIEW …`, as DuckDB keeps it."""
-        return self._sql_of("view", schema, view)
-
-    def definition(self, schema: str, relation: str) -> str | None:
-        """`CREATE TABLE …`, as DuckDB keeps it."""
-        return self._sql_of("table", schema, relation)
-
-    def depends_on(self, schema: str, view: str) -> list[tuple[str, str]]:
-        """The tables and views that stand in a view's `SELECT`."""
-        text = self.view_definition(schema, view)
-        words = duckdb.tokenize(text)
-        select = next(at + 2 for at, kind in words if kind == _KEYWORD and text[at : at + 3].upper() == "AS ")
-        with self._cursor() as cursor:
-            names = cursor.get_table_names(text[select:], qualified=True)
-        schemas = {info.name.casefold(): info.name for info in self.list_schemas()}
-        found = set()
-        for name in names:
-            *qualifiers, relation = (_plain(part) for part in _PART.findall(name))
-            for place in (schemas.get(one.casefold(), one) for one in qualifiers[-1:] or (schema, "main")):
-                known = {one.casefold(): one for one, *_ in self._relations(place)}
-                if relation.casefold() in known:
-                    found.add((place, known[relation.casefold()]))
-                    break
-        return sorted(found)
 
     def data_version(self, schema: str, relation: str) -> str | None:  # noqa: ARG002
         """Of a file that is open to read: DuckDB's lock keeps all writers away until it is closed."""
@@ -256,10 +165,10 @@ class DuckDB(AbstractDatabase):
         Generated columns in the rows are passed over.
         """
         if self.relation_info(schema, relation).kind != "table":
-            raise UnsupportedError("a view cannot be written", path=f"/{schema}/{relation}")
+            raise UnsupportedError("a view cannot be written")
         with self._transaction() as cursor:
             if mode == "truncate":
-                cursor.execute(f"DELETE FROM {_name(schema, relation)}")  # noqa: S608  # quoted, of the catalogue
+                cursor.execute(f"DELETE FROM {named(schema, relation)}")  # noqa: S608  # quoted, of the catalogue
             return self._insert(cursor, (schema, relation), reader, upsert=mode == "upsert")
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
@@ -279,18 +188,16 @@ class DuckDB(AbstractDatabase):
         """Drops a table or a view; not a table that a foreign key refers to."""
         kind = self.relation_info(schema, relation).kind
         with self._transaction() as cursor:
-            cursor.execute(f"DROP {kind} {_name(schema, relation)}")
+            cursor.execute(f"DROP {kind} {named(schema, relation)}")
 
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
         """Renames a table or a view within its schema; DuckDB cannot move it into another."""
         kind = self.relation_info(*source).kind
         if source[0] != target[0]:
-            raise UnsupportedError(
-                "DuckDB cannot move a relation into another schema", path="/".join(("", *source))
-            )
+            raise UnsupportedError("DuckDB cannot move a relation into another schema")
         self._must_be_free(target)
         with self._transaction() as cursor:
-            cursor.execute(f"ALTER {kind} {_name(*source)} RENAME TO {quoted(target[1])}")
+            cursor.execute(f"ALTER {kind} {named(*source)} RENAME TO {quoted(target[1])}")
 
     def create_schema(self, schema: str) -> None:
         """Creates a schema, unless it has the name of the file, which DuckDB could not tell from it."""
@@ -298,7 +205,7 @@ class DuckDB(AbstractDatabase):
         if schema.casefold() == database.casefold():
             raise UnsupportedError(f"DuckDB takes the schema {schema!r} for the database of that name")
         if any(info.name.casefold() == schema.casefold() for info in self.list_schemas()):
-            raise AlreadyExistsError(f"there is a schema {schema!r}", path=f"/{schema}")
+            raise AlreadyExistsError(f"there is a schema {schema!r}")
         with self._transaction() as cursor:
             cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
 
@@ -306,24 +213,11 @@ class DuckDB(AbstractDatabase):
         """Drops a schema without relations."""
         self._about_schema(schema)
         if self._relations(schema):
-            raise NotEmptyError("the schema has relations", path=f"/{schema}")
+            raise NotEmptyError("the schema has relations")
         with self._transaction() as cursor:
             cursor.execute(f"DROP SCHEMA {quoted(schema)}")
 
     # Inside
-
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        with told():
-            return self._root.cursor()
-
-    @contextmanager
-    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        cursor = self._connection()
-        try:
-            with told():
-                yield cursor
-        finally:
-            cursor.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -339,55 +233,6 @@ class DuckDB(AbstractDatabase):
                     cursor.execute("ROLLBACK")
                 raise
 
-    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._cursor() as cursor:
-            return cursor.execute(sql, values or None).fetchall()
-
-    def _one(self, sql: str) -> tuple[Any, ...]:
-        return self._all(sql)[0]
-
-    def _relations(self, schema: str, relation: str | None = None) -> list[tuple[str, str, str | None]]:
-        found = self._all(
-            "SELECT * FROM (SELECT table_name AS name, 'table' AS kind, comment FROM duckdb_tables()"
-            " WHERE database_name = current_database() AND schema_name = $1 UNION ALL"
-            " SELECT view_name, 'view', comment FROM duckdb_views()"
-            " WHERE database_name = current_database() AND schema_name = $1 AND NOT internal)"
-            " WHERE $2 IS NULL OR name = $2 ORDER BY name",
-            (schema, relation),
-        )
-        return [(name, kind, comment) for name, kind, comment in found]
-
-    def _about_schema(self, schema: str) -> None:
-        if schema not in {info.name for info in self.list_schemas()}:
-            raise NotFoundError(f"there is no schema {schema!r}", path=f"/{schema}")
-
-    def _must_be_free(self, place: tuple[str, str]) -> None:
-        self._about_schema(place[0])
-        if any(place[1].casefold() == name.casefold() for name, *_ in self._relations(place[0])):
-            raise AlreadyExistsError("the relation is there already", path="/".join(("", *place)))
-
-    def _key(self, schema: str, relation: str) -> list[str]:
-        found = (one.columns for one in self.list_constraints(schema, relation) if one.kind == "pk")
-        return next(found, [])
-
-    def _sql_of(self, kind: str, schema: str, relation: str) -> str:
-        found = self._all(
-            f"SELECT sql FROM duckdb_{kind}s() WHERE database_name = current_database()"  # noqa: S608  # our word
-            f" AND schema_name = ? AND {kind}_name = ?",
-            (schema, relation),
-        )
-        if not found:
-            raise NotFoundError(f"there is no {kind} {relation!r}", path=f"/{schema}/{relation}")
-        return str(found[0][0])
-
-    def _generated(self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str]) -> list[str]:
-        found = cursor.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database()"
-            " AND schema_name = ? AND table_name = ? AND is_generated",
-            place,
-        ).fetchall()
-        return [name for (name,) in found]
-
     def _create(
         self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str], arrow_schema: pa.Schema
     ) -> None:
@@ -398,7 +243,7 @@ class DuckDB(AbstractDatabase):
             for field, kind in zip(arrow_schema, types, strict=True)
         )
         with told(SchemaMismatchError):
-            cursor.execute(f"CREATE TABLE {_name(*place)} ({', '.join(columns)})")
+            cursor.execute(f"CREATE TABLE {named(*place)} ({', '.join(columns)})")
 
     def _insert(
         self,
@@ -410,37 +255,38 @@ class DuckDB(AbstractDatabase):
     ) -> int:
         generated = self._generated(cursor, place)
         but = f"EXCLUDE ({', '.join(map(quoted, generated))})" if generated else ""
-        relation = cursor.sql(f"SELECT * {but} FROM {_name(*place)}")  # noqa: S608  # quoted, of the catalogue
+        relation = cursor.sql(f"SELECT * {but} FROM {named(*place)}")  # noqa: S608  # quoted, of the catalogue
         columns = taken(cursor, reader.schema, relation)
         rows = fitted(whole_microseconds(reader), columns, passed_over=generated)
         names = ", ".join(map(quoted, rows.schema.names))
-        sql = f"INSERT INTO {_name(*place)} ({names}) SELECT {names} FROM {quoted(_INCOMING)}"  # noqa: S608
-        if upsert:
-            sql += self._on_conflict(place, rows.schema.names)
+        into = f"INSERT INTO {named(*place)} ({names}) SELECT {names} FROM"
         cursor.register(_INCOMING, rows)
-        found = cursor.execute(sql).fetchone()
+        if upsert:
+            found = self._upsert(cursor, place, rows.schema.names, into)
+        else:
+            found = cursor.execute(f"{into} {quoted(_INCOMING)}").fetchone()
         cursor.unregister(_INCOMING)
         return int(found[0]) if found else 0
 
-    def _on_conflict(self, place: tuple[str, str], names: list[str]) -> str:
+    def _upsert(
+        self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str], names: list[str], into: str
+    ) -> tuple[Any, ...] | None:
+        """Inserts or updates; of rows with the same key the last one counts, which DuckDB leaves open."""
         key = self._key(*place)
         if not key:
             raise SchemaMismatchError(f"{place[1]!r} has no primary key to upsert by")
         for name in key:
             if name not in names:
                 raise SchemaMismatchError("the body lacks a column of the primary key", column=name)
+        found = cursor.execute(f"CREATE TEMP TABLE {quoted(_STAGED)} AS FROM {quoted(_INCOMING)}").fetchone()
+        by = ", ".join(map(quoted, key))
         changed = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names if name not in key)
-        action = f"UPDATE SET {changed}" if changed else "NOTHING"
-        return f" ON CONFLICT ({', '.join(map(quoted, key))}) DO {action}"
-
-
-def _name(schema: str, relation: str) -> str:
-    return f"{quoted(schema)}.{quoted(relation)}"
-
-
-def _plain(name: str) -> str:
-    """A name without the quotes that it has where it needs them."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+        cursor.execute(
+            f"{into} temp.{quoted(_STAGED)}"
+            f" QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY rowid DESC) = 1"
+            f" ON CONFLICT ({by}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
+        )
+        return found
 
 
 def _reading(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
@@ -486,7 +332,7 @@ def _batches(
     try:
         with told():
             for batch in reader:
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+                yield batch_as(batch, schema)
     finally:
         cursor.close()
 

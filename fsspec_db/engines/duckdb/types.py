@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TEXTS = frozenset({"bignum", "bit", "time with time zone", "uhugeint", "union"})
 """Carried as their text, which is exact but for a union: it does not say which member it is."""
-_RESTORED = frozenset({"BIGNUM", "BIT", "HUGEINT", "TIME WITH TIME ZONE", "UHUGEINT", "UUID"})
+_RESTORED = frozenset({"BIGNUM", "BIT", "HUGEINT", "TIME WITH TIME ZONE", "UHUGEINT"})
 """What a new table has where the metadata of a field says that it was that."""
 _SQL_TYPE = b"fsspec_db.sql_type"
 _MOMENTS = {
@@ -55,21 +55,34 @@ class Carried:
         self.relation = relation if plain else relation.project(", ".join(named))
 
     def described(self, schema: pa.Schema) -> pa.Schema:
-        """`schema`, that of the Arrow stream, with metadata for what its types do not say."""
+        """What `batch_as` makes of `schema`, that of the Arrow stream: it says the declared types as well."""
         fields = []
         for field, kind in zip(schema, self.types, strict=True):
+            said = {**(field.metadata or {}), _SQL_TYPE: str(kind).encode()}
             if str(kind) == "JSON":
-                said = {b"ARROW:extension:name": b"arrow.json", b"ARROW:extension:metadata": b""}
-            elif kind.id in _TEXTS or str(kind) in _RESTORED:
-                said = {_SQL_TYPE: str(kind).encode()}
-            else:
-                said = field.metadata
+                said |= _extension(b"arrow.json")
+            elif kind.id == "uuid":
+                said |= _extension(b"arrow.uuid")
+                field = field.with_type(pa.binary(16))  # noqa: PLW2901
             fields.append(field.with_metadata(said))
         return pa.schema(fields)
 
 
+def batch_as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch of the stream under the schema that describes it."""
+    columns = [array.cast(kind) for array, kind in zip(batch.columns, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _extension(name: bytes) -> dict[bytes, bytes]:
+    return {b"ARROW:extension:name": name, b"ARROW:extension:metadata": b""}
+
+
 def new_types(cursor: duckdb.DuckDBPyConnection, schema: pa.Schema) -> list[str]:
     """The types of a new table's columns, as SQL has them."""
+    for field in schema:
+        if pa.types.is_duration(field.type):
+            raise SchemaMismatchError("DuckDB has intervals and no durations", column=field.name)
     said = [(field.metadata or {}).get(_SQL_TYPE, b"").decode("utf-8", "replace") for field in schema]
     kinds = _column_types(cursor, _importable(schema))
     return [one if one in _RESTORED else str(kind) for one, kind in zip(said, kinds, strict=True)]
@@ -88,19 +101,24 @@ def taken(
     """
     given = _importable(given)
     carried = Carried(relation)
-    schema = carried.relation.limit(0).to_arrow_reader().schema
+    schema = carried.described(carried.relation.limit(0).to_arrow_reader().schema)
     own = dict(zip(given.names, _column_types(cursor, given), strict=True))
     fields = []
     for field, kind in zip(schema, carried.types, strict=True):
         plain = _without_dictionaries(field.type)
+        if str(kind) == "JSON":
+            fields.append(pa.field(field.name, pa.string()))  # called JSON, it would not be looked at
+            continue
         if own.get(field.name) == kind:
             fields.append(given.field(field.name))
             continue
         if field.name in own and any(word in str(kind) for word in ("UNION(", "VARIANT")):
             raise SchemaMismatchError(f"nothing can be written to a column of {kind}", column=field.name)
-        if field.name in own and _without_dictionaries(given.field(field.name).type).equals(plain):
+        if kind.id == "uuid" and str(own.get(field.name)) == "VARCHAR":
+            plain = pa.string()
+        elif field.name in own and _without_dictionaries(given.field(field.name).type).equals(plain):
             plain = given.field(field.name).type  # DuckDB looks the values up itself
-        fields.append(pa.field(field.name, plain))
+        fields.append(field if plain.equals(field.type) else pa.field(field.name, plain))
     return pa.schema(fields)
 
 
@@ -193,6 +211,8 @@ def _column(at: int, name: str, kind: DuckDBPyType) -> str:
         return _unless(
             f"abs(date_part('hour', {value})) > {_LONGEST}", "an interval is too long", name, value
         )
+    if kind.id == "uuid":
+        return f"unhex(replace(CAST({value} AS VARCHAR), '-', ''))"
     spelled = _spelled(kind)
     return value if spelled == str(kind) else f"CAST({value} AS {spelled})"
 

@@ -1,0 +1,272 @@
+"""Any database that has an ODBC driver."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import pyarrow as pa
+
+from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, fitted
+from fsspec_db.database import AbstractDatabase
+from fsspec_db.engines.odbc.driver import Driver
+from fsspec_db.engines.odbc.rows import filled, plain
+from fsspec_db.engines.statements import create_table, definition_of, qualified
+from fsspec_db.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fsspec_db.database import Access, InsertMode
+    from fsspec_db.engines.odbc.result import Result
+
+_REAL = 7
+
+
+class ODBC(AbstractDatabase):
+    """The database behind an ODBC driver.
+
+    Reads and writes go by `arrow-odbc`, the catalogue by `pyodbc`, which has ODBC's functions for it.
+    """
+
+    concurrent: ClassVar[bool] = True
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    @classmethod
+    def open(cls, url: str, access: Access, threads: int | None) -> Self:  # noqa: ARG003
+        """Opens `odbc:` and a connection string, percent-encoded.
+
+        Raises:
+            InvalidParameterError: There is no such driver or data source.
+            DatabaseError: It cannot be connected to.
+        """
+        if threads is not None:
+            raise InvalidParameterError("an ODBC driver reads as it likes: `threads` says nothing")
+        return cls(Driver(url))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._driver.name}>"
+
+    def dialect(self) -> str:
+        """By the name of the database; ODBC marks parameters by `?`, as PostgreSQL's own dialect does not."""
+        return "generic" if self._driver.sql == "postgresql" else self._driver.sql
+
+    def list_schemas(self) -> list[SchemaInfo]:
+        """Schemas, by the database's own catalogue or by those of relations."""
+        habits = self._driver.habits
+        if habits.default:
+            return [SchemaInfo(habits.default)]
+        if habits.schemas:
+            with self._driver.catalogue() as connection:
+                return [SchemaInfo(row[0]) for row in connection.execute(habits.schemas).fetchall()]
+        return [SchemaInfo(name) for name in sorted({_schema(row) for row in self._tables()})]
+
+    def list_relations(self, schema: str) -> list[RelationInfo]:
+        """Tables and views, by SQLTables."""
+        return self._relations(schema)
+
+    def relation_info(self, schema: str, relation: str) -> RelationInfo:
+        """One of them."""
+        for info in self._relations(schema, relation):
+            if info.name == relation:
+                return info
+        raise NotFoundError(f"there is no relation {relation!r}")
+
+    def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
+        """Columns, by SQLColumns."""
+        self.relation_info(schema, relation)
+        keys = self._keys(schema, relation)
+        return [
+            ColumnInfo(
+                row[3],
+                row[5],
+                row[10] != 0,
+                # SQLite's driver takes the quotes off, after which a text is no other than an expression.
+                None if self._driver.habits.guesses else row[12],
+                row[16],
+                row[3] in keys,
+                row[11] or None,
+            )
+            for row in self._columns(schema, relation)
+        ]
+
+    def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:
+        """Indexes, by SQLStatistics."""
+        found: dict[str, list[str]] = defaultdict(list)
+        unique: dict[str, bool] = {}
+        for row in self._asked("statistics", schema, relation):
+            if row[5] is not None and row[8] is not None:
+                found[row[5]].append(row[8])
+                unique[row[5]] = not row[3]
+        return [IndexInfo(name, columns, unique[name]) for name, columns in found.items()]
+
+    def list_constraints(self, schema: str, relation: str) -> list[ConstraintInfo]:
+        """Primary and foreign keys, by SQLPrimaryKeys and SQLForeignKeys."""
+        found = []
+        rows = self._asked("primaryKeys", schema, relation)
+        if rows:
+            found.append(ConstraintInfo(rows[0][5] or f"pk_{relation}", "pk", [row[3] for row in rows]))
+        with self._driver.catalogue() as connection:
+            cursor = connection.cursor()
+            keys = cursor.foreignKeys(foreignTable=relation, foreignSchema=self._filter(schema)).fetchall()
+        references: list[list[Any]] = []
+        for row in keys:
+            if row[8] == 1 or not references:
+                references.append([])
+            references[-1].append(row)
+        for number, parts in enumerate(references):
+            first = parts[0]
+            table = ".".join(filter(None, (first[1] or self._driver.habits.default, first[2])))
+            target = f"{table}({', '.join(row[3] for row in parts)})"
+            name = first[11] or f"fk_{relation}_{number}"
+            found.append(ConstraintInfo(name, "fk", [row[7] for row in parts], target))
+        return found
+
+    def view_definition(self, schema: str, view: str) -> str:
+        """What the database's own catalogue says, by its dialect."""
+        if not self.relation_info(schema, view).kind.endswith("view"):
+            raise NotFoundError(f"{view!r} is no view", path=f"/{schema}/{view}")
+        with self._driver.catalogue() as connection:
+            row = connection.execute(definition_of(self._driver.sql, schema, view)).fetchone()
+        if row is None or row[0] is None:
+            raise UnsupportedError("the definition of this view is not told", path=f"/{schema}/{view}")
+        return str(row[0])
+
+    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> Result:
+        """Runs one statement that reads.
+
+        Raises:
+            UnsupportedError: Nothing would keep it from writing: drivers take several statements as one, and
+                the first may end a transaction that only reads.
+        """
+        if not self._driver.vouched:
+            raise UnsupportedError(
+                "nothing holds a query over ODBC to reading: if its account may not write, "
+                "say so in the connection string by read_only=account"
+            )
+        if isinstance(params, dict):
+            raise UnsupportedError("over ODBC values are bound by position")
+        return self._driver.run(sql, None if params is None else list(params))
+
+    def read_relation(
+        self, schema: str, relation: str, sql: str, params: Sequence[Any] | None = None
+    ) -> Result:
+        """Runs the `SELECT` of the bridge, with the types that the catalogue knows better than the driver."""
+        return self._driver.run(sql, params, self._known(schema, relation))
+
+    def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
+        """As `insert_stream`."""
+        return self.insert_stream(schema, relation, table.to_reader(), mode)
+
+    def insert_stream(
+        self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
+    ) -> int:
+        """Writes by array-bound `INSERT`, in one transaction; there is no upsert."""
+        if mode == "upsert":
+            raise UnsupportedError("over ODBC there is no upsert", path=f"/{schema}/{relation}")
+        if self.relation_info(schema, relation).kind != "table":
+            raise UnsupportedError("a view cannot be written", path=f"/{schema}/{relation}")
+        columns = self._shown(schema, relation)
+        name = self._name(schema, relation)
+        with self._driver.transaction() as connection:
+            if mode == "truncate":
+                connection.execute(f"DELETE FROM {name}")  # noqa: S608
+            return filled(connection, name, fitted(reader, columns))
+
+    def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
+        """Creates an empty relation."""
+        self.create_relation_from(schema, relation, arrow_schema.empty_table().to_reader())
+
+    def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
+        """Creates a relation with the columns and the rows of `reader`, in one transaction."""
+        if any(info.name == relation for info in self._relations(schema, relation)):
+            path = f"/{schema}/{relation}"
+            raise AlreadyExistsError(f"there is a relation {relation!r} already", path=path)
+        with self._driver.transaction() as connection:
+            connection.execute(create_table(self._driver.sql, schema, relation, reader.schema))
+            sent = pa.schema([pa.field(field.name, plain(field.type)) for field in reader.schema])
+            return filled(connection, self._name(schema, relation), fitted(reader, sent))
+
+    def drop_relation(self, schema: str, relation: str) -> None:
+        """Drops a table or a view."""
+        kind = self.relation_info(schema, relation).kind.upper()
+        with self._driver.transaction() as connection:
+            connection.execute(f"DROP {kind} {self._name(schema, relation)}")
+
+    def ping(self) -> None:
+        """Connects."""
+        with self._driver.catalogue():
+            return
+
+    def _relations(self, schema: str, relation: str | None = None) -> list[RelationInfo]:
+        return [
+            RelationInfo(row[2], _kind(row[3]), comment=row[4] or None)
+            for row in self._tables(schema, relation)
+            if self._in(schema, row)
+        ]
+
+    def _name(self, schema: str, relation: str) -> str:
+        return qualified(self._driver.sql, schema, relation)
+
+    def _filter(self, schema: str) -> str | None:
+        """A schema, as the catalogue functions take it."""
+        return None if self._driver.habits.default or not schema else schema
+
+    def _in(self, schema: str, row: Any) -> bool:
+        return bool(self._driver.habits.default) or _schema(row) == schema
+
+    def _tables(self, schema: str | None = None, relation: str | None = None) -> list[Any]:
+        # PostgreSQL's driver looks for a table without a schema in the search path alone.
+        within = _pattern(schema) if self._driver.habits.schemas else None
+        with self._driver.catalogue() as connection:
+            rows = connection.cursor().tables(table=_pattern(relation), schema=within).fetchall()
+        return [row for row in rows if "SYSTEM" not in (row[3] or "").upper()]
+
+    def _asked(self, function: str, schema: str, relation: str) -> list[Any]:
+        with self._driver.catalogue() as connection:
+            rows = getattr(connection.cursor(), function)(relation, schema=self._filter(schema)).fetchall()
+        return [row for row in rows if row[2] == relation]
+
+    def _columns(self, schema: str, relation: str) -> list[Any]:
+        with self._driver.catalogue() as connection:
+            found = connection.cursor().columns(
+                table=_pattern(relation), schema=_pattern(self._filter(schema))
+            )
+            rows = found.fetchall()
+        return [row for row in rows if row[2] == relation and (not row[1] or row[1] == schema)]
+
+    def _keys(self, schema: str, relation: str) -> list[str]:
+        return [row[3] for row in self._asked("primaryKeys", schema, relation)]
+
+    def _known(self, schema: str, relation: str) -> dict[str, pa.DataType]:
+        known = {}
+        for row in self._columns(schema, relation):
+            name = (row[5] or "").lower()
+            if row[4] == _REAL:
+                known[row[3]] = pa.float32()
+            elif name in {"timestamptz", "timestamp with time zone"}:  # the session's zone is UTC
+                known[row[3]] = pa.timestamp("us", "UTC")
+        return known
+
+    def _shown(self, schema: str, relation: str) -> pa.Schema:
+        self.relation_info(schema, relation)
+        sql = f"SELECT * FROM {self._name(schema, relation)} WHERE 1 = 0"  # noqa: S608
+        return self._driver.run(sql, None, self._known(schema, relation)).schema
+
+
+def _schema(row: Any) -> str:
+    return str(row[1] or row[0] or "")
+
+
+def _pattern(name: str | None) -> str | None:
+    """A filter that lets a name through, and others that are then left out; it may escape by backslashes."""
+    return None if name is None or "\\" in name else name
+
+
+def _kind(kind: str | None) -> str:
+    kind = (kind or "").lower()
+    if "view" not in kind:
+        return "table"
+    return "materialized view" if "mat" in kind else "view"

@@ -1,0 +1,225 @@
+"""ODBC drivers: what each must be told to stream and to keep values, and its errors, typed."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import arrow_odbc
+import pyodbc
+
+from fsspec_db._bridge import on_cancel
+from fsspec_db.engines.odbc.result import Result
+from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
+from fsspec_db.errors import DatabaseError, InvalidParameterError, UnsupportedError, make_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+MAX_TEXT = 65_536
+"""Bytes of a value whose column has no limit of its own; longer ones are an error."""
+
+_PAIR = re.compile(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*);?")
+_SECRET = re.compile(r"(?i)pwd|password|secret|token|key|credential")
+_BATCH_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What is known of a database behind ODBC.
+
+    Attributes:
+        settings: For the connection string; what the user's own says comes first and wins.
+        read: What begins a transaction that only reads. Several statements, sent as one, may end it.
+        process: Tells what `kill` wants to know.
+        kill: Stops the statement of another connection.
+        schemas: Lists them; otherwise those are known that have relations.
+        default: The one schema of a database without schemas.
+        guesses: Types are those of the first row, and what does not fit is cut or left out.
+    """
+
+    settings: str = ""
+    read: Sequence[str] = ()
+    process: str | None = None
+    kill: str | None = None
+    schemas: str | None = None
+    default: str = ""
+    guesses: bool = False
+
+
+_HABITS: Mapping[str, Habits] = MappingProxyType(
+    {
+        "postgresql": Habits(
+            settings="UseDeclareFetch=1;Fetch=4096;BoolsAsChar=0;ByteaAsLongVarBinary=1;NumericAs=-1;"
+            "MaxLongVarcharSize={text};ConnSettings={{SET TIME ZONE 'UTC'}};",
+            read=("SET TRANSACTION READ ONLY",),
+            process="SELECT pg_backend_pid()",
+            kill="SELECT pg_cancel_backend({process})",
+            schemas="SELECT nspname FROM pg_namespace"
+            " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
+        ),
+        "sqlite": Habits(
+            settings="NoCreat=1;", read=("PRAGMA query_only = ON",), default="main", guesses=True
+        ),
+    }
+)
+
+
+class Driver:
+    """A connection string, and what stands behind it.
+
+    Attributes:
+        name: Of the database management system, as the driver says.
+        sql: The dialect of its SQL.
+        vouched: Whether the account may not write, as the connection string says.
+    """
+
+    def __init__(self, url: str) -> None:
+        given = dict(_pairs(unquote(url.partition(":")[2])))
+        vouched = given.pop("read_only", None)
+        if vouched not in {None, "account"}:
+            raise InvalidParameterError("`read_only` can only be `account`: it may not write")
+        limit = given.pop("max_text_size", str(MAX_TEXT))
+        if not limit.isdigit() or not 0 < int(limit) <= 1 << 30:
+            raise InvalidParameterError("`max_text_size` is a number of bytes")
+        if not given:
+            raise InvalidParameterError("no connection string: the form is odbc:DSN=… or odbc:Driver=…;…")
+        self.vouched = vouched is not None
+        self._limit = int(limit)
+        self._secrets = _secrets(given)
+        self._string = "".join(f"{name}={value};" for name, value in given.items())
+        if "sqlite" in given.get("driver", "").lower():
+            self._string += _HABITS["sqlite"].settings
+        with self.catalogue() as connection:
+            self.name = str(connection.getinfo(pyodbc.SQL_DBMS_NAME))
+        known = ("postgresql", "sqlite", "duckdb", "mysql", "mariadb")
+        found = next((sql for sql in known if sql in self.name.lower()), "generic")
+        self.sql = "mysql" if found == "mariadb" else found
+        self.habits = _HABITS.get(self.sql, Habits())
+        self._string += self.habits.settings.format(text=limit)
+
+    @contextmanager
+    def catalogue(self) -> Iterator[pyodbc.Connection]:
+        """A connection for the catalogue functions."""
+        try:
+            connection = pyodbc.connect(self._string, autocommit=True, readonly=True)
+            try:
+                yield connection
+            finally:
+                connection.close()
+        except pyodbc.Error as error:
+            raise self.error(error) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[arrow_odbc.Connection]:
+        """A connection in a transaction, which is committed unless something is raised."""
+        try:
+            connection = arrow_odbc.connect(self._string, autocommit=False)
+            try:
+                yield connection
+            except BaseException:
+                with suppress(arrow_odbc.Error):  # what happened before is what is told
+                    connection.rollback()
+                raise
+            connection.commit()
+        except arrow_odbc.Error as error:
+            raise self.error(error) from None
+
+    def run(
+        self, sql: str, params: Sequence[Any] | None, known: Mapping[str, pa.DataType] | None = None
+    ) -> Result:
+        """What a statement answers, in a transaction of its own for reading.
+
+        Args:
+            sql: One statement.
+            params: Values for its `?`, which are sent as texts.
+            known: Better types of some columns than the driver's.
+        """
+        over = threading.Event()
+        texts = None if params is None else [_spelled(value) for value in params]
+        try:
+            connection = arrow_odbc.connect(self._string, autocommit=False)
+            # First of all: PostgreSQL's driver does not keep it in a transaction that has begun.
+            for statement in self.habits.read:
+                connection.execute(statement)
+            self._stoppable(connection, over)
+            return Result(self, connection, sql, texts, known or {}, (self._limit, _BATCH_BYTES), over)
+        except arrow_odbc.Error as error:
+            over.set()
+            raise self.error(error) from None
+
+    def error(self, raised: Exception) -> DatabaseError:
+        """What a driver raised, with a code, and without what the connection string holds of secrets."""
+        text = redacted(str(raised), self._secrets)
+        if isinstance(raised, pyodbc.Error):
+            sqlstate = str(raised.args[0]) if raised.args else None
+            text = redacted(str(raised.args[-1]), self._secrets)
+        else:
+            found = re.search(r"State: (\w{5}), Native error: -?\d+, Message: (.*)", text, re.DOTALL)
+            sqlstate, text = (found[1], found[2]) if found else (None, text)
+        code = code_of_sqlstate(sqlstate) or "invalid-query"
+        if "too large to be written into the allocated buffer" in text:
+            code = "value-out-of-range"
+            text = f"a value is longer than its column or {self._limit} bytes: raise max_text_size=…"
+        elif "is not supported for insertion" in text:
+            code = "unsupported"
+        elif "constraint failed" in text:
+            code = "constraint-violation"
+        elif "readonly database" in text:
+            code = "read-only"
+        elif sqlstate in {"IM002", "IM003", "01000"}:
+            code = "invalid-parameter"
+        elif "connect failed (14)" in text:  # SQLite's number for a file that cannot be opened
+            code = "not-found"
+        return make_error(code, text.partition("\nError while")[0].rstrip("; \n"), sqlstate=sqlstate)
+
+    def _stoppable(self, connection: arrow_odbc.Connection, over: threading.Event) -> None:
+        """Lets the statement that comes next be stopped, from a connection besides, until it is over."""
+        habits = self.habits
+        if habits.process is None or habits.kill is None:
+            return
+        (answer,) = connection.read_arrow_batches(habits.process, fetch_concurrently=False)
+        kill = habits.kill.format(process=int(answer.column(0)[0].as_py()))
+
+        def stop() -> None:
+            # What has not begun yet cannot be stopped, and then begins.
+            with suppress(DatabaseError), self.catalogue() as besides:
+                for _ in range(600):
+                    besides.execute(kill)
+                    if over.wait(0.1):
+                        return
+
+        on_cancel(stop)
+
+
+def _pairs(string: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    while at < len(string.rstrip("; ")):
+        found = _PAIR.match(string, at)
+        if found is None:
+            raise InvalidParameterError("the connection string is not of the form NAME=VALUE;…")
+        yield found[1].lower(), found[2]
+        at = found.end()
+
+
+def _secrets(given: Mapping[str, str]) -> frozenset[str]:
+    found = {value for name, value in given.items() if _SECRET.search(name)}
+    found |= {value[1:-1].replace("}}", "}") for value in found if value.startswith("{")}
+    return frozenset(value for value in found if len(value) > 2)
+
+
+def _spelled(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, (bytes, list)):
+        raise UnsupportedError("over ODBC a parameter cannot be binary or a list")
+    if isinstance(value, bool):
+        return str(int(value))
+    return repr(value) if isinstance(value, float) else str(value)

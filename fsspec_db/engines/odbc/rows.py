@@ -1,0 +1,110 @@
+"""Rows on their way into an ODBC driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fsspec_db.errors import UnsupportedError, ValueOutOfRangeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import arrow_odbc
+
+_CHUNK = 1024
+_DAY = 86_400
+_FIRST, _LAST = -719_162, 2_932_896
+"""Days from 1970 to the first of year 1 and the last of year 9999."""
+_WIDER = {
+    "uint16": pa.int32(),
+    "uint32": pa.int64(),
+    "uint64": pa.decimal128(20, 0),
+    "null": pa.string(),
+}
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def filled(connection: arrow_odbc.Connection, relation: str, reader: pa.RecordBatchReader) -> int:
+    """Inserts rows by arrays of values, in the transaction of `connection`; how many they were.
+
+    Raises:
+        UnsupportedError: A column's name has a quote, with which `arrow-odbc` does not reckon.
+    """
+    for column in reader.schema.names:
+        if '"' in column or "`" in column:
+            raise UnsupportedError(f"over ODBC no column {column!r} can be written", column=column)
+    rows = _Rows(reader)
+    connection.insert_into_table(rows, relation, _CHUNK)
+    return rows.count
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """The type in which values are sent: the writer dies of some of the others."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain(kind.storage_type)
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return plain(kind.value_type)
+    if pa.types.is_large_string(kind) or kind == pa.string_view():
+        return pa.string()
+    if pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind) or kind == pa.binary_view():
+        return pa.binary()
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":  # databases round to microseconds
+        return pa.timestamp("us", kind.tz)
+    if pa.types.is_time64(kind):
+        return pa.time64("us")
+    return _WIDER.get(str(kind), kind)
+
+
+class _Rows:
+    """Batches with texts for dates, times and timestamps."""
+
+    def __init__(self, reader: pa.RecordBatchReader) -> None:
+        self._reader = reader
+        self.count = 0
+        fields = [
+            pa.field(field.name, pa.string() if pa.types.is_temporal(field.type) else field.type)
+            for field in reader.schema
+        ]
+        self.schema = pa.schema(fields)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._reader:
+            columns = [self._sent(*pair) for pair in zip(batch.columns, batch.schema, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+            self.count += batch.num_rows
+
+    def _sent(self, column: pa.Array, field: pa.Field) -> pa.Array:
+        kind = field.type
+        if not pa.types.is_temporal(kind):
+            return column
+        if pa.types.is_duration(kind) or pa.types.is_interval(kind):
+            raise UnsupportedError(f"over ODBC no {kind} can be written", column=field.name)
+        self._check(column, field)
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            naive = column.view(pa.timestamp(kind.unit))
+            return pc.binary_join_element_wise(pc.cast(naive, pa.string()), "+00:00", "")
+        return pc.cast(column, pa.string())
+
+    def _check(self, column: pa.Array, field: pa.Field) -> None:
+        """Refuses what has no text of the form that databases read."""
+        kind = field.type
+        if pa.types.is_date32(kind):
+            numbers, least, most = column.view(pa.int32()), _FIRST, _LAST
+        else:
+            wide = pc.cast(column, pa.time64("us")) if pa.types.is_time32(kind) else column
+            unit = "ms" if pa.types.is_date64(kind) else wide.type.unit
+            numbers, scale = wide.view(pa.int64()), _UNITS[unit]
+            least, most = (0, _DAY) if pa.types.is_time(kind) else (_FIRST * _DAY, (_LAST + 1) * _DAY)
+            least, most = least * scale, most * scale - 1
+        least, most = max(least, -(2**63)), min(most, 2**63 - 1)
+        beyond = pc.or_(pc.less(numbers, least), pc.greater(numbers, most))
+        at = pc.index(beyond, value=True).as_py()
+        if at >= 0:
+            raise ValueOutOfRangeError(
+                f"column {field.name!r} has a {kind} beyond the years 1 to 9999",
+                column=field.name,
+                row=self.count + at + 1,
+            )

@@ -1,0 +1,40 @@
+"""SQLAlchemy, by psycopg on PostgreSQL, judged by psql."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from tests.conformance.engines.postgresql import KINDS, RANGE, PostgreSQL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.conformance.kinds import Kind
+
+
+def _by_psycopg(kind: Kind) -> Kind:
+    """What Python's dates cannot say is an error there."""
+    beyond = {
+        value: RANGE for value in kind.values if "BC" in value or "'5874897" in value or "'294246" in value
+    }
+    values = tuple(value for value in kind.values if value not in beyond)
+    return replace(kind, values=values, unsaid={**beyond, **kind.unsaid})
+
+
+class SQLAlchemy(PostgreSQL):
+    name = "sqlalchemy"
+    kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_psycopg, KINDS))
+
+    def create(self) -> str:
+        return super().create().replace("postgresql://", "sqlalchemy:postgresql+psycopg://")
+
+    def busy(self, url: str) -> bool:
+        running = (
+            "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'FETCH%'"
+            f" AND datname = {self.literal(url.rpartition('/')[2])}"
+        )
+        return bool(self.ask(self._server.url, running))
+
+
+HARNESS = SQLAlchemy

@@ -1,0 +1,332 @@
+"""ODBC: PostgreSQL and SQLite by the drivers that Debian has."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing, contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pytest
+
+from fsspec_db import (
+    ConstraintViolationError,
+    DatabaseError,
+    InvalidParameterError,
+    InvalidQueryError,
+    NotFoundError,
+    QueryTimeoutError,
+    ReadOnlyError,
+    SchemaMismatchError,
+    UnsupportedError,
+    ValueOutOfRangeError,
+    connect,
+)
+from tests.fsspec_db.samples import arrow_bytes
+from tests.postgres import Postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from fsspec_db import Access, DatabaseFileSystem
+
+pytest.importorskip("arrow_odbc")
+pyodbc = pytest.importorskip("pyodbc")
+
+TYPES = """
+CREATE TABLE s.t (id int PRIMARY KEY, name text NOT NULL DEFAULT 'x', d date, n numeric(10, 2), free numeric,
+    f real, g double precision, tz timestamptz, ok boolean, b bytea, i bigint, c time, ts timestamp, j json);
+INSERT INTO s.t VALUES
+ (1, 'añ😀 "q"', '0001-01-01', -99999999.99, 0.12345678901234567890, 0.1, 0.1,
+  '1969-12-31 23:59:59.999999+00', true, '\\x00ff', -9223372036854775808,
+  '23:59:59.999999', '9999-12-31 23:59:59.999999', '{"a" :1}'),
+ (2, '', '9999-12-31', 99999999.99, 1e30, 'NaN', '-0', '9999-12-31 23:59:59+00', false, '',
+  9223372036854775807, '00:00', '1969-12-31 23:59:59.999999', '[]'),
+ (3, 'x', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+CREATE VIEW s.v AS SELECT id FROM s.t;
+CREATE TABLE s.u (x int REFERENCES s.t)
+"""
+
+
+def needs(driver: str) -> None:
+    if any(driver.lower() == name.lower() for name in pyodbc.drivers()):
+        return
+    missing = f"there is no ODBC driver {driver!r}"
+    if os.environ.get("FSSPEC_DB_REQUIRE_CLIENTS"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+def _address(server: Postgres) -> str:
+    return f"Driver={{PostgreSQL Unicode}};Server=127.0.0.1;Port={server.port};Database=postgres;"
+
+
+@contextmanager
+def opened(url: str, access: Access = "read", **options: Any) -> Iterator[DatabaseFileSystem]:
+    with closing(connect(url, access=access, **options)) as fs:
+        yield fs
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    needs("PostgreSQL Unicode")
+    with Postgres() as server:
+        server.sql("ALTER DATABASE postgres SET timezone TO 'Asia/Tokyo'")
+        yield server
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> str:
+    postgres.sql("DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s;" + TYPES)
+    return "odbc:" + quote(_address(postgres) + "Uid=postgres")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    needs("SQLite3")
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
+        yield connection
+
+
+def test_the_catalogue_is_what_the_driver_tells(url: str) -> None:
+    with opened(url) as fs:
+        assert fs.ls("/", detail=False) == ["/public", "/s"]
+        assert fs.info("/s/v")["kind"] == "view"
+        assert b"SELECT" in fs.cat_file("/s/v/definition.sql")
+        assert fs.ls("/s/t/indexes", detail=False) == ["/s/t/indexes/t_pkey"]
+        assert b'"references":"s.t(id)"' in fs.cat_file("/s/u/constraints/u_x_fkey")
+        assert b'"name" text NOT NULL DEFAULT' in fs.cat_file("/s/t.sql")
+        with pytest.raises(NotFoundError):
+            fs.cat_file("/s/T.csv")
+
+
+def test_types_are_those_of_the_columns_whatever_the_driver_describes(url: str) -> None:
+    with opened(url) as fs:
+        table = fs.read_batches("/s/t.arrow?order=id").read_all()
+    told = {field.name: field.type for field in table.schema}
+    assert told["n"] == pa.decimal128(10, 2)
+    assert (told["f"], told["g"]) == (pa.float32(), pa.float64())  # both described by decimal digits
+    assert told["tz"] == pa.timestamp("us", "UTC")
+    rows = table.to_pylist()
+    assert rows[0]["free"] == "0.12345678901234567890"  # described as numeric(28, 6) by default
+    assert rows[0]["g"] == 0.1
+    assert rows[0]["tz"].isoformat() == "1969-12-31T23:59:59.999999+00:00"
+    assert str(rows[1]["g"]) == "-0.0"
+
+
+@pytest.mark.parametrize("format_", ["arrow", "feather", "parquet", "csv", "jsonl", "json"])
+def test_what_was_read_is_written_back(url: str, postgres: Postgres, format_: str) -> None:
+    before = postgres.sql("SELECT * FROM s.t ORDER BY 1")
+    with opened(url, "write") as fs:
+        postgres.sql("UPDATE s.t SET f = NULL WHERE id = 2")  # no format of text says NaN
+        before = postgres.sql("SELECT * FROM s.t ORDER BY 1")
+        postgres.sql("CREATE TABLE s.copy (LIKE s.t)")
+        fs.pipe_file(f"/s/copy.{format_}", fs.cat_file(f"/s/t.{format_}"))
+    assert postgres.sql("SELECT * FROM s.copy ORDER BY 1") == before
+
+
+def test_a_value_that_would_be_cut_off_is_an_error(url: str, postgres: Postgres) -> None:
+    postgres.sql("UPDATE s.t SET name = repeat('x', 70000) WHERE id = 1")
+    with opened(url) as fs, pytest.raises(ValueOutOfRangeError, match="max_text_size"):
+        fs.cat_file("/s/t.csv?columns=name")
+    with opened(url + ";max_text_size=100000") as fs:
+        assert len(fs.cat_file("/s/t.csv?columns=name&where=id=1")) == len("name\r\n") + 70000 + 2
+
+
+def test_a_query_keeps_all_digits(url: str) -> None:
+    sql = "SELECT free, g FROM s.t UNION ALL SELECT sum(free), 0.30000000000000004 FROM s.t"
+    with opened(url + ";read_only=account") as fs:
+        rows = fs.query(sql).to_pylist()
+    assert [row["free"] for row in rows] == [
+        "0.12345678901234567890",
+        "1" + "0" * 30,
+        None,
+        "1" + "0" * 30 + ".12345678901234567890",
+    ]
+    assert rows[3]["g"] == 0.1 + 0.2
+
+
+def test_values_are_bound(url: str) -> None:
+    with opened(url) as fs:
+        for where in ("d='0001-01-01'", "n<-1.5", "name='añ😀 \"q\"'", "ok=true AND i<0", "g=0.1"):
+            assert fs.cat_file(f"/s/t.csv?columns=id&where={quote(where)}") == b"id\r\n1\r\n", where
+
+
+def test_writes_are_one_transaction(url: str, postgres: Postgres) -> None:
+    with opened(url, "write") as fs:
+        for rows, error in (
+            (pa.table({"id": [8, 8]}), ConstraintViolationError),
+            (pa.table({"id": [8], "nope": [1]}), SchemaMismatchError),
+            (pa.table({"id": [8, 9], "n": [Decimal("1.5"), Decimal("1.555")]}), ValueOutOfRangeError),
+        ):
+            with pytest.raises(error):
+                fs.pipe_file("/s/t.arrow", arrow_bytes(rows))
+        with pytest.raises(DatabaseError):
+            fs.pipe_file("/s/t.arrow", arrow_bytes(pa.table({"id": [8, 9]}))[:-20], mode="append")
+        assert postgres.sql("SELECT count(*) FROM s.t") == "3\n"
+        fs.pipe_file("/s/t.arrow", arrow_bytes(pa.table({"n": [Decimal("1.5")], "id": [8]})), mode="append")
+        assert postgres.sql("SELECT name, n FROM s.t WHERE id = 8") == "x|1.50\n"
+        with pytest.raises(UnsupportedError):
+            fs.pipe_file("/s/t.arrow", arrow_bytes(pa.table({"id": [8]})), mode="upsert")
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.date32()])
+@pytest.mark.parametrize("value", [2**31 - 1, -(2**31), 2**62])
+def test_a_moment_beyond_all_calendars_is_an_error(url: str, kind: pa.DataType, value: int) -> None:
+    width = pa.int32() if kind == pa.date32() else pa.int64()
+    scale = 1 if kind == pa.date32() else 10**9
+    number = max(-(2 ** (width.bit_width - 1)), min(value * scale, 2 ** (width.bit_width - 1) - 1))
+    rows = pa.table({"id": [1], "m": pa.array([number], width).view(kind)})
+    with opened(url, "manage") as fs, pytest.raises(ValueOutOfRangeError) as caught:
+        fs.pipe_file("/s/made.arrow", arrow_bytes(rows))  # arrow-odbc alone ends the process
+    assert (caught.value.column, caught.value.row) == ("m", 1)
+
+
+@pytest.mark.parametrize("moment", ["d = 'infinity'", "ts = '-infinity'", "tz = '20000-01-01'"])
+def test_a_moment_that_arrow_cannot_say_is_an_error(url: str, postgres: Postgres, moment: str) -> None:
+    postgres.sql(f"UPDATE s.t SET {moment} WHERE id = 1")
+    with opened(url) as fs, pytest.raises(ValueOutOfRangeError):
+        fs.cat_file(f"/s/t.arrow?columns={moment.partition(' ')[0]}")
+
+
+def test_a_relation_is_made_whole_or_not_at_all(url: str, postgres: Postgres) -> None:
+    rows = pa.table({"id": [1, 2], "d": [Decimal("1.10"), None], "b": [b"\x00", None]})
+    with opened(url, "manage") as fs:
+        fs.pipe_file("/s/made.arrow", arrow_bytes(rows))
+        assert postgres.sql("SELECT * FROM s.made ORDER BY 1") == "1|1.10|\\x00\n2||\n"
+        fs.rm("/s/made", recursive=True)
+        with pytest.raises(DatabaseError):
+            fs.pipe_file("/s/made.arrow", arrow_bytes(rows)[:-20])
+        assert not fs.exists("/s/made")
+
+
+@pytest.mark.parametrize(
+    ("column", "shown"),
+    [
+        (pa.array([2**64 - 1, None], pa.uint64()), "18446744073709551615"),
+        (pa.array([1_000], pa.timestamp("ns")), "1970-01-01 00:00:00.000001"),
+        (pa.array([None], pa.null()), ""),
+    ],
+)
+def test_what_has_no_type_of_its_own_is_made_of_a_wider_one(
+    url: str, postgres: Postgres, column: pa.Array, shown: str
+) -> None:
+    with opened(url, "manage") as fs:
+        fs.pipe_file("/s/made.arrow", arrow_bytes(pa.table({"a": column})))
+        assert postgres.sql("SELECT a FROM s.made LIMIT 1") == shown + "\n"
+        fs.rm("/s/made", recursive=True)
+        late = pa.array([1], pa.timestamp("ns"))  # the database alone rounds it
+        with pytest.raises((ValueOutOfRangeError, UnsupportedError)):
+            fs.pipe_file("/s/made.arrow", arrow_bytes(pa.table({"a": late})))
+
+
+def test_there_are_no_queries_unless_the_account_is_vouched_for(url: str, postgres: Postgres) -> None:
+    with opened(url, "manage") as fs, pytest.raises(UnsupportedError, match="read_only=account"):
+        fs.query("COMMIT; DELETE FROM s.u; DELETE FROM s.t")  # a driver runs them all
+    with opened(url + ";read_only=account", "manage") as fs:
+        assert fs.query("SELECT ?::int + 1 AS x", [41]).to_pylist() == [{"x": 42}]
+        with pytest.raises(ReadOnlyError):
+            fs.query("DELETE FROM s.u")
+        with pytest.raises(InvalidQueryError):
+            fs.query("SELECT nope")
+    assert postgres.sql("SELECT count(*) FROM s.t") == "3\n"
+
+
+def test_a_reader_who_leaves_stops_the_statement(url: str, postgres: Postgres) -> None:
+    with opened(url + ";read_only=account") as fs:
+        stream = fs._bridge.query("SELECT 42424242 AS n, i FROM generate_series(1, 1000000000) i")
+        time.sleep(0.3)
+        stream.close()
+        with pytest.raises(QueryTimeoutError):
+            fs.query("SELECT 42424242, pg_sleep(60)", timeout=0.3)
+        busy = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%42424242%' AND state = 'active'"
+            " AND pid <> pg_backend_pid()"
+        )
+        deadline = time.monotonic() + 2
+        while (left := postgres.sql(busy)) != "0\n" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert left == "0\n"
+
+
+def test_a_result_streams(url: str) -> None:
+    with opened(url + ";read_only=account") as fs:
+        stream = fs._bridge.query(
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c"
+        )
+        assert stream.next()  # of a result without an end
+        stream.close()
+
+
+def test_a_password_is_in_no_error_and_no_form(postgres: Postgres) -> None:
+    postgres.sql("CREATE USER guarded PASSWORD 'c4nary'")
+    postgres.demand("scram-sha-256", "guarded")
+    for word in ("c4nary", "{wr0ng-c4nary}"):
+        try:
+            with opened("odbc:" + quote(f"{_address(postgres)}Uid=guarded;Pwd={word}")) as fs:
+                shown = repr(fs) + fs.url
+                assert fs.exists("/public")
+        except DatabaseError as error:
+            shown = str(error) + repr(error)
+        assert "c4nary" not in shown
+
+
+def test_sqlite_is_read_and_written(file: sqlite3.Connection, tmp_path: Path) -> None:
+    file.executescript(
+        "CREATE TABLE t (i INTEGER PRIMARY KEY, t TEXT, b BLOB, d DATE); CREATE VIEW v AS SELECT i FROM t"
+    )
+    with opened(f"odbc:Driver=SQLite3;Database={tmp_path}/a.db", "manage") as fs:
+        assert fs.ls("/", detail=False) == ["/main"]
+        fs.pipe_file("/main/t.csv", b"t,i,b,d\r\n\xc3\xa9,7,AP8=,2024-02-29\r\n,8,,\r\n")
+        assert file.execute("SELECT * FROM t").fetchall() == [
+            (7, "é", b"\x00\xff", "2024-02-29"),
+            (8, None, None, None),
+        ]
+        assert fs.cat_file("/main/t.csv?where=i=7") == b"i,t,b,d\r\n7,\xc3\xa9,AP8=,2024-02-29\r\n"
+        assert fs.cat_file("/main/v.csv") == b"i\r\n7\r\n8\r\n"
+
+
+@pytest.mark.parametrize(
+    ("declared", "values"),
+    [
+        ("REAL", [0.1 + 0.2]),  # the driver alone rounds it to 15 digits
+        ("", [1, "text"]),  # the driver alone says NULL
+        ("DATE", ["2024-01-01", "soon"]),
+        ("TIMESTAMP", ["2024-01-01 00:00:00.123456"]),  # the driver alone cuts it
+        ("INTEGER", ["seven"]),
+    ],
+)
+def test_sqlites_driver_changes_no_value(
+    file: sqlite3.Connection, tmp_path: Path, declared: str, values: list[Any]
+) -> None:
+    file.execute(f"CREATE TABLE t (a {declared})")
+    file.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
+    with opened(f"odbc:Driver=SQLite3;Database={tmp_path}/a.db") as fs, pytest.raises(ValueOutOfRangeError):
+        fs.cat_file("/main/t.arrow")
+
+
+def test_a_sqlite_file_that_is_missing_is_not_made(tmp_path: Path) -> None:
+    needs("SQLite3")
+    with pytest.raises(NotFoundError):
+        connect(f"odbc:Driver=SQLite3;Database={tmp_path}/none.db", access="manage")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "odbc:",
+        "odbc:nonsense",
+        "odbc:Driver=None such",
+        "odbc:DSN=x;read_only=yes",
+        "odbc:DSN=x;max_text_size=a",
+    ],
+)
+def test_a_url_that_names_no_driver_says_so(url: str) -> None:
+    with pytest.raises(InvalidParameterError):
+        connect(url)
