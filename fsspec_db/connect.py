@@ -56,8 +56,8 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
     ) -> None:
         unknown = sorted(storage_options.keys() - _OF_FSSPEC)
         if unknown:  # passed over, `sslmode="verify-full"` would be a promise that nobody keeps
-            detail = f"{unknown[0]!r} is no option of a filesystem; what the engine is to know stands in its URL"
-            raise InvalidParameterError(f"{detail}, or in `parameters` where the protocol has that")
+            detail = f"{unknown[0]!r} is no option of a filesystem: what its engine is to know stands in the URL"
+            raise InvalidParameterError(f"{detail}, or in `parameters` where a protocol has these")
         engine_of(url)
         url = absolute(url)
         self._url = url
