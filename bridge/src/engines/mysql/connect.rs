@@ -7,7 +7,7 @@ use super::address::{Address, Secure};
 use super::cells::Reader;
 use super::fault::{broken, of_packet, unexpected};
 use super::login;
-use super::statement::EXTENDED_METADATA;
+use super::statement::{BULK, EXTENDED_METADATA};
 use super::wire::{Conn, Server};
 use crate::engines::socket::{Place, Socket};
 use crate::engines::tls::Tls;
@@ -130,7 +130,7 @@ fn greeting(body: &[u8]) -> Result<Greeting> {
         server: Server {
             mariadb: mariadb || name.contains("MariaDB"),
             version: version(&name),
-            extended: if mariadb { extended & EXTENDED_METADATA } else { 0 },
+            extended: if mariadb { extended & (EXTENDED_METADATA | BULK) } else { 0 },
             connection,
         },
         capabilities,

@@ -131,16 +131,22 @@ impl<'t> Cells<'t> {
         Ok(Self { columns: targets.iter().map(column).collect::<Result<_>>()?, first_row })
     }
 
-    /// Appends the cells of a row, and calls `null` with the position of each that is NULL.
+    /// Appends the cells of a row; `mark` is called before each with its position, and whether it is
+    /// NULL, which has no cell.
     ///
     /// # Errors
     /// `value-out-of-range` with column and row.
     #[inline]
-    pub fn row(&self, out: &mut Vec<u8>, row: usize, mut null: impl FnMut(usize)) -> Result<()> {
+    pub fn row(
+        &self,
+        out: &mut Vec<u8>,
+        row: usize,
+        mut mark: impl FnMut(&mut Vec<u8>, usize, bool),
+    ) -> Result<()> {
         for (at, (array, target)) in self.columns.iter().enumerate() {
-            if array.is_null(row) {
-                null(at);
-            } else {
+            let null = array.is_null(row);
+            mark(out, at, null);
+            if !null {
                 cell(out, array, target, row)
                     .map_err(|what| target.wrong(self.first_row + row as u64, what))?;
             }
