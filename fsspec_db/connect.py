@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from fsspec.config import conf
 from fsspec.spec import make_instance
 
 from fsspec_db.engines import engine_of, open_engine
@@ -54,10 +55,12 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
         pickle_credentials: bool = False,
         **storage_options: Any,
     ) -> None:
-        unknown = sorted(storage_options.keys() - _OF_FSSPEC)
+        # fsspec takes the gateway's variables, FSSPEC_DB_…, for options of the protocol `db`.
+        unknown = sorted(storage_options.keys() - _OF_FSSPEC - conf.get("db", {}).keys())
         if unknown:  # passed over, `sslmode="verify-full"` would be a promise that nobody keeps
-            detail = f"{unknown[0]!r} is no option of a filesystem: what its engine is to know stands in the URL"
-            raise InvalidParameterError(f"{detail}, or in `parameters` where a protocol has these")
+            detail = f"{unknown[0]!r} is no option of a filesystem"
+            where = "what its engine is to know stands in the URL, or in `parameters` where there are such"
+            raise InvalidParameterError(f"{detail}: {where}")
         engine_of(url)
         url = absolute(url)
         self._url = url
