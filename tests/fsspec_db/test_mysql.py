@@ -140,6 +140,10 @@ def test_values_beyond_one_packet_go_both_ways(server: MariaDB, db: Callable[[st
         ("varchar(2)", pa.scalar("abc")),
         ("varchar(2) character set latin1", pa.scalar("日")),
         ("tinytext", pa.scalar("x" * 256)),
+        ("tinytext", pa.scalar("x" * 255 + " ")),
+        ("float(7,2)", pa.scalar(1.2345, pa.float32())),
+        ("double(9,3)", pa.scalar(1.23456)),
+        ("geometry", pa.scalar(b"no geometry")),
         ("binary(3)", pa.scalar(b"ab")),
         ("bit(12)", pa.scalar(b"\x05")),
         ("enum('1','b')", pa.scalar("2")),
@@ -178,9 +182,13 @@ def test_floats_come_back_bit_by_bit(server: MariaDB, db: Callable[[str], str]) 
     floats = [0.1, 0.0, 1e-45, 1.1754944e-38, 3.4028235e38, 16_777_217.0, 0.3333333]
     doubles = [0.1, 0.0, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 2.0**53 + 2, 1 / 3]
     body = pa.table({"f": pa.array(floats, pa.float32()), "d": doubles})
+    db("CREATE TABLE rounded (f float(7,2), d double(9,3))")
+    db("INSERT INTO rounded VALUES (0.1, 0.001), (1.5, -7)")
     with opened(server.url, "write") as fs:
         fs.pipe_file("/d/t.arrow", arrow_bytes(body))
         read = table(fs, "/d/t.arrow")
+        fs.pipe_file("/d/rounded.arrow", fs.cat_file("/d/rounded.arrow"), mode="append")
+    assert db("SELECT COUNT(*), COUNT(DISTINCT f, d) FROM rounded") == "4\t2\n"
     for name in ("f", "d"):
         bits = [column.combine_chunks().buffers()[1].to_pybytes() for column in (body[name], read[name])]
         assert bits[0][: len(bits[1])] == bits[1][: len(bits[0])]

@@ -40,6 +40,8 @@ enum Rule {
     Year,
     /// Times are rounded to this many microseconds.
     Precision(i64),
+    /// `FLOAT(m,d)`: rounded to so many digits behind the point.
+    Digits(usize),
 }
 
 impl Target {
@@ -57,6 +59,10 @@ impl Target {
             "enum" => Rule::Labels,
             "set" => Rule::Members(members(declared)),
             "year" => Rule::Year,
+            "float" | "double" => match declared.split_once(',').and_then(|(_, rest)| rest.split_once(')')) {
+                Some((digits, _)) => Rule::Digits(digits.trim().parse().unwrap_or(0)),
+                None => Rule::Any,
+            },
             "datetime" | "timestamp" | "time" => {
                 Rule::Precision(10_i64.pow(6 - u32::try_from(size.unwrap_or(0).min(6)).unwrap_or(0)))
             }
@@ -157,6 +163,8 @@ impl<'t> Cells<'t> {
 
 type Wrong = &'static str;
 
+const FEWER_DIGITS: Wrong = "the column keeps fewer digits behind the point";
+
 #[inline]
 fn cell(out: &mut Vec<u8>, array: &ArrayRef, target: &Target, row: usize) -> Result<(), Wrong> {
     macro_rules! number {
@@ -182,11 +190,21 @@ fn cell(out: &mut Vec<u8>, array: &ArrayRef, target: &Target, row: usize) -> Res
         Kind::Float => {
             let value = array.as_primitive::<Float32Type>().value(row);
             finite(f64::from(value))?;
+            if let Rule::Digits(digits) = target.rule
+                && format!("{value:.digits$}").parse() != Ok(value)
+            {
+                return Err(FEWER_DIGITS);
+            }
             out.extend_from_slice(&value.to_le_bytes());
         }
         Kind::Double => {
             let value = array.as_primitive::<Float64Type>().value(row);
             finite(value)?;
+            if let Rule::Digits(digits) = target.rule
+                && format!("{value:.digits$}").parse() != Ok(value)
+            {
+                return Err(FEWER_DIGITS);
+            }
             out.extend_from_slice(&value.to_le_bytes());
         }
         Kind::Decimal(_, scale) => {

@@ -295,7 +295,14 @@ fn at(error: Error, before: u64) -> Error {
 
 /// What the server notes of a statement that succeeded: a value was cut, rounded or replaced.
 fn refuse(conn: &mut Conn) -> Result<()> {
-    for row in conn.rows("SHOW WARNINGS", &[])? {
+    let warnings = conn.rows("SHOW WARNINGS", &[])?;
+    if warnings.is_empty() {
+        return Err(Error::new(
+            Code::ValueOutOfRange,
+            "the server warned of a value, and does not say of which",
+        ));
+    }
+    for row in warnings {
         let [_, Some(number), Some(message)] = row.as_slice() else { continue };
         match number.parse() {
             Ok(HARMLESS) | Err(_) => {}
