@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ BIG = (
 """More than all that lies between a database and a client who does not read can hold."""
 BODY = b"id,name\n" + b"".join(b"%d,eve\n" % n for n in range(4, 10_000))
 """To insert it does not end."""
+MANY = 100_000
+LIMIT = 2
+"""Seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +100,9 @@ def test_a_server_that_goes_in_mid_read_cuts_the_transfer(
             assert not received.endswith(b"0\r\n\r\n")
             is_unavailable(httpx.get(f"{gateway.url}{mortal.path('users', 'csv')}"))
             is_unavailable(httpx.get(f"{gateway.url}{mortal.root}/", headers={"accept": "application/json"}))
-            is_unavailable(httpx.put(f"{gateway.url}{mortal.path('users', 'csv')}", content=b"id,name\n1,a\n"))
+            is_unavailable(
+                httpx.put(f"{gateway.url}{mortal.path('users', 'csv')}", content=b"id,name\n1,a\n")
+            )
     has_its_rows(mortal, gateway)
 
 
@@ -168,36 +174,109 @@ def test_connections_that_the_server_ended_are_replaced_unseen(mortal: Database,
     fs.close()
 
 
-@pytest.mark.parametrize("when", ["before", "amid"])
-def test_a_network_that_hangs_is_a_timeout_in_time(mortal: Database, tmp_path: Path, when: str) -> None:
-    port = mortal.engine.server.port
+@contextmanager
+def hanging(db: Database, log: Path) -> Iterator[tuple[Network, str, Server]]:
+    """A network to the server that can hang, a URL that leads through it, and a gateway beyond."""
+    port = db.engine.server.port
     with Network(port) as network:
-        url = mortal.url.replace(str(port), str(network.port))
-        with watched(url, tmp_path / "log", "--read-timeout", "1") as gateway:
-            fs = connect(url)
-            has_its_rows(mortal, gateway)
-            if when == "before":
-                network.hang()
-                start = time.monotonic()
-                with pytest.raises(QueryTimeoutError):
-                    fs.cat_file(mortal.path("users", "csv"), timeout=1)
-                response = httpx.get(f"{gateway.url}{mortal.path('users', 'csv')}", timeout=30)
-                assert (response.status_code, response.json()["type"]) == (504, "/-/problems/query-timeout")
-            else:
-                stream = fs.open_stream(mortal.path("big", "arrow"), timeout=1)
-                connection = gateway.connect()
-                connection.sendall(head("GET", mortal.path("big", "arrow")))
-                assert stream.next()
-                received = connection.recv(1 << 16)
-                network.hang()
-                start = time.monotonic()
-                with pytest.raises(QueryTimeoutError):
-                    stream.read_all()
-                received += read_to_end(connection)
-                connection.close()
-                assert received.startswith(b"HTTP/1.1 200 ")
-                assert not received.endswith(b"0\r\n\r\n")
-            assert time.monotonic() - start < 5
-            network.heal()
-            has_its_rows(mortal, gateway)
-            fs.close()
+        url = db.url.replace(str(port), str(network.port))
+        limits = [f"--{what}-timeout={LIMIT}" for what in ("read", "write", "query")]
+        with watched(url, log, *limits) as gateway:
+            has_its_rows(db, gateway)
+            try:
+                yield network, url, gateway
+            finally:
+                network.heal()
+            has_its_rows(db, gateway)
+
+
+def is_late(response: httpx.Response) -> None:
+    assert (response.status_code, response.json()["type"]) == (504, "/-/problems/query-timeout")
+    assert response.elapsed.total_seconds() < LIMIT + 2
+
+
+def test_a_network_that_hangs_is_a_timeout_in_time(mortal: Database, tmp_path: Path) -> None:
+    file, folder = mortal.path("users", "csv"), f"{mortal.root}/"
+    requests = [("GET", file), ("HEAD", file), ("GET", folder), ("PROPFIND", folder), ("PUT", file)]
+    with hanging(mortal, tmp_path / "log") as (network, url, gateway), ThreadPoolExecutor() as threads:
+        fs = connect(url)
+        assert fs.cat_file(file)
+        network.hang()
+        asked = [
+            threads.submit(httpx.request, method, f"{gateway.url}{path}", content=b"", timeout=30)
+            for method, path in requests
+        ]
+        start = time.monotonic()
+        with pytest.raises(QueryTimeoutError):
+            fs.cat_file(file, timeout=LIMIT)
+        assert time.monotonic() - start < LIMIT + 2
+        for each in asked:
+            is_late(each.result(30))
+        network.heal()
+        assert fs.cat_file(file)
+        fs.close()
+
+
+def test_a_network_that_hangs_in_mid_read_cuts_the_transfer_in_time(mortal: Database, tmp_path: Path) -> None:
+    with hanging(mortal, tmp_path / "log") as (network, url, gateway), gateway.connect() as connection:
+        fs = connect(url)
+        path = mortal.path("big", "arrow")
+        stream = fs.open_stream(path, timeout=LIMIT)
+        connection.sendall(head("GET", path))
+        assert stream.next()
+        received = connection.recv(1 << 16)
+        network.hang()
+        start = time.monotonic()
+        with pytest.raises(QueryTimeoutError):
+            stream.read_all()
+        received += read_to_end(connection)
+        assert time.monotonic() - start < LIMIT + 2
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert not received.endswith(b"0\r\n\r\n")
+        network.heal()
+        fs.close()
+
+
+def test_a_network_that_hangs_in_mid_write_keeps_the_old_rows(mortal: Database, tmp_path: Path) -> None:
+    with hanging(mortal, tmp_path / "log") as (network, _, gateway), ThreadPoolExecutor() as threads:
+        url = f"{gateway.url}{mortal.path('users', 'csv')}"
+        writing = threads.submit(httpx.put, url, content=BODY, timeout=30)
+        until(lambda: mortal.engine.resting(mortal.url), LIMIT)
+        network.hang()
+        is_late(writing.result(30))
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.1, 0.4])
+def test_a_gateway_that_is_killed_in_mid_write_leaves_the_old_rows_or_the_new(
+    db: Database, tmp_path: Path, delay: float
+) -> None:
+    body = b"id,name\n" + b"".join(b"%d,eve\n" % n for n in range(MANY))
+    with killed(db, tmp_path / "log") as gateway, gateway.connect() as connection:
+        request = head("PUT", db.path("users", "csv"), f"Content-Length: {len(body)}")
+        connection.sendall(request + body)
+        answered, _, _ = select.select([connection], [], [], delay)
+    assert db.count("users") in ({MANY} if answered else {len(USERS), MANY})
+    db.execute("INSERT INTO empty (id) VALUES (1)")
+    with serving(tmp_path / "after", db.url, "--access", "write") as gateway:
+        put = httpx.put(f"{gateway.url}{db.path('users', 'csv')}", content=b"id,name\n1,ada\n")
+        assert put.status_code == 204
+
+
+def test_a_gateway_that_is_killed_in_mid_read_leaves_nothing_locked(db: Database, tmp_path: Path) -> None:
+    db.execute(BIG)
+    with killed(db, tmp_path / "log") as gateway, gateway.connect() as connection:
+        connection.sendall(head("GET", db.path("big", "arrow")))
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+    db.execute("DROP TABLE big; DELETE FROM users")
+    with serving(tmp_path / "after", db.url) as gateway:
+        assert httpx.get(f"{gateway.url}{db.path('users', 'csv')}").content == b"id,name,score\r\n"
+
+
+@contextmanager
+def killed(db: Database, log: Path) -> Iterator[Server]:
+    """A gateway that ends by SIGKILL with the block."""
+    with serving(log, db.url, "--access", "write") as gateway:
+        yield gateway
+        gateway.process.kill()
+        gateway.process.wait()
+        gateway.process.returncode = 0  # as meant

@@ -300,9 +300,7 @@ class MySQL(Harness):
         return f"'{escaped}'"
 
     def guarded(self, url: str) -> str:
-        self._server.sql(
-            "CREATE OR REPLACE USER ada@'%' IDENTIFIED BY 'canary'; GRANT ALL ON *.* TO ada@'%'"
-        )
+        self._server.sql("CREATE OR REPLACE USER ada@'%' IDENTIFIED BY 'canary'; GRANT ALL ON *.* TO ada@'%'")
         return url.replace("//root@", "//ada:canary@")
 
     def resting(self, url: str) -> bool:
