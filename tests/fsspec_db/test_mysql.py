@@ -461,6 +461,9 @@ def test_an_open_writer_neither_waits_for_readers_nor_they_for_it(
         db("UPDATE t SET v = 8 WHERE id = 600000")
         assert time.monotonic() - before < 1.5
         assert read["v"].unique().to_pylist() == [0]
+        kept = connections(server)
+        time.sleep(3)  # longer than the server has patience with who holds a lock
+        assert connections(server) == kept - 1  # the writer that has ended
     held.join()
 
 

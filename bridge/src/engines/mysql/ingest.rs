@@ -190,7 +190,7 @@ fn cell(out: &mut Vec<u8>, array: &ArrayRef, target: &Target, row: usize) -> Res
             out.extend_from_slice(&value.to_le_bytes());
         }
         Kind::Decimal(_, scale) => {
-            put_decimal(out, array.as_primitive::<Decimal128Type>().value(row), *scale)
+            put_decimal(out, array.as_primitive::<Decimal128Type>().value(row), *scale);
         }
         Kind::BigDecimal(_, scale) => {
             let value = array.as_primitive::<Decimal256Type>().value(row).to_string();
@@ -275,16 +275,13 @@ fn put_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
         }
         at -= 1;
         // Most fit a machine word, which is divided much faster.
-        let digit = match u64::try_from(left) {
-            Ok(small) => {
-                left = u128::from(small / 10);
-                small % 10
-            }
-            Err(_) => {
-                let digit = (left % 10) as u64;
-                left /= 10;
-                digit
-            }
+        let digit = if let Ok(small) = u64::try_from(left) {
+            left = u128::from(small / 10);
+            small % 10
+        } else {
+            let digit = (left % 10) as u64;
+            left /= 10;
+            digit
         };
         digits[at] = b'0' + digit as u8;
         count += 1;

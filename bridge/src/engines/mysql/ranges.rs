@@ -50,8 +50,7 @@ pub fn share<'p>(
         return Ok(Vec::new());
     }
     // Connections are made before the lock is asked for: nobody waits for them.
-    let silence = format!("SET SESSION wait_timeout = {SILENCE}");
-    let Some(mut locker) = begun(pool, &silence, watch)? else { return Ok(Vec::new()) };
+    let Some(mut locker) = begun(pool, READ, watch)? else { return Ok(Vec::new()) };
     let mut others = Vec::new();
     while others.len() + 1 < threads {
         match begun(pool, READ, watch)? {
@@ -62,16 +61,21 @@ pub fn share<'p>(
     if others.is_empty() {
         return Ok(others);
     }
-    let table = typed.relation.quoted();
-    match locker.conn()?.run(&[&format!("LOCK TABLES {table} READ NOWAIT")]) {
-        Ok(_) => {}
-        Err(error) if locker.conn()?.idle && error.code() != Code::QueryTimeout => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+    let silence = format!("SET SESSION wait_timeout = {SILENCE}");
+    let lock = format!("LOCK TABLES {} READ NOWAIT", typed.relation.quoted());
+    let locked = locker.conn()?.run(&[&silence, &lock]).is_ok();
+    let outcome = if locked { begin_again(session, &mut others) } else { Ok(()) };
+    if !locker.conn()?.idle {
+        return Err(Error::new(Code::DatabaseUnavailable, "the connection that holds a lock broke"));
     }
-    let begun = begin_again(session, &mut others);
-    locker.conn()?.run(&["UNLOCK TABLES"])?;
+    if locked {
+        locker.conn()?.run(&["UNLOCK TABLES"])?;
+    } else {
+        others.clear();
+    }
+    // Not to be kept with so little patience.
     locker.end_afresh()?;
-    begun.map(|()| others)
+    outcome.map(|()| others)
 }
 
 /// A transaction, unless there is no connection left for us: fewer are slower, not wrong.
