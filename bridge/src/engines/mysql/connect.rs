@@ -123,7 +123,8 @@ fn greeting(body: &[u8]) -> Result<Greeting> {
     let _reserved = reader.bytes(6)?;
     let extended = reader.number::<4>()? as u32;
     let rest = reader.bytes(salted.saturating_sub(8).max(13).min(reader.0.len()))?;
-    salt.extend_from_slice(rest.strip_suffix(&[0]).unwrap_or(rest));
+    salt.extend_from_slice(rest);
+    salt.truncate(20);
     let plugin = reader.zero_ended().unwrap_or(reader.0);
     let mariadb = capabilities & MYSQL == 0;
     Ok(Greeting {

@@ -70,7 +70,7 @@ pub fn enter(
             [0xfe, rest @ ..] => {
                 let mut reader = Reader(rest);
                 plugin = String::from_utf8_lossy(reader.zero_ended()?).into_owned();
-                salt = reader.0.strip_suffix(&[0]).unwrap_or(reader.0).to_vec();
+                salt = salt_of(&plugin, reader.0).to_vec();
                 prove(&plugin, password, &salt)?
             }
             // The server remembers the password: a word of success follows.
@@ -93,6 +93,13 @@ pub fn enter(
 
 fn unspoken(plugin: &str) -> Error {
     Error::new(Code::Unsupported, format!("MySQL asks for a login by {plugin:?}, which is not spoken here"))
+}
+
+/// The random bytes that a proof is about. What follows them is a zero for some plugins, and for none
+/// is a zero at the end a sign of anything.
+fn salt_of<'a>(plugin: &str, data: &'a [u8]) -> &'a [u8] {
+    let length = if plugin == "client_ed25519" { 32 } else { 20 };
+    &data[..length.min(data.len())]
 }
 
 fn prove(plugin: &str, password: &str, salt: &[u8]) -> Result<Vec<u8>> {
@@ -186,6 +193,14 @@ mod tests {
                 0x51, 0xcd
             ]
         );
+    }
+
+    #[test]
+    fn a_salt_may_end_with_a_zero() {
+        let data = [&[7; 31][..], &[0]].concat();
+        assert_eq!(salt_of("client_ed25519", &data), data);
+        assert_eq!(salt_of("mysql_native_password", &[&[7; 20][..], &[0]].concat()), [7; 20]);
+        assert_eq!(salt_of("client_ed25519", &[1]), [1]);
     }
 
     #[test]
