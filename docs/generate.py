@@ -79,6 +79,7 @@ ENGINE_ROWS: dict[str, str] = {
     "defaults": "tells defaults of columns",
     "indexes": "tells indexes",
     "constraints": "tells constraints",
+    "cascades": "foreign keys that act on other tables",
     "constraint_names": "keeps the names of constraints",
     "definitions": "tells the text of views",
     "depends_on": "tells what views read",

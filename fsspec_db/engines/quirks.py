@@ -47,6 +47,8 @@ class Quirks:
     """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
+    cascades: bool = True
+    """Foreign keys can act on other tables, which replacing rows must not let them."""
     constraint_names: bool = True
     """Constraints keep the names that they were given."""
     comments: bool = True
@@ -83,6 +85,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "duckdb": Quirks(
             title="DuckDB",
+            cascades=False,
             moves=False,
             constraint_names=False,
             case_sensitive=False,

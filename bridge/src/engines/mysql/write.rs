@@ -13,6 +13,7 @@ use super::statement::{BULK, Statement};
 use super::wire::Conn;
 use crate::database::{Cancel, Rows, WriteMode};
 use crate::dialect::MYSQL;
+use crate::engines::would_change_others;
 use crate::error::{Code, Error, Result};
 
 /// What is gathered before it is sent, at most.
@@ -46,6 +47,7 @@ pub fn write(
     let action = if mode == WriteMode::Upsert { plan.upsert(&typed.relation)? } else { String::new() };
     plan.check_rest(&typed.relation)?;
     if mode == WriteMode::Replace {
+        spare_others(conn, &typed.relation)?;
         // Not TRUNCATE, which ends the transaction.
         conn.run(&[&format!("DELETE FROM {}", typed.relation.quoted())])?;
     }
@@ -64,6 +66,22 @@ pub fn write(
     insert.finish(conn)?;
     cancel.check()?;
     Ok(insert.total)
+}
+
+/// A deletion that would change rows of other tables is not begun, though the body may bring the
+/// same keys again.
+fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
+    let rows = conn.rows(
+        "SELECT CONSTRAINT_NAME, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS
+         WHERE UNIQUE_CONSTRAINT_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?
+         AND NOT (CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ?) AND DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+         ORDER BY CONSTRAINT_NAME LIMIT 1",
+        &[&relation.schema, &relation.name, &relation.schema, &relation.name],
+    )?;
+    let Some([Some(name), Some(action)]) = rows.first().map(Vec::as_slice) else { return Ok(()) };
+    // Nobody fills the table between the look and the deletion.
+    let rows = conn.rows(&format!("SELECT 1 FROM {} LIMIT 1 FOR UPDATE", relation.quoted()), &[])?;
+    if rows.is_empty() { Ok(()) } else { Err(would_change_others(&relation.name, name, action)) }
 }
 
 /// What cannot be rolled back is not begun.
