@@ -39,6 +39,8 @@ class Quirks:
     """A read is one state of the database, whoever writes meanwhile."""
     cancels: bool = True
     """A statement that still has no rows stops within a second of its reader leaving."""
+    severs: bool = True
+    """The time limit of a write holds also while the network to the server hangs."""
     defaults: bool = True
     """The catalogue tells the defaults of columns."""
     indexes: bool = True
@@ -69,6 +71,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
         "adbc": Quirks(
             title="ADBC (PostgreSQL's driver)",
+            severs=False,
             parameters=frozenset({"positional"}),
             longest_name=63,
             comments=False,

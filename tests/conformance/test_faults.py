@@ -191,20 +191,30 @@ def hanging(db: Database, log: Path) -> Iterator[tuple[Network, str, Server]]:
 
 
 def is_late(response: httpx.Response) -> None:
-    assert (response.status_code, response.json()["type"]) == (504, "/-/problems/query-timeout")
-    assert response.elapsed.total_seconds() < LIMIT + 2
+    assert response.status_code == 504
+    if response.request.method != "HEAD":
+        assert response.json()["type"] == "/-/problems/query-timeout"
+    assert response.elapsed.total_seconds() < LIMIT + 3
 
 
 def test_a_network_that_hangs_is_a_timeout_in_time(mortal: Database, tmp_path: Path) -> None:
     file, folder = mortal.path("users", "csv"), f"{mortal.root}/"
-    requests = [("GET", file), ("HEAD", file), ("GET", folder), ("PROPFIND", folder), ("PUT", file)]
+    reads = [("GET", file), ("HEAD", file), ("GET", folder), ("PROPFIND", folder)]
+    requests = [*((method, path, b"") for method, path in reads), ("PUT", file, BODY)]
     with hanging(mortal, tmp_path / "log") as (network, url, gateway), ThreadPoolExecutor() as threads:
         fs = connect(url)
         assert fs.cat_file(file)
         network.hang()
         asked = [
-            threads.submit(httpx.request, method, f"{gateway.url}{path}", content=b"", timeout=30)
-            for method, path in requests
+            threads.submit(
+                httpx.request,
+                method,
+                f"{gateway.url}{path}",
+                headers={"depth": "0"},
+                content=content,
+                timeout=30,
+            )
+            for method, path, content in requests
         ]
         start = time.monotonic()
         with pytest.raises(QueryTimeoutError):
@@ -243,6 +253,12 @@ def test_a_network_that_hangs_in_mid_write_keeps_the_old_rows(mortal: Database, 
         writing = threads.submit(httpx.put, url, content=BODY, timeout=30)
         until(lambda: mortal.engine.resting(mortal.url), LIMIT)
         network.hang()
+        if not mortal.quirks.severs:
+            with pytest.raises(TimeoutError):
+                writing.result(LIMIT + 3)
+            network.heal()
+            assert writing.result(10).json()["type"] == "/-/problems/query-timeout"
+            return
         is_late(writing.result(30))
 
 
