@@ -86,6 +86,7 @@ ENGINE_ROWS: dict[str, str] = {
     "comments": "comments",
     "case_sensitive": "names differ by case alone",
     "longest_name": "bytes of a name",
+    "last_character": "the last character of names",
 }
 """What the table of engines says of each field of their records."""
 
@@ -112,6 +113,8 @@ def _quirk(value: object) -> str:
         return "✓" if value else "–"
     if isinstance(value, frozenset):
         return ", ".join(sorted(value)) or "–"
+    if isinstance(value, str):
+        return "any" if ord(value) == sys.maxunicode else f"U+{ord(value):04X}"
     return "any number" if value is None else str(value)
 
 

@@ -108,7 +108,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             longest_name=63,
             notes=(
                 "Several statements can be sent as one, so the URL must vouch for queries.",
-                "Parameters are sent as texts; no column with a quote in its name can be written.",
+                "Parameters are sent as texts.",
                 "SQLite's driver rounds doubles and guesses types: what it would change is an error.",
             ),
         ),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import select
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -165,7 +165,7 @@ def test_connections_that_the_server_ended_are_replaced_unseen(mortal: Database,
     ]
     with ThreadPoolExecutor(8) as threads:
         for act in acts:
-            idle = [threads.submit(has_its_rows, mortal, gateway) for _ in range(2)]
+            idle: list[Future[Any]] = [threads.submit(has_its_rows, mortal, gateway) for _ in range(2)]
             idle += [threads.submit(fs.cat_file, path) for _ in range(4)]
             assert all(done.exception(30) is None for done in idle)
             mortal.engine.disconnect(mortal.url)

@@ -89,7 +89,8 @@ def test_every_name_is_listed_once_and_read(named: Database) -> None:
     for at, name in enumerate(names(named)):
         assert table_of(named.fs.cat_file(named.path(name, "arrow"))).to_pydict() == {"id": [at], name: ["x"]}
         column = f"{named.path(name)}/columns/{encode_name(name)}"
-        assert json.loads(named.fs.cat_file(column))["name"] == name
+        told = json.loads(named.fs.cat_file(column))
+        assert (told["name"], told["ordinal"]) == (name, 2)
 
 
 def test_every_name_is_written_renamed_and_dropped(named: Database) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager
@@ -27,6 +26,7 @@ from fsspec_db import (
     connect,
 )
 from tests.fsspec_db.samples import arrow_bytes
+from tests.odbc import needs
 from tests.postgres import Postgres
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fsspec_db import Access, DatabaseFileSystem
 
 pytest.importorskip("arrow_odbc")
-pyodbc = pytest.importorskip("pyodbc")
+pytest.importorskip("pyodbc")
 
 TYPES = """
 CREATE TABLE s.t (id int PRIMARY KEY, name text NOT NULL DEFAULT 'x', d date, n numeric(10, 2), free numeric,
@@ -51,15 +51,6 @@ INSERT INTO s.t VALUES
 CREATE VIEW s.v AS SELECT id FROM s.t;
 CREATE TABLE s.u (x int REFERENCES s.t)
 """
-
-
-def needs(driver: str) -> None:
-    if any(driver.lower() == name.lower() for name in pyodbc.drivers()):
-        return
-    missing = f"there is no ODBC driver {driver!r}"
-    if os.environ.get("FSSPEC_DB_REQUIRE_CLIENTS"):
-        pytest.fail(missing)
-    pytest.skip(missing)
 
 
 def _address(server: Postgres) -> str:

@@ -3,7 +3,7 @@
 mod column;
 pub mod mysql;
 mod order;
-mod overlap;
+pub mod overlap;
 pub mod postgres;
 mod session;
 mod socket;

@@ -85,11 +85,11 @@ class ODBC(AbstractDatabase):
                 row[10] != 0,
                 # SQLite's driver takes the quotes off, after which a text is no other than an expression.
                 None if self._driver.habits.guesses else row[12],
-                row[16],
+                ordinal,  # the driver counts those of all relations that its pattern lets through
                 row[3] in keys,
                 row[11] or None,
             )
-            for row in self._columns(schema, relation)
+            for ordinal, row in enumerate(self._columns(schema, relation), 1)
         ]
 
     def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:
@@ -173,7 +173,7 @@ class ODBC(AbstractDatabase):
         with self._driver.transaction() as connection:
             if mode == "truncate":
                 connection.execute(f"DELETE FROM {name}")  # noqa: S608
-            return filled(connection, name, fitted(reader, columns))
+            return filled(connection, self._driver.sql, name, fitted(reader, columns))
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
         """Creates an empty relation."""
@@ -187,7 +187,8 @@ class ODBC(AbstractDatabase):
         with self._driver.transaction() as connection:
             connection.execute(create_table(self._driver.sql, schema, relation, reader.schema))
             sent = pa.schema([pa.field(field.name, plain(field.type)) for field in reader.schema])
-            return filled(connection, self._name(schema, relation), fitted(reader, sent))
+            name = self._name(schema, relation)
+            return filled(connection, self._driver.sql, name, fitted(reader, sent))
 
     def drop_relation(self, schema: str, relation: str) -> None:
         """Drops a table or a view."""
@@ -261,8 +262,11 @@ def _schema(row: Any) -> str:
 
 
 def _pattern(name: str | None) -> str | None:
-    """A filter that lets a name through, and others that are then left out; it may escape by backslashes."""
-    return None if name is None or "\\" in name else name
+    """A filter that lets a name through, and others that are then left out.
+
+    A backslash may escape, and PostgreSQL's driver mistakes what UTF-16 has two units for.
+    """
+    return None if name is None or "\\" in name or max(name, default="") > "\uffff" else name
 
 
 def _kind(kind: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fsspec_db.engines.statements import quoted
 from fsspec_db.errors import UnsupportedError, ValueOutOfRangeError
 
 if TYPE_CHECKING:
@@ -27,16 +28,18 @@ _WIDER = {
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-def filled(connection: arrow_odbc.Connection, relation: str, reader: pa.RecordBatchReader) -> int:
+def filled(
+    connection: arrow_odbc.Connection, dialect: str, relation: str, reader: pa.RecordBatchReader
+) -> int:
     """Inserts rows by arrays of values, in the transaction of `connection`; how many they were.
 
-    Raises:
-        UnsupportedError: A column's name has a quote, with which `arrow-odbc` does not reckon.
+    Args:
+        connection: To the database.
+        dialect: Of its SQL.
+        relation: The quoted name of a table.
+        reader: Its rows, in the types that `plain` gives or the table has.
     """
-    for column in reader.schema.names:
-        if '"' in column or "`" in column:
-            raise UnsupportedError(f"over ODBC no column {column!r} can be written", column=column)
-    rows = _Rows(reader)
+    rows = _Rows(reader, dialect)
     connection.insert_into_table(rows, relation, _CHUNK)
     return rows.count
 
@@ -59,13 +62,19 @@ def plain(kind: pa.DataType) -> pa.DataType:
 
 
 class _Rows:
-    """Batches with texts for dates, times and timestamps."""
+    """Batches with texts for dates, times and timestamps.
 
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
+    Their names are quoted, and `arrow-odbc` takes such as they are; others it quotes or not by rules of
+    its own.
+    """
+
+    def __init__(self, reader: pa.RecordBatchReader, dialect: str) -> None:
         self._reader = reader
         self.count = 0
         fields = [
-            pa.field(field.name, pa.string() if pa.types.is_temporal(field.type) else field.type)
+            pa.field(
+                quoted(dialect, field.name), pa.string() if pa.types.is_temporal(field.type) else field.type
+            )
             for field in reader.schema
         ]
         self.schema = pa.schema(fields)

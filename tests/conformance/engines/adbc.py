@@ -21,9 +21,8 @@ class ADBC(PostgreSQL):
         super().__enter__()
         return self
 
-    def create(self) -> str:
-        url = super().create()
-        return url if url.startswith("adbc:") else f"adbc:postgresql?uri={url}"
+    def address(self, database: str) -> str:
+        return f"adbc:postgresql?uri={super().address(database)}"
 
 
 HARNESS = ADBC

@@ -64,7 +64,7 @@ TEXTS = (
 KINDS = (
     integer("tinyint", pa.int8(), -128, 127),
     integer("tinyint unsigned", pa.uint8(), 0, 255),
-    integer("boolean", pa.int8(), 0, 1),
+    Kind(declared="boolean", arrow=pa.int8(), values=("false", "true", "127")),
     integer("smallint", pa.int16(), -(2**15), 2**15 - 1),
     integer("smallint unsigned", pa.uint16(), 0, 2**16 - 1),
     integer("mediumint", pa.int32(), -(2**23), 2**23 - 1),

@@ -294,6 +294,14 @@ class PostgreSQL(Harness):
     def server(self) -> Postgres:
         return self._server
 
+    def address(self, database: str) -> str:
+        """The URL of a database of the server."""
+        return self._server.url.removesuffix("postgres") + database
+
+    def database(self, url: str) -> str:
+        """The database of such a URL."""
+        return url.rpartition("/")[2]
+
     def create(self) -> str:
         if self._free:
             url = self._free.pop()
@@ -301,16 +309,16 @@ class PostgreSQL(Harness):
             return url
         name = f"conformance_{next(self._numbers)}"
         self._server.sql(f"CREATE DATABASE {name}")
-        return self._server.url.removesuffix("postgres") + name
+        return self.address(name)
 
     def discard(self, url: str) -> None:
         self._free.append(url)
 
     def execute(self, url: str, statements: str) -> None:
-        self._server.sql(f"\\connect {url.rpartition('/')[2]}\n{statements}")
+        self._server.sql(f"\\connect {self.database(url)}\n{statements}")
 
     def ask(self, url: str, query: str) -> list[tuple[str | None, ...]]:
-        shown = f"\\connect {url.rpartition('/')[2]}\n\\pset format csv\n\\pset null {NULL}\n{query};"
+        shown = f"\\connect {self.database(url)}\n\\pset format csv\n\\pset null {NULL}\n{query};"
         rows = csv.reader(io.StringIO(self._server.sql(shown), newline=""))
         return [tuple(None if value == NULL else value for value in row) for row in rows]
 
@@ -325,9 +333,9 @@ class PostgreSQL(Harness):
     def busy(self, url: str) -> bool:
         running = (
             "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
-            f" AND datname = {self.literal(url.rpartition('/')[2])} AND query LIKE '%pg_sleep(600)%'"
+            f" AND datname = {self.literal(self.database(url))} AND query LIKE '%pg_sleep(600)%'"
         )
-        return bool(self.ask(self._server.url, running))
+        return bool(self._server.sql(running))
 
 
 HARNESS = PostgreSQL

@@ -26,15 +26,15 @@ class SQLAlchemy(PostgreSQL):
     name = "sqlalchemy"
     kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_psycopg, KINDS))
 
-    def create(self) -> str:
-        return super().create().replace("postgresql://", "sqlalchemy:postgresql+psycopg://")
+    def address(self, database: str) -> str:
+        return super().address(database).replace("postgresql://", "sqlalchemy:postgresql+psycopg://")
 
     def busy(self, url: str) -> bool:
         running = (
             "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'FETCH%'"
-            f" AND datname = {self.literal(url.rpartition('/')[2])}"
+            f" AND datname = {self.literal(self.database(url))}"
         )
-        return bool(self.ask(self._server.url, running))
+        return bool(self._server.sql(running))
 
 
 HARNESS = SQLAlchemy
