@@ -60,4 +60,3 @@ def test_system_schemas_are_directories_that_nobody_lists(database: Postgres, se
         assert httpx.get(f"{gateway.url}/{schema}/{relation}.csv?limit=1").status_code == 200
         assert httpx.request("MKCOL", f"{gateway.url}/{schema}/").status_code in {403, 405}
     assert httpx.request("PROPFIND", f"{gateway.url}/pg_nothing/", headers={"Depth": "0"}).status_code == 404
-
