@@ -75,6 +75,8 @@ ENGINE_ROWS: dict[str, str] = {
     "parameters": "its parameters",
     "snapshot": "a read is one state of the database",
     "cancels": "a reader that leaves stops its statement",
+    "survives": "the process outlives a server that goes while it is read",
+    "severs": "a write ends in time while the network hangs",
     "data_version": "tells when rows may have changed",
     "defaults": "tells defaults of columns",
     "indexes": "tells indexes",

@@ -312,20 +312,6 @@ def test_a_writer_that_waits_for_a_lock_stops_in_time(server: MariaDB, db: Calla
     held.join()
 
 
-def test_a_server_that_was_killed_is_met_again(db: Callable[[str], str], server: MariaDB) -> None:
-    db("CREATE TABLE t AS SELECT seq AS n, REPEAT('x', 1000) AS filler FROM seq_1_to_100000")
-    with opened(server.url, "write") as fs:
-        with fs.open_stream("/d/t.arrow") as stream:
-            assert stream.next()
-            server.stop()
-            with pytest.raises(OSError, match="MySQL"):
-                stream.read_all()
-        with pytest.raises(OSError, match="MySQL"):
-            fs.cat_file("/d/t.csv?limit=1")
-        server.start()
-        assert fs.cat_file("/d/t.csv?limit=1&columns=n") == b"n\r\n1\r\n"
-
-
 @pytest.mark.parametrize(
     ("plugin", "password"),
     [
