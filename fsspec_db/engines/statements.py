@@ -147,18 +147,19 @@ def create_table(dialect: str, schema: str, relation: str, arrow_schema: pa.Sche
 
 def definition_of(dialect: str, schema: str, view: str) -> str:
     """A `SELECT` of the text of a view, as the database's own catalogue has it."""
-    name = _text(view)
+    name = text_literal(view)
     if dialect == "postgresql":
-        relation = _text(qualified(dialect, schema, view))
+        relation = text_literal(qualified(dialect, schema, view))
         return f"SELECT pg_get_viewdef({relation}::regclass, true)"
     if dialect == "sqlite":
         catalogue = qualified(dialect, schema, "sqlite_master")
         return f"SELECT sql FROM {catalogue} WHERE type = 'view' AND name = {name}"  # noqa: S608
-    where = f"table_schema = {_text(schema)} AND table_name = {name}"
+    where = f"table_schema = {text_literal(schema)} AND table_name = {name}"
     return f"SELECT view_definition FROM information_schema.views WHERE {where}"  # noqa: S608
 
 
-def _text(value: str) -> str:
+def text_literal(value: str) -> str:
+    """`value` as a literal."""
     return "'" + value.replace("'", "''") + "'"
 
 

@@ -142,6 +142,39 @@ def test_a_query_keeps_all_digits(url: str) -> None:
     assert rows[3]["g"] == 0.1 + 0.2
 
 
+def test_a_query_keeps_what_the_driver_would_change(url: str) -> None:
+    sql = """SELECT 12300::numeric(3, -2) AS n, 1e-499::numeric(3, 500) AS tiny, 4294967295::oid AS o,
+        92233720368547758.07::numeric::money AS m, repeat('x', 300)::varchar AS v, array_agg(i) AS a, 1 AS n
+        FROM generate_series(1, 300) i;"""
+    with opened(url + ";read_only=account") as fs:
+        read = fs.query(sql)
+        assert read.column_names == ["n", "tiny", "o", "m", "v", "a", "n"]
+        n, tiny, o, m, v, a, again = (column[0].as_py() for column in read.columns)
+        for moment in ("'infinity'::date", "'infinity'::timestamp", "'0044-03-15 BC'::date"):
+            with pytest.raises(ValueOutOfRangeError):
+                fs.query(f"SELECT {moment} AS v")
+        with pytest.raises(UnsupportedError):
+            fs.query("SELECT")
+    assert (n, Decimal(tiny), o, again) == ("12300", Decimal("1e-499"), 4294967295, 1)
+    assert (m, v) == ("$92,233,720,368,547,758.07", "x" * 300)
+    assert a == "{" + ",".join(map(str, range(1, 301))) + "}"
+
+
+def test_a_wide_row_of_texts_is_read(url: str, postgres: Postgres) -> None:
+    postgres.sql(f"CREATE TABLE s.wide ({', '.join(f'c{n} text' for n in range(400))})")
+    postgres.sql("INSERT INTO s.wide (c399) VALUES ('x')")
+    with opened(url) as fs:
+        assert fs.cat_file("/s/wide.csv").endswith(b",x\r\n")
+
+
+def test_a_decimal_is_written_whatever_its_scale(url: str, postgres: Postgres) -> None:
+    values = pa.array([Decimal("0.00123"), Decimal("-0.00001")]).cast(pa.decimal128(3, 5))
+    postgres.sql("CREATE TABLE s.numbers (n numeric)")
+    with opened(url, "write") as fs:
+        fs.pipe_file("/s/numbers.arrow", arrow_bytes(pa.table({"n": values})))
+    assert postgres.sql("SELECT n::float8 FROM s.numbers ORDER BY 1") == "-1e-05\n0.00123\n"
+
+
 def test_values_are_bound(url: str) -> None:
     with opened(url) as fs:
         for where in ("d='0001-01-01'", "n<-1.5", "name='añ😀 \"q\"'", "ok=true AND i<0", "g=0.1"):
@@ -178,7 +211,10 @@ def test_a_moment_beyond_all_calendars_is_an_error(url: str, kind: pa.DataType, 
     assert (caught.value.column, caught.value.row) == ("m", 1)
 
 
-@pytest.mark.parametrize("moment", ["d = 'infinity'", "ts = '-infinity'", "tz = '20000-01-01'"])
+@pytest.mark.parametrize(
+    "moment",
+    ["d = 'infinity'", "ts = 'infinity'", "ts = '-infinity'", "tz = '20000-01-01'", "d = '0044-03-15 BC'"],
+)
 def test_a_moment_that_arrow_cannot_say_is_an_error(url: str, postgres: Postgres, moment: str) -> None:
     postgres.sql(f"UPDATE s.t SET {moment} WHERE id = 1")
     with opened(url) as fs, pytest.raises(ValueOutOfRangeError):
@@ -219,10 +255,13 @@ def test_what_has_no_type_of_its_own_is_made_of_a_wider_one(
 def test_there_are_no_queries_unless_the_account_is_vouched_for(url: str, postgres: Postgres) -> None:
     with opened(url, "manage") as fs, pytest.raises(UnsupportedError, match="read_only=account"):
         fs.query("COMMIT; DELETE FROM s.u; DELETE FROM s.t")  # a driver runs them all
+    postgres.sql("CREATE SEQUENCE s.numbers")
     with opened(url + ";read_only=account", "manage") as fs:
         assert fs.query("SELECT ?::int + 1 AS x", [41]).to_pylist() == [{"x": 42}]
-        with pytest.raises(ReadOnlyError):
+        with pytest.raises(InvalidQueryError):
             fs.query("DELETE FROM s.u")
+        with pytest.raises(ReadOnlyError):
+            fs.query("SELECT nextval('s.numbers')")
         with pytest.raises(InvalidQueryError):
             fs.query("SELECT nope")
     assert postgres.sql("SELECT count(*) FROM s.t") == "3\n"

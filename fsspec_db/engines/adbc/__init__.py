@@ -179,13 +179,16 @@ class ADBC(AbstractDatabase):
 
     def read_relation(
         self,
-        schema: str,  # noqa: ARG002
-        relation: str,  # noqa: ARG002
+        schema: str,
+        relation: str,
         sql: str,
         params: Sequence[Any] | None = None,
     ) -> Result:
         """Runs the `SELECT` of the bridge, which writes nothing: any driver will do."""
-        return self._driver.run(sql, params)
+        declared = None
+        if self._driver.dialect == "postgresql":
+            declared = {column.name: column.data_type for column in self.list_columns(schema, relation)}
+        return self._driver.run(sql, params, declared)
 
     def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
         """As `insert_stream`."""

@@ -20,6 +20,7 @@ from adbc_driver_manager import AdbcStatusCode
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 
 from fsspec_db._bridge import on_cancel
+from fsspec_db.engines.adbc.postgresql import NESTED, check_moments, guarded, is_oid
 from fsspec_db.engines.adbc.rows import number_of
 from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
 from fsspec_db.errors import (
@@ -191,8 +192,19 @@ class Driver:
         finally:
             running.close()
 
-    def run(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Result:
-        """What a statement answers, on a connection of its own for reading."""
+    def run(
+        self,
+        sql: str,
+        params: Sequence[Any] | Mapping[str, Any] | None,
+        declared: Mapping[str, str] | None = None,
+    ) -> Result:
+        """What a statement answers, on a connection of its own for reading.
+
+        Args:
+            sql: One statement.
+            params: Its values.
+            declared: The types of columns as the database spells them.
+        """
         connection = self.connect(reading=True)
         running = None
         try:
@@ -200,10 +212,13 @@ class Driver:
             running.statement.set_sql_query(sql + "\n" if self.habits.wraps else sql)
             if params:
                 _bind(running.statement, params)
-            if self.habits.wraps:
-                _answers(running.statement)
+            if self.habits.wraps and (better := guarded(sql, _answers(running.statement))) != sql:
+                running.statement.set_sql_query(better)
+                if params:
+                    _bind(running.statement, params)
             handle, _ = running.statement.execute_query()
-            return Result(self, connection, running, AdbcRecordBatchReader._import_from_c(handle.address))  # noqa: SLF001
+            reader = AdbcRecordBatchReader._import_from_c(handle.address)  # noqa: SLF001
+            return Result(self, connection, running, reader, declared or {})
         except BaseException as error:
             if running is not None:
                 running.close()
@@ -212,8 +227,13 @@ class Driver:
                 raise self.error(error) from None
             raise
 
-    def error(self, raised: Exception) -> DatabaseError:
-        """What a driver raised, with a code, and without what the options hold of secrets."""
+    def error(self, raised: Exception, interval: str | None = None) -> DatabaseError:
+        """What a driver raised, with a code, and without what the options hold of secrets.
+
+        Args:
+            raised: By the driver.
+            interval: The one column whose values can be too large for Arrow.
+        """
         text = redacted(str(raised), self._secrets)
         sqlstate = getattr(raised, "sqlstate", None)
         status = getattr(raised, "status_code", None)
@@ -224,6 +244,14 @@ class Driver:
             code = "value-out-of-range"
         elif "Context canceled" in text or "context canceled" in text:
             code = "cancelled"
+        elif "would overflow when converting" in text:
+            return make_error("value-out-of-range", text, column=interval)
+        elif NESTED in text:
+            name = text.partition(NESTED)[2].partition('"\n')[0].partition('" SQLSTATE')[0].rstrip('"')
+            said = f"column {name!r} has arrays within an array: read it as text"
+            return make_error("value-out-of-range", said, sqlstate=sqlstate, column=name)
+        elif code == "internal" and "Operation not supported" in text:
+            code = "unsupported"
         elif "constraint failed" in text:
             code = "constraint-violation"
         elif self.habits.guesses and code == "database-unavailable":  # what SQLite says is always `IO`
@@ -300,7 +328,12 @@ class Result:
     """
 
     def __init__(
-        self, driver: Driver, connection: adbc.AdbcConnection, running: Running, reader: AdbcRecordBatchReader
+        self,
+        driver: Driver,
+        connection: adbc.AdbcConnection,
+        running: Running,
+        reader: AdbcRecordBatchReader,
+        declared: Mapping[str, str],
     ) -> None:
         self._driver = driver
         self._connection = connection
@@ -310,8 +343,13 @@ class Result:
         self._numbers = {
             at: kind for at, field in enumerate(schema) if (kind := number_of(field)) is not None
         }
-        for at, kind in self._numbers.items():
+        self._oids = [at for at, field in enumerate(schema) if is_oid(field)]
+        for at, kind in (*self._numbers.items(), *((at, pa.uint32()) for at in self._oids)):
             schema = schema.set(at, schema.field(at).with_type(kind))
+        for at, field in enumerate(schema):
+            if field.name in declared:
+                told = {**(field.metadata or {}), b"fsspec_db.sql_type": declared[field.name].encode()}
+                schema = schema.set(at, field.with_metadata(told))
         self.schema = schema
 
     def read_next_batch(self) -> pa.RecordBatch:
@@ -323,8 +361,7 @@ class Result:
             batch.validate(full=True)
             if self._driver.habits.guesses:
                 _doubt(batch)
-            if self._numbers:
-                batch = self._counted(batch)
+            batch = self._shown(batch)
         except StopIteration:
             self._end()
             raise
@@ -333,15 +370,26 @@ class Result:
             if isinstance(error, DatabaseError):
                 raise
             if isinstance(error, pa.ArrowInvalid):
-                raise make_error("value-out-of-range", str(error)) from None
-            raise self._driver.error(error) from None
+                found = re.match(r"In column (\d+): ", str(error))
+                column = self.schema.names[int(found[1])] if found else None
+                raise make_error("value-out-of-range", str(error), column=column) from None
+            intervals = [field.name for field in self.schema if pa.types.is_interval(field.type)]
+            raise self._driver.error(error, intervals[0] if len(intervals) == 1 else None) from None
         return batch
 
-    def _counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch with numbers for the texts of columns that are numbers."""
+    def _shown(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch in the schema, with numbers for the texts of columns that are numbers."""
         columns = list(batch.columns)
         for at, kind in self._numbers.items():
-            columns[at] = pc.cast(columns[at].storage, kind)
+            try:
+                columns[at] = pc.cast(columns[at].storage, kind)
+            except pa.ArrowInvalid as error:
+                raise make_error("value-out-of-range", str(error), column=self.schema.names[at]) from None
+        for at in self._oids:
+            columns[at] = columns[at].view(pa.uint32())
+        if self._driver.habits.wraps:
+            for column, name in zip(columns, self.schema.names, strict=True):
+                check_moments(column, name)
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def __iter__(self) -> Self:
@@ -440,9 +488,11 @@ def _sqlite_uri(uri: str, *, reading: bool) -> str | None:
     return f"{name}{'&' if '?' in name else '?'}mode={'ro' if reading else 'rw'}"
 
 
-def _answers(statement: adbc.AdbcStatement) -> None:
-    if not pa.schema(statement.execute_schema()).names:
+def _answers(statement: adbc.AdbcStatement) -> pa.Schema:
+    schema = pa.schema(statement.execute_schema())
+    if not schema.names:
         raise InvalidQueryError("only a statement that answers with rows can be asked")
+    return schema
 
 
 def _bind(statement: adbc.AdbcStatement, params: Sequence[Any] | Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fsspec_db._bridge import fitted
+from fsspec_db.engines.adbc.postgresql import is_oid
 from fsspec_db.errors import ValueOutOfRangeError
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ class Rows:
         wanted = pa.schema([_wanted(field, body.schema, guessed=guessed) for field in columns])
         numbers = {field.name: field.type for field in wanted if pa.types.is_decimal(field.type)}
         self._reader = fitted(self._parsed(body, numbers), wanted)
+        self._oids = [
+            at for at, field in enumerate(self._reader.schema) if is_oid(columns.field(field.name))
+        ]
         self.schema: pa.Schema = self._reader.schema
+        for at in self._oids:
+            self.schema = self.schema.set(at, self.schema.field(at).with_type(pa.int32()))
         self.rows = 0
         self.ended = False
         self.failure: BaseException | None = None
@@ -41,12 +47,19 @@ class Rows:
         """The rows, once."""
         try:
             for batch in self._reader:
-                yield batch
+                yield self._sent(batch) if self._oids else batch
                 self.rows += batch.num_rows
             self.ended = True
         except Exception as error:
             self.failure = self.failure or error
             raise
+
+    def _sent(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with the bits of each `oid` as the driver takes them."""
+        columns = [
+            column.view(pa.int32()) if at in self._oids else column for at, column in enumerate(batch.columns)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def reader(self, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
         """Some of the batches, as a driver takes them."""
@@ -96,7 +109,7 @@ def number_of(field: pa.Field) -> pa.DataType | None:
 def _wanted(field: pa.Field, body: pa.Schema, *, guessed: bool) -> pa.Field:
     """A column, in the type in which it is written: a driver rounds to the scale of a `numeric`."""
     at = body.get_field_index(field.name)
-    kind = number_of(field)
+    kind = pa.uint32() if is_oid(field) else number_of(field)
     if kind is None and (guessed or getattr(field.type, "extension_name", "") == "arrow.opaque"):
         kind = _plain(body.field(at).type) if at >= 0 else field.type
     return pa.field(field.name, kind or field.type)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, fitted
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.odbc.driver import Driver
+from fsspec_db.engines.odbc.result import Column
 from fsspec_db.engines.odbc.rows import filled, plain
 from fsspec_db.engines.statements import create_table, definition_of, qualified
 from fsspec_db.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, UnsupportedError
@@ -241,15 +242,11 @@ class ODBC(AbstractDatabase):
     def _keys(self, schema: str, relation: str) -> list[str]:
         return [row[3] for row in self._asked("primaryKeys", schema, relation)]
 
-    def _known(self, schema: str, relation: str) -> dict[str, pa.DataType]:
-        known = {}
-        for row in self._columns(schema, relation):
-            name = (row[5] or "").lower()
-            if row[4] == _REAL:
-                known[row[3]] = pa.float32()
-            elif name in {"timestamptz", "timestamp with time zone"}:  # the session's zone is UTC
-                known[row[3]] = pa.timestamp("us", "UTC")
-        return known
+    def _known(self, schema: str, relation: str) -> dict[str, Column]:
+        return {
+            row[3]: Column(row[5] or "", pa.float32() if row[4] == _REAL else None)
+            for row in self._columns(schema, relation)
+        }
 
     def _shown(self, schema: str, relation: str) -> pa.Schema:
         self.relation_info(schema, relation)

@@ -14,6 +14,7 @@ import arrow_odbc
 import pyodbc
 
 from fsspec_db._bridge import on_cancel
+from fsspec_db.engines.odbc.postgresql import told
 from fsspec_db.engines.odbc.result import Result
 from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
 from fsspec_db.errors import DatabaseError, InvalidParameterError, UnsupportedError, make_error
@@ -21,7 +22,7 @@ from fsspec_db.errors import DatabaseError, InvalidParameterError, UnsupportedEr
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import pyarrow as pa
+    from fsspec_db.engines.odbc.result import Column
 
 MAX_TEXT = 65_536
 """Bytes of a value whose column has no limit of its own; longer ones are an error."""
@@ -133,34 +134,53 @@ class Driver:
             raise self.error(error) from None
 
     def run(
-        self, sql: str, params: Sequence[Any] | None, known: Mapping[str, pa.DataType] | None = None
+        self, sql: str, params: Sequence[Any] | None, known: Mapping[str, Column] | None = None
     ) -> Result:
         """What a statement answers, in a transaction of its own for reading.
 
         Args:
             sql: One statement.
             params: Values for its `?`, which are sent as texts.
-            known: Better types of some columns than the driver's.
+            known: What the catalogue knows of columns, by their names.
         """
         over = threading.Event()
         texts = None if params is None else [_spelled(value) for value in params]
+        better = None
+        if self.sql == "postgresql":
+            with self.catalogue() as describing:
+                better = told(describing, sql.rstrip().removesuffix(";"), texts or ())
         try:
             connection = arrow_odbc.connect(self._string, autocommit=False)
             # First of all: PostgreSQL's driver does not keep it in a transaction that has begun.
             for statement in self.habits.read:
                 connection.execute(statement)
             self._stoppable(connection, over)
-            return Result(self, connection, sql, texts, known or {}, (self._limit, _BATCH_BYTES), over)
+            return Result(
+                self,
+                connection,
+                better.sql if better else sql,
+                texts,
+                known or {},
+                better,
+                (self._limit, max(_BATCH_BYTES, len(better.names) * (self._limit + 64) if better else 0)),
+                over,
+            )
         except arrow_odbc.Error as error:
             over.set()
             raise self.error(error) from None
 
-    def error(self, raised: Exception) -> DatabaseError:
-        """What a driver raised, with a code, and without what the connection string holds of secrets."""
+    def error(self, raised: Exception, long: str | None = None) -> DatabaseError:
+        """What a driver raised, with a code, and without what the connection string holds of secrets.
+
+        Args:
+            raised: By `arrow-odbc` or by `pyodbc`.
+            long: The one column whose values can be too long.
+        """
         text = redacted(str(raised), self._secrets)
         if isinstance(raised, pyodbc.Error):
-            sqlstate = str(raised.args[0]) if raised.args else None
-            text = redacted(str(raised.args[-1]), self._secrets)
+            said = sorted(map(str, raised.args), key=len)  # a state of five characters, and the text
+            sqlstate: str | None = said[0]
+            text = redacted(said[-1], self._secrets)
         else:
             found = re.search(r"State: (\w{5}), Native error: -?\d+, Message: (.*)", text, re.DOTALL)
             sqlstate, text = (found[1], found[2]) if found else (None, text)
@@ -168,6 +188,7 @@ class Driver:
         if "too large to be written into the allocated buffer" in text:
             code = "value-out-of-range"
             text = f"a value is longer than its column or {self._limit} bytes: raise max_text_size=…"
+            return make_error(code, f"column {long!r}: {text}" if long else text, column=long)
         elif "is not supported for insertion" in text:
             code = "unsupported"
         elif "constraint failed" in text:

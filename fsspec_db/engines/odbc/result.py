@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import arrow_odbc
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fsspec_db.engines.odbc.driver import Driver
+    from fsspec_db.engines.odbc.postgresql import Told
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the catalogue knows of a column.
+
+    Attributes:
+        declared: Its type, as the database spells it.
+        type: A better one than the driver's, where there is one.
+    """
+
+    declared: str
+    type: pa.DataType | None = None
 
 
 class Result:
@@ -30,7 +45,8 @@ class Result:
         connection: arrow_odbc.Connection,
         sql: str,
         params: Sequence[str | None] | None,
-        known: Mapping[str, pa.DataType],
+        known: Mapping[str, Column],
+        told: Told | None,
         bounds: tuple[int, int],
         over: threading.Event,
     ) -> None:
@@ -39,6 +55,7 @@ class Result:
         self._connection: arrow_odbc.Connection | None = connection
         self._shown: list[pa.Field] = []
         self._known = known
+        self._told = told
         self._reader: arrow_odbc.BatchReader | None = connection.read_arrow_batches(
             sql,
             batch_size=8192,
@@ -50,6 +67,8 @@ class Result:
             map_schema=self._fetched,
         )
         self.schema = pa.schema(self._shown)
+        long = [field.name for field in self._shown if field.type in {pa.string(), pa.binary()}]
+        self._long = long[0] if len(long) == 1 else None
 
     def read_next_batch(self) -> pa.RecordBatch:
         """The next batch; `StopIteration` at the end."""
@@ -61,7 +80,7 @@ class Result:
             return pa.RecordBatch.from_arrays(columns, schema=self.schema)
         except arrow_odbc.Error as error:
             self.close()
-            raise self._driver.error(error) from None
+            raise self._driver.error(error, self._long) from None
         except BaseException:
             self.close()
             raise
@@ -87,7 +106,7 @@ class Result:
     def _fetched(self, described: pa.Schema) -> pa.Schema:
         """The types to fetch: a driver that describes a number wrongly would have it cut off."""
         fetched, guesses = [], self._driver.habits.guesses
-        for field in described:
+        for at, field in enumerate(described):
             kind = fetch = field.type
             doubted = guesses and not pa.types.is_floating(kind) and kind != pa.binary()
             if pa.types.is_float32(kind):  # also what is described by decimal digits
@@ -99,7 +118,14 @@ class Result:
             if guesses and pa.types.is_timestamp(kind):
                 kind = pa.timestamp("us")
             fetched.append(pa.field(field.name, fetch))
-            self._shown.append(pa.field(field.name, self._known.get(field.name, kind)))
+            name, better = field.name, None
+            if self._told is not None:
+                name, better = self._told.names[at], self._told.types[at]
+            column = self._known.get(name)
+            shown = pa.field(name, better or (column and column.type) or kind)
+            if column is not None:
+                shown = shown.with_metadata({"fsspec_db.sql_type": column.declared})
+            self._shown.append(shown)
         return pa.schema(fetched)
 
     def _exact(self, column: pa.Array, field: pa.Field) -> pa.Array:

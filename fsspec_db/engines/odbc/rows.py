@@ -61,8 +61,15 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return _WIDER.get(str(kind), kind)
 
 
+def _sendable(kind: pa.DataType) -> pa.DataType:
+    """What `arrow-odbc` sends as it is; it leaves digits out of some decimals, and dies of some dates."""
+    if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
+        return pa.string()
+    return pa.int64() if pa.types.is_uint32(kind) else kind
+
+
 class _Rows:
-    """Batches with texts for dates, times and timestamps.
+    """Batches with texts for dates, times, timestamps and decimals.
 
     Their names are quoted, and `arrow-odbc` takes such as they are; others it quotes or not by rules of
     its own.
@@ -71,13 +78,9 @@ class _Rows:
     def __init__(self, reader: pa.RecordBatchReader, dialect: str) -> None:
         self._reader = reader
         self.count = 0
-        fields = [
-            pa.field(
-                quoted(dialect, field.name), pa.string() if pa.types.is_temporal(field.type) else field.type
-            )
-            for field in reader.schema
-        ]
-        self.schema = pa.schema(fields)
+        self.schema = pa.schema(
+            [pa.field(quoted(dialect, field.name), _sendable(field.type)) for field in reader.schema]
+        )
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._reader:
@@ -88,7 +91,7 @@ class _Rows:
     def _sent(self, column: pa.Array, field: pa.Field) -> pa.Array:
         kind = field.type
         if not pa.types.is_temporal(kind):
-            return column
+            return pc.cast(column, _sendable(kind))
         if pa.types.is_duration(kind) or pa.types.is_interval(kind):
             raise UnsupportedError(f"over ODBC no {kind} can be written", column=field.name)
         self._check(column, field)
