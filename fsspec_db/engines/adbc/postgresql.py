@@ -1,7 +1,7 @@
 """What PostgreSQL's driver changes: refused, or asked for as text.
 
-It takes arrays of arrays for flat ones, `oid` for an `int`, lets infinite moments wrap around, and cannot count the
-NULLs of composites.
+It takes arrays of arrays for flat ones, `oid` for an `int`, lets infinite moments wrap around, and cannot
+count the NULLs of composites.
 """
 
 from __future__ import annotations
@@ -70,4 +70,6 @@ def check_moments(column: pa.Array, name: str) -> None:
         numbers = column.view(pa.int32() if date else pa.int64())
         beyond = pc.or_(pc.less(numbers, least), pc.greater(numbers, most))
         if pc.any(beyond, min_count=0).as_py():
-            raise ValueOutOfRangeError(f"column {name!r} has a {kind} that is infinite or too far", column=name)
+            raise ValueOutOfRangeError(
+                f"column {name!r} has a {kind} that is infinite or too far", column=name
+            )
