@@ -15,7 +15,7 @@ from fsspec_db.errors import ValueOutOfRangeError
 NESTED = "arrays within an array, in column "
 """What PostgreSQL is made to say of what has no type in Arrow."""
 
-_DAYS = (-2_440_588, 2_145_042_540)
+_DAYS = (-2_440_588, 2_145_042_905)
 _MICROSECONDS = (_DAYS[0] * 86_400_000_000, 2**63 - 1)
 """Moments that PostgreSQL has, counted from 1970."""
 
@@ -70,4 +70,6 @@ def check_moments(column: pa.Array, name: str) -> None:
         numbers = column.view(pa.int32() if date else pa.int64())
         beyond = pc.or_(pc.less(numbers, least), pc.greater(numbers, most))
         if pc.any(beyond, min_count=0).as_py():
-            raise ValueOutOfRangeError(f"column {name!r} has a {kind} that is infinite or too far", column=name)
+            raise ValueOutOfRangeError(
+                f"column {name!r} has a {kind} that is infinite or too far", column=name
+            )
