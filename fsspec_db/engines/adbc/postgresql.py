@@ -1,7 +1,7 @@
 """What PostgreSQL's driver changes: refused, or asked for as text.
 
-It takes arrays of arrays for flat ones, `oid` for an `int`, lets infinite moments wrap around, and cannot count the
-NULLs of composites.
+It takes arrays of arrays for flat ones, `oid` for an `int`, lets infinite moments wrap around, and cannot
+count the NULLs of composites.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ class Driver:
             code = "value-out-of-range"
             text = f"a value is longer than its column or {self._limit} bytes: raise max_text_size=…"
             return make_error(code, f"column {long!r}: {text}" if long else text, column=long)
-        elif "is not supported for insertion" in text:
+        if "is not supported for insertion" in text:
             code = "unsupported"
         elif "constraint failed" in text:
             code = "constraint-violation"

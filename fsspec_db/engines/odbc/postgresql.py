@@ -1,7 +1,7 @@
 """What PostgreSQL's driver changes, asked for as text.
 
-It says 9999-12-31 for infinity, leaves out BC, takes `oid` for an `int` and `money` for a double, and describes
-the scale of some `numeric` in a way of which `arrow-odbc` ends the process.
+It says 9999-12-31 for infinity, leaves out BC, takes `oid` for an `int` and `money` for a double, and
+describes the scale of some `numeric` in a way of which `arrow-odbc` ends the process.
 """
 
 from __future__ import annotations
