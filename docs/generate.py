@@ -75,16 +75,20 @@ ENGINE_ROWS: dict[str, str] = {
     "parameters": "its parameters",
     "snapshot": "a read is one state of the database",
     "cancels": "a reader that leaves stops its statement",
+    "survives": "the process outlives a server that goes while it is read",
+    "severs": "a write ends in time while the network hangs",
     "data_version": "tells when rows may have changed",
     "defaults": "tells defaults of columns",
     "indexes": "tells indexes",
     "constraints": "tells constraints",
+    "cascades": "foreign keys that act on other tables",
     "constraint_names": "keeps the names of constraints",
     "definitions": "tells the text of views",
     "depends_on": "tells what views read",
     "comments": "comments",
     "case_sensitive": "names differ by case alone",
     "longest_name": "bytes of a name",
+    "last_character": "the last character of names",
 }
 """What the table of engines says of each field of their records."""
 
@@ -111,6 +115,8 @@ def _quirk(value: object) -> str:
         return "✓" if value else "–"
     if isinstance(value, frozenset):
         return ", ".join(sorted(value)) or "–"
+    if isinstance(value, str):
+        return "any" if ord(value) == sys.maxunicode else f"U+{ord(value):04X}"
     return "any number" if value is None else str(value)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from fsspec.config import conf
 from fsspec.spec import make_instance
 
 from fsspec_db.engines import engine_of, open_engine
 from fsspec_db.engines.urls import absolute, is_in_memory, without_credentials
-from fsspec_db.errors import UnsupportedError
+from fsspec_db.errors import InvalidParameterError, UnsupportedError
 from fsspec_db.filesystem import AbstractDatabaseFileSystem
 from fsspec_db.reading import ReadableFileSystem
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from fsspec_db.database import Access
 
 
+_OF_FSSPEC: Final = frozenset(
+    {"asynchronous", "batch_size", "listings_expiry_time", "loop", "max_paths", "use_listings_cache"}
+)
+
+
 class DatabaseFileSystem(AbstractDatabaseFileSystem):
     """The database that a URL names.
 
@@ -25,11 +31,16 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
     leave passwords out, unless `pickle_credentials` says that they may travel.
 
     Args:
-        url: `sqlite:///file.db` (four slashes: absolute), `python:module:callable`.
+        url: `sqlite:///file.db` (four slashes: absolute), `postgresql://user@host/database`,
+            `python:module:callable` …
         access: What may be done: `read`, `write` to relations that exist, or `manage` them.
         formats: Which formats listings show; all are there by name.
         threads: The most threads that one read may use; by default the engine decides.
         pickle_credentials: Whether pickles hold the URL as it was given.
+        **storage_options: What fsspec takes for any filesystem.
+
+    Raises:
+        ValueError: The URL or an option is not known.
     """
 
     cachable = True
@@ -44,6 +55,12 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
         pickle_credentials: bool = False,
         **storage_options: Any,
     ) -> None:
+        # fsspec takes the gateway's variables, FSSPEC_DB_…, for options of the protocol `db`.
+        unknown = sorted(storage_options.keys() - _OF_FSSPEC - conf.get("db", {}).keys())
+        if unknown:  # passed over, `sslmode="verify-full"` would be a promise that nobody keeps
+            detail = f"{unknown[0]!r} is no option of a filesystem"
+            where = "what its engine is to know stands in the URL, or in `parameters` where there are such"
+            raise InvalidParameterError(f"{detail}: {where}")
         engine_of(url)
         url = absolute(url)
         self._url = url
@@ -83,7 +100,7 @@ def connect(url: str, *, access: Access = "read", **options: Any) -> DatabaseFil
     """Opens a database by URL; the filesystem is the caller's own, to be closed by it.
 
     Args:
-        url: `sqlite:///file.db`, `python:module:callable`: see `DatabaseFileSystem`.
+        url: As `DatabaseFileSystem` has it.
         access: `read`, `write` or `manage`.
         **options: Further arguments of `DatabaseFileSystem`.
 

@@ -36,7 +36,11 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"Each setting can also be a variable {declared.prefix}NAME or a key of the TOML file.",
     )
     verb.add_argument(
-        "databases", nargs="*", metavar="[NAME=]URL", help="sqlite:///file.db, python:module:callable …"
+        "databases",
+        nargs="*",
+        metavar="[NAME=]URL",
+        help="sqlite:///file.db, postgresql://user@host/database, mysql://user@host, duckdb:///file, "
+        "sqlalchemy:…, adbc:…, odbc:…, python:module:callable; several by name",
     )
     verb.add_argument("--config", metavar="FILE.toml", default=None, help="a file with settings")
     for item in declared.items():

@@ -89,6 +89,8 @@ class Pool:
         self._metadata_threads = ThreadPoolExecutor(settings.metadata_threads, "metadata")
         self._writers = ThreadPoolExecutor(settings.pool_size, "write")
         self._idle_check = settings.idle_check
+        # Where the network hangs, a driver may wait for ever.
+        self._call_timeout = min(filter(None, (settings.query_timeout, settings.read_timeout)), default=None)
         self._good_until = 0.0
 
     @property
@@ -108,14 +110,23 @@ class Pool:
         """Pings the database.
 
         Raises:
-            Problem: `database-unavailable`, with `Retry-After`, or what the ping said.
+            Problem: `database-unavailable`, with `Retry-After`, what the ping said, or `query-timeout`.
         """
         await self.call(self.fs.ping)
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Makes one short blocking call in the metadata lane; its errors become problems."""
+        """Makes one short blocking call in the metadata lane; its errors become problems.
+
+        Raises:
+            Problem: What the database said, or `query-timeout`: then the call keeps its place until it ends.
+        """
         await self._metadata.take()
-        return await self._run(self._metadata_threads, self._metadata, function, *args)
+        try:
+            async with asyncio.timeout(self._call_timeout):
+                return await self._run(self._metadata_threads, self._metadata, function, *args)
+        except TimeoutError:
+            self.failed()
+            raise Problem("query-timeout", "The database did not answer in time.") from None
 
     async def write(self, function: Callable[..., T], *args: Any) -> T:
         """Makes one long blocking call in the data lane; it runs to its end whoever leaves."""

@@ -72,7 +72,9 @@ class Settings:
     write_timeout: float = field(
         default=3600.0, metadata=_about("time", "time limit of a write's transaction; 0 is none")
     )
-    query_timeout: float = field(default=60.0, metadata=_about("time", "time limit of a query; 0 is none"))
+    query_timeout: float = field(
+        default=60.0, metadata=_about("time", "time limit of a query or a look-up; 0 is none")
+    )
     query_concurrency: int = field(
         default=4, metadata=_about("number", "queries at a time, for each database")
     )

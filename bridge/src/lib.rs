@@ -1,9 +1,6 @@
 //! The bridge: paths, shaping, formats and native engines of `fsspec-db-gateway`.
 //!
-//! Floors, bottom up; a module imports only from the floors below it:
-//! [`calendar`], [`error`], [`metadata`], [`value`], [`path`], [`widen`], [`fit`] → [`dialect`], [`shape`], [`formats`] →
-//! [`database`] (the trait) → [`engines`] (opened by [`url`]) → [`stream`], [`fs`] → `python` (the
-//! bindings, and the way back to databases written in Python).
+//! A module imports only from the floors below its own, as `docs/architecture.md` lists them.
 #![deny(unsafe_code)]
 
 pub mod calendar;

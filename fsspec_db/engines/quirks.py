@@ -39,6 +39,10 @@ class Quirks:
     """A read is one state of the database, whoever writes meanwhile."""
     cancels: bool = True
     """A statement that still has no rows stops within a second of its reader leaving."""
+    survives: bool = True
+    """The process outlives a server that goes while it is read."""
+    severs: bool = True
+    """The time limit of a write holds also while the network to the server hangs."""
     defaults: bool = True
     """The catalogue tells the defaults of columns."""
     indexes: bool = True
@@ -47,6 +51,8 @@ class Quirks:
     """The catalogue tells the text of a view."""
     constraints: frozenset[str] = frozenset({"pk", "fk", "unique", "check"})
     """The kinds of constraints that the catalogue tells."""
+    cascades: bool = True
+    """Foreign keys can act on other tables, which replacing rows must not let them."""
     constraint_names: bool = True
     """Constraints keep the names that they were given."""
     comments: bool = True
@@ -69,6 +75,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
         "adbc": Quirks(
             title="ADBC (PostgreSQL's driver)",
+            severs=False,
             parameters=frozenset({"positional"}),
             longest_name=63,
             comments=False,
@@ -83,6 +90,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "duckdb": Quirks(
             title="DuckDB",
+            cascades=False,
             moves=False,
             constraint_names=False,
             case_sensitive=False,
@@ -93,6 +101,8 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "odbc": Quirks(
             title="ODBC (PostgreSQL's driver)",
+            survives=False,
+            severs=False,
             renames=False,
             creates_schemas=False,
             moves=False,
@@ -107,6 +117,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
                 "Several statements can be sent as one, so the URL must vouch for queries.",
                 "Parameters are sent as texts.",
                 "SQLite's driver rounds doubles and guesses types: what it would change is an error.",
+                "PostgreSQL's driver may crash the process when its server goes while it is read.",
             ),
         ),
         "sqlite": Quirks(

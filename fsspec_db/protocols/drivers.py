@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SQLAlchemyFileSystem(DatabaseFileSystem):
-    """`fsspec.filesystem("db+sqlalchemy", url="oracle+oracledb://ada@host/sales")`.
+    """`fsspec.filesystem("db+sqlalchemy", url="postgresql+psycopg://ada@host/sales")`.
 
     Args:
         url: SQLAlchemy's own URL.

@@ -28,7 +28,7 @@ _SHAPE: Mapping[str, tuple[dict[str, Any], str]] = {
 
 _QUERY: Mapping[str, tuple[dict[str, Any], str]] = {
     "sql": (_TEXT, "One statement that reads."),
-    "params": ({"type": ["array", "object"]}, "Values to bind, in order or by name."),
+    "params": ({"type": ["array", "object"]}, "Values to bind, in order or by name, as the engine can."),
     "database": (_TEXT, "Which of several databases."),
     "limit": (_NUMBER, "At most so many rows."),
     "timeout": ({"type": "number", "exclusiveMinimum": 0}, "Seconds until the statement is stopped."),

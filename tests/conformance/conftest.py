@@ -28,6 +28,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for statement in harness.hostile
         ]
         metafunc.parametrize(("engine", "hostile"), cases, indirect=["engine"])
+    elif "mortal" in metafunc.fixturenames:
+        served = [name for name, harness in harnesses().items() if harness.rests]
+        metafunc.parametrize("mortal", served, indirect=True, scope="module")
     elif "engine" in metafunc.fixturenames:
         metafunc.parametrize("engine", harnesses(), indirect=True)
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from fsspec_db import connect, encode_name
 from fsspec_db.engines.quirks import QUIRKS, Quirks
@@ -35,6 +35,21 @@ USERS = [
     {"id": 2, "name": "grace", "score": None},
     {"id": 3, "name": "", "score": 3.0},
 ]
+
+
+class Server(Protocol):
+    """What a harness of a server runs."""
+
+    port: int
+
+    def start(self) -> None:
+        """Starts it again, with the same data on the same port, until it accepts connections."""
+
+    def stop(self) -> None:
+        """Ends it as its administrator would who does not wait for clients."""
+
+    def kill(self) -> None:
+        """Ends every process of it by SIGKILL."""
 
 
 class Harness(ABC):
@@ -70,6 +85,8 @@ class Harness(ABC):
     """What the engine says of: syntax, no relation, no column, unique, not null."""
     unreachable: ClassVar[str] = ""
     """The URL of no server, with the password `canary`; "" where there are no servers."""
+    rests: ClassVar[str] = ""
+    """SQL after which inserting the `id` 5000 into `users` does not end; "" where there is no server."""
     positional: ClassVar[str] = "SELECT id FROM users WHERE id >= ? AND name <> ? ORDER BY id"
     named: ClassVar[str] = "SELECT id FROM users WHERE id >= :least AND name <> :other ORDER BY id"
     comment: ClassVar[str] = "COMMENT ON TABLE users IS 'people'; COMMENT ON COLUMN users.name IS 'called';"
@@ -119,6 +136,23 @@ class Harness(ABC):
     def secret(self, url: str) -> str:
         """`url` with a password that is not right, or not needed: `canary`. "" where none can be given."""
         return url.replace("@", ":canary@", 1) if "@" in url else ""
+
+    @property
+    def server(self) -> Server:
+        """Where `rests` is not "": the server behind all databases of this harness."""
+        raise NotImplementedError
+
+    def guarded(self, url: str) -> str:
+        """Where there is a server: `url` for who may do everything, with the password `canary`."""
+        return self.secret(url)
+
+    def resting(self, url: str) -> bool:
+        """Where there is a server: whether an insertion has come to where it does not end."""
+        raise NotImplementedError
+
+    def disconnect(self, url: str) -> None:
+        """Where there is a server: it ends all connections to a database, and they are gone."""
+        raise NotImplementedError
 
     def busy(self, url: str) -> bool:  # noqa: ARG002
         """Whether the endless query runs; by the time that this process takes if nobody else knows."""

@@ -15,7 +15,6 @@ import pytest
 from fsspec_db import (
     ConstraintViolationError,
     DatabaseError,
-    DatabaseUnavailableError,
     InvalidParameterError,
     InvalidQueryError,
     NotFoundError,
@@ -267,16 +266,6 @@ def test_a_reader_who_leaves_stops_the_statement(url: str, postgres: Postgres) -
         while (left := postgres.sql(busy)) != "0\n" and time.monotonic() < deadline:
             time.sleep(0.1)
         assert left == "0\n"
-
-
-def test_the_catalogue_is_asked_anew_after_a_restart(postgres: Postgres, url: str) -> None:
-    with opened(url) as fs:
-        fs.ls("/s")
-        postgres.stop()
-        with pytest.raises(DatabaseUnavailableError):
-            fs.ls("/s", refresh=True)
-        postgres.start()
-        assert fs.cat_file("/s/v.csv") == b"id\r\n1\r\n2\r\n"
 
 
 def test_a_password_is_in_no_error_and_no_form(postgres: Postgres) -> None:

@@ -302,3 +302,26 @@ def test_no_protocol_shows_a_password(protocol: str, options: dict[str, Any]) ->
 def test_threads_are_a_matter_of_native_engines() -> None:
     with pytest.raises(ValueError, match="threads"):
         connect("python:seeded:MemoryDatabase", threads=2)
+
+
+@pytest.mark.usefixtures("modules", "urls")
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [
+        ("db+postgresql", {"host": "h", "sslmode": "verify-full"}),
+        ("db+duckdb", {"database": "/d.db", "memory_limit": "1GB"}),
+        ("db", {"url": "sqlite://", "acess": "write"}),
+    ],
+)
+def test_an_option_that_nobody_reads_is_refused(protocol: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"'{list(options)[-1]}' is no option"):
+        fsspec.filesystem(protocol, **options, skip_instance_cache=True)
+
+
+@pytest.mark.usefixtures("modules", "urls")
+def test_options_of_any_filesystem_and_variables_of_the_gateway_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(fsspec.config.conf, "db", {"databases": "sqlite://"})  # FSSPEC_DB_DATABASES
+    options = {"use_listings_cache": False, "listings_expiry_time": 1, "max_paths": 1}
+    assert fsspec.filesystem("db", url="sqlite://", **options).ls("/")

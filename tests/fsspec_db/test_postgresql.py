@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ import pytest
 from fsspec_db import (
     ConstraintViolationError,
     DatabaseError,
-    DatabaseUnavailableError,
     ForbiddenError,
     InvalidPredicateError,
     InvalidQueryError,
@@ -521,55 +519,6 @@ def test_the_shorter_limit_of_time_holds(server: Postgres, database: str) -> Non
     finally:
         server.sql(f"DROP DATABASE {database.rpartition('/')[2]} WITH (FORCE)")
         server.sql("DROP ROLE hasty")
-
-
-@pytest.mark.parametrize("way", ["stop", "kill"])
-def test_a_server_that_goes_in_mid_read_is_a_typed_error(server: Postgres, database: str, way: str) -> None:
-    run(server, database, BIG)
-    with opened(database, threads=2) as fs:
-        for extension in ("arrow", "csv"):
-            with fs.open_stream(f"/public/big.{extension}") as stream:
-                assert stream.next()
-                getattr(server, way)()
-                with pytest.raises(DatabaseUnavailableError):
-                    stream.read_all()
-            server.start()
-            assert table(fs, "/public/big.arrow?columns=i").num_rows == 300_000
-
-
-def test_a_server_that_goes_in_mid_write_keeps_the_old_rows(server: Postgres, database: str) -> None:
-    run(server, database, STOPS)
-    rows = pa.table({"n": range(20_000)})
-    with opened(database, "write") as fs, ThreadPoolExecutor() as threads:
-        for way in (server.stop, server.kill):
-            for mode in ("overwrite", "append"):
-                writing = threads.submit(fs.pipe_file, "/public/t.arrow", arrow_bytes(rows), mode=mode)
-                _until(lambda: run(server, database, STOPPED).strip() == "1")
-                way()
-                with pytest.raises(DatabaseUnavailableError):
-                    writing.result(20)
-                server.start()
-                assert fs.cat_file("/public/t.csv") == b"n\r\n-1\r\n"
-
-
-BIG = "CREATE TABLE big AS SELECT i, repeat('x', 400) AS f FROM generate_series(1, 300000) i"
-STOPS = """
-CREATE TABLE t (n int); INSERT INTO t VALUES (-1);
-CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); RETURN NEW; END';
-CREATE TRIGGER rests BEFORE INSERT ON t FOR EACH ROW WHEN (NEW.n = 12345) EXECUTE FUNCTION rest();
-"""
-STOPPED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-
-
-def test_connections_are_replaced_after_the_server_was_restarted(server: Postgres, database: str) -> None:
-    run(server, database, "CREATE TABLE t AS SELECT 1 AS n")
-    with opened(database) as fs:
-        assert fs.cat_file("/public/t.csv") == b"n\r\n1\r\n"
-        server.stop()
-        with pytest.raises(OSError, match="PostgreSQL"):
-            fs.cat_file("/public/t.csv")
-        server.start()
-        assert fs.cat_file("/public/t.csv") == b"n\r\n1\r\n"
 
 
 def test_no_password_is_shown(server: Postgres) -> None:

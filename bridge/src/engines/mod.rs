@@ -3,7 +3,7 @@
 mod column;
 pub mod mysql;
 mod order;
-mod overlap;
+pub mod overlap;
 pub mod postgres;
 mod session;
 mod socket;
@@ -15,6 +15,15 @@ use std::sync::Arc;
 use crate::database::{Access, Database};
 use crate::error::{Code, Error, Result};
 use crate::url::Url;
+
+/// Replacing the rows of a table must not change those of others.
+fn would_change_others(relation: &str, key: &str, action: &str) -> Error {
+    let detail = format!(
+        "replacing the rows of {relation:?} would change rows of another table, by its foreign key {key:?} (ON DELETE {action}): \
+         update by primary key instead"
+    );
+    Error::new(Code::ConstraintViolation, detail)
+}
 
 /// Opens the engine of an address's scheme. `threads` bounds the parallelism of a scan.
 ///

@@ -148,7 +148,9 @@ impl<C: Connection> Drop for Session<'_, C> {
     }
 }
 
-type Running = Arc<Mutex<Vec<(Link, Box<dyn FnOnce() + Send>)>>>;
+/// A connection that works: how it is shut, and how its server is told.
+type Stop = (Link, Box<dyn FnOnce() + Send>);
+type Running = Arc<Mutex<Vec<Stop>>>;
 
 /// Stops the connections that work for one reader once it leaves, or its time is up.
 pub struct Watch<'a> {
@@ -165,7 +167,7 @@ impl<'a> Watch<'a> {
         Self { cancel, running }
     }
 
-    fn running(&self) -> MutexGuard<'_, Vec<(Link, Box<dyn FnOnce() + Send>)>> {
+    fn running(&self) -> MutexGuard<'_, Vec<Stop>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -18,6 +18,7 @@ use super::values::params_to;
 use super::work::interruptible;
 use crate::database::{Cancel, Database, Query, Rows, Scan, Sink, Write, WriteMode};
 use crate::dialect::Dialect;
+use crate::engines::overlap::overlapped;
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 use crate::shape::Shape;
@@ -132,31 +133,33 @@ impl PyDatabase {
             None => Arc::clone(&whole),
         })?;
         let mut left = limit.unwrap_or(u64::MAX);
-        loop {
-            cancel.check()?;
-            let next = {
-                let _turn = self.turn.as_ref().map(Turn::take);
-                batches.next()?
-            };
-            let Some(batch) = next else { return Ok(()) };
-            let mut batch = held_to(&whole, &batch)?;
-            if let Some(chosen) = &chosen {
-                batch = batch.project(chosen)?;
+        overlapped(sink, |encoder| {
+            loop {
+                cancel.check()?;
+                let next = {
+                    let _turn = self.turn.as_ref().map(Turn::take);
+                    batches.next()?
+                };
+                let Some(batch) = next else { return Ok(()) };
+                let mut batch = held_to(&whole, &batch)?;
+                if let Some(chosen) = &chosen {
+                    batch = batch.project(chosen)?;
+                }
+                let rows = batch.num_rows();
+                let more = rows as u64 > left;
+                if more {
+                    batch = batch.slice(0, usize::try_from(left).unwrap_or(rows));
+                    cut();
+                }
+                left -= batch.num_rows() as u64;
+                for piece in pieces(&batch) {
+                    encoder.push(piece)?;
+                }
+                if more {
+                    return Ok(());
+                }
             }
-            let rows = batch.num_rows();
-            let more = rows as u64 > left;
-            if more {
-                batch = batch.slice(0, usize::try_from(left).unwrap_or(rows));
-                cut();
-            }
-            left -= batch.num_rows() as u64;
-            for piece in pieces(&batch) {
-                sink.push(piece)?;
-            }
-            if more {
-                return Ok(());
-            }
-        }
+        })
     }
 
     fn insert(&self, write: &Write, mode: &str, rows: Box<dyn Rows>) -> Result<u64> {

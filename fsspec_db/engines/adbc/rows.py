@@ -33,9 +33,7 @@ class Rows:
         wanted = pa.schema([_wanted(field, body.schema, guessed=guessed) for field in columns])
         numbers = {field.name: field.type for field in wanted if pa.types.is_decimal(field.type)}
         self._reader = fitted(self._parsed(body, numbers), wanted)
-        self._oids = [
-            at for at, field in enumerate(self._reader.schema) if is_oid(columns.field(field.name))
-        ]
+        self._oids = [at for at, field in enumerate(self._reader.schema) if is_oid(columns.field(field.name))]
         self.schema: pa.Schema = self._reader.schema
         for at in self._oids:
             self.schema = self.schema.set(at, self.schema.field(at).with_type(pa.int32()))

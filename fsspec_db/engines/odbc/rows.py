@@ -71,7 +71,8 @@ def _sendable(kind: pa.DataType) -> pa.DataType:
 class _Rows:
     """Batches with texts for dates, times, timestamps and decimals.
 
-    Their names are quoted, and `arrow-odbc` takes such as they are; others it quotes by rules of its own.
+    Their names are quoted, and `arrow-odbc` takes such as they are; others it quotes or not by rules of
+    its own.
     """
 
     def __init__(self, reader: pa.RecordBatchReader, dialect: str) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.sqlalchemy import dialects, types
-from fsspec_db.engines.sqlalchemy.cancelling import Cancel
+from fsspec_db.engines.sqlalchemy.cancelling import Cancel, severing
 from fsspec_db.engines.sqlalchemy.catalogue import (
     columns_in,
     comment_of,
@@ -339,7 +339,7 @@ class SQLAlchemy(AbstractDatabase):
         else:
             names = ("cancel_safe", "interrupt", "cancel", "close")
             stop = next(found for name in names if (found := getattr(driver, name, None)))
-        cancel = Cancel(stop)
+        cancel = Cancel(stop, severing(driver))
         on_cancel(cancel)
         return cancel
 

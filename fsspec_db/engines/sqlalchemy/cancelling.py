@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsspec_db.errors import OperationCancelledError
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 _AGAIN = 0.05
 _TRIES = 200
+_PATIENCE = 2.0
 
 
 class Cancel:
@@ -21,17 +24,32 @@ class Cancel:
     A driver stops the statement that is running, if one is. So it is told so until the work is over:
     the next statement may have begun in between. Afterwards nothing is stopped any more, for the
     connection may have other work then.
+
+    Args:
+        stop: Asks the server to stop.
+        sever: Ends the connection at once, for when the server does not answer; none where nothing can.
     """
 
-    def __init__(self, stop: Callable[[], object]) -> None:
+    def __init__(self, stop: Callable[[], object], sever: Callable[[], object] | None) -> None:
         self._stop = stop
+        self._sever = sever
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._asked = False
+        self._severed = False
 
     def __call__(self) -> None:
         """Stops it. For any thread."""
         self._asked = True
+        # Where the network hangs, so does the request to stop.
+        threading.Thread(target=self._insist, daemon=True).start()
+        if not self._over.wait(_PATIENCE) and self._sever:
+            self._severed = True
+            with suppress(Exception):
+                self._sever()
+        self._over.wait(_PATIENCE)
+
+    def _insist(self) -> None:
         for _ in range(_TRIES):
             self.once()
             if self._over.wait(_AGAIN):
@@ -51,5 +69,22 @@ class Cancel:
 
     def over(self) -> None:
         """The work has ended."""
+        if self._severed:  # nobody uses that connection again; the request to stop may hang for long
+            self._over.set()
+            return
         with self._lock:
             self._over.set()
+
+
+def severing(driver: Any) -> Callable[[], object] | None:
+    """What shuts the socket of a driver's connection, where it shows one: who waits for it returns."""
+    if hasattr(driver, "_sock"):  # pymysql
+        return lambda: driver._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001  (it shows it nowhere else)
+    if hasattr(driver, "fileno"):  # psycopg
+
+        def shut() -> None:
+            with socket.socket(fileno=os.dup(driver.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
+
+        return shut
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -63,7 +64,7 @@ TEXTS = (
 KINDS = (
     integer("tinyint", pa.int8(), -128, 127),
     integer("tinyint unsigned", pa.uint8(), 0, 255),
-    integer("boolean", pa.int8(), 0, 1),
+    Kind(declared="boolean", arrow=pa.int8(), values=("false", "true", "127")),
     integer("smallint", pa.int16(), -(2**15), 2**15 - 1),
     integer("smallint unsigned", pa.uint16(), 0, 2**16 - 1),
     integer("mediumint", pa.int32(), -(2**23), 2**23 - 1),
@@ -238,6 +239,12 @@ class MySQL(Harness):
             "not null": "23000",
         }
     )
+    rests = """
+        delimiter //
+        CREATE TRIGGER rests BEFORE INSERT ON users
+            FOR EACH ROW IF NEW.id = 5000 THEN DO SLEEP(600); END IF//
+        delimiter ;
+    """
     unreachable = "mysql://ada:canary@127.0.0.1:1/sales"
     comment = "ALTER TABLE users COMMENT 'people', MODIFY name VARCHAR(200) NOT NULL COMMENT 'called';"
 
@@ -254,6 +261,10 @@ class MySQL(Harness):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.__exit__(kind, error, trace)
+
+    @property
+    def server(self) -> MariaDB:
+        return self._server
 
     def create(self) -> str:
         name = f"conformance_{next(self._numbers)}"
@@ -287,6 +298,21 @@ class MySQL(Harness):
         # The client takes line ends of all kinds for one.
         escaped = text.replace("\\", "\\\\").replace("'", "''").replace("\r", "\\r")
         return f"'{escaped}'"
+
+    def guarded(self, url: str) -> str:
+        self._server.sql("CREATE OR REPLACE USER ada@'%' IDENTIFIED BY 'canary'; GRANT ALL ON *.* TO ada@'%'")
+        return url.replace("//root@", "//ada:canary@")
+
+    def resting(self, url: str) -> bool:
+        at_rest = "state = 'User sleep' AND db = DATABASE()"
+        return bool(self.ask(url, f"SELECT id FROM information_schema.processlist WHERE {at_rest}"))
+
+    def disconnect(self, url: str) -> None:
+        others = "FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+        kills = self.ask(url, f"SELECT CONCAT('KILL ', id, ';') {others}")
+        self._server.sql("".join(str(kill) for (kill,) in kills))
+        while self.ask(url, f"SELECT id {others}"):
+            time.sleep(0.01)
 
     def busy(self, url: str) -> bool:
         running = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%' AND db = "

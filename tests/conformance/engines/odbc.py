@@ -50,8 +50,8 @@ class ODBC(PostgreSQL):
         return self
 
     def address(self, database: str) -> str:
-        server = f"Server=127.0.0.1;Port={self._server.port};Uid=postgres"
-        return f"odbc:Driver={_DRIVER};{server};Database={database}"
+        place = f"Server=127.0.0.1;Port={self._server.port};Uid=postgres"
+        return f"odbc:Driver={_DRIVER};{place};Database={database}"
 
     def database(self, url: str) -> str:
         return url.rpartition("=")[2]

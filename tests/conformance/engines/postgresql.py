@@ -266,6 +266,12 @@ class PostgreSQL(Harness):
             "not null": "23502",
         }
     )
+    rests = """
+        CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_sleep(600); RETURN NEW; END';
+        CREATE TRIGGER rests BEFORE INSERT ON users
+            FOR EACH ROW WHEN (NEW.id = 5000) EXECUTE FUNCTION rest();
+    """
     unreachable = "postgresql://ada:canary@127.0.0.1:1/sales"
     positional = "SELECT id FROM users WHERE id >= $1 AND name <> $2 ORDER BY id"
 
@@ -283,6 +289,10 @@ class PostgreSQL(Harness):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.__exit__(kind, error, trace)
+
+    @property
+    def server(self) -> Postgres:
+        return self._server
 
     def address(self, database: str) -> str:
         """The URL of a database of the server."""
@@ -311,6 +321,14 @@ class PostgreSQL(Harness):
         shown = f"\\connect {self.database(url)}\n\\pset format csv\n\\pset null {NULL}\n{query};"
         rows = csv.reader(io.StringIO(self._server.sql(shown), newline=""))
         return [tuple(None if value == NULL else value for value in row) for row in rows]
+
+    def resting(self, url: str) -> bool:
+        at_rest = "wait_event = 'PgSleep' AND datname = current_database()"
+        return bool(self.ask(url, f"SELECT pid FROM pg_stat_activity WHERE {at_rest}"))
+
+    def disconnect(self, url: str) -> None:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        self.ask(url, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
 
     def busy(self, url: str) -> bool:
         running = (

@@ -119,7 +119,7 @@ impl Misfit<'_> {
 }
 
 #[inline]
-fn take<'a, const N: usize>(cells: &'a [u8]) -> Result<([u8; N], &'a [u8]), Misfit<'a>> {
+fn take<const N: usize>(cells: &[u8]) -> Result<([u8; N], &[u8]), Misfit<'_>> {
     cells.split_first_chunk::<N>().map(|(value, rest)| (*value, rest)).ok_or(Misfit::Cut)
 }
 

@@ -7,7 +7,7 @@ use super::address::{Address, Secure};
 use super::cells::Reader;
 use super::fault::{broken, of_packet, unexpected};
 use super::login;
-use super::statement::EXTENDED_METADATA;
+use super::statement::{BULK, EXTENDED_METADATA};
 use super::wire::{Conn, Server};
 use crate::engines::socket::{Place, Socket};
 use crate::engines::tls::Tls;
@@ -123,14 +123,15 @@ fn greeting(body: &[u8]) -> Result<Greeting> {
     let _reserved = reader.bytes(6)?;
     let extended = reader.number::<4>()? as u32;
     let rest = reader.bytes(salted.saturating_sub(8).max(13).min(reader.0.len()))?;
-    salt.extend_from_slice(rest.strip_suffix(&[0]).unwrap_or(rest));
+    salt.extend_from_slice(rest);
+    salt.truncate(20);
     let plugin = reader.zero_ended().unwrap_or(reader.0);
     let mariadb = capabilities & MYSQL == 0;
     Ok(Greeting {
         server: Server {
             mariadb: mariadb || name.contains("MariaDB"),
             version: version(&name),
-            extended: if mariadb { extended & EXTENDED_METADATA } else { 0 },
+            extended: if mariadb { extended & (EXTENDED_METADATA | BULK) } else { 0 },
             connection,
         },
         capabilities,

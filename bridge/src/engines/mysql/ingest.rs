@@ -40,6 +40,8 @@ enum Rule {
     Year,
     /// Times are rounded to this many microseconds.
     Precision(i64),
+    /// `FLOAT(m,d)`: rounded to so many digits behind the point.
+    Digits(usize),
 }
 
 impl Target {
@@ -57,6 +59,10 @@ impl Target {
             "enum" => Rule::Labels,
             "set" => Rule::Members(members(declared)),
             "year" => Rule::Year,
+            "float" | "double" => match declared.split_once(',').and_then(|(_, rest)| rest.split_once(')')) {
+                Some((digits, _)) => Rule::Digits(digits.trim().parse().unwrap_or(0)),
+                None => Rule::Any,
+            },
             "datetime" | "timestamp" | "time" => {
                 Rule::Precision(10_i64.pow(6 - u32::try_from(size.unwrap_or(0).min(6)).unwrap_or(0)))
             }
@@ -131,16 +137,22 @@ impl<'t> Cells<'t> {
         Ok(Self { columns: targets.iter().map(column).collect::<Result<_>>()?, first_row })
     }
 
-    /// Appends the cells of a row, and calls `null` with the position of each that is NULL.
+    /// Appends the cells of a row; `mark` is called before each with its position, and whether it is
+    /// NULL, which has no cell.
     ///
     /// # Errors
     /// `value-out-of-range` with column and row.
     #[inline]
-    pub fn row(&self, out: &mut Vec<u8>, row: usize, mut null: impl FnMut(usize)) -> Result<()> {
+    pub fn row(
+        &self,
+        out: &mut Vec<u8>,
+        row: usize,
+        mut mark: impl FnMut(&mut Vec<u8>, usize, bool),
+    ) -> Result<()> {
         for (at, (array, target)) in self.columns.iter().enumerate() {
-            if array.is_null(row) {
-                null(at);
-            } else {
+            let null = array.is_null(row);
+            mark(out, at, null);
+            if !null {
                 cell(out, array, target, row)
                     .map_err(|what| target.wrong(self.first_row + row as u64, what))?;
             }
@@ -150,6 +162,8 @@ impl<'t> Cells<'t> {
 }
 
 type Wrong = &'static str;
+
+const FEWER_DIGITS: Wrong = "the column keeps fewer digits behind the point";
 
 #[inline]
 fn cell(out: &mut Vec<u8>, array: &ArrayRef, target: &Target, row: usize) -> Result<(), Wrong> {
@@ -176,15 +190,25 @@ fn cell(out: &mut Vec<u8>, array: &ArrayRef, target: &Target, row: usize) -> Res
         Kind::Float => {
             let value = array.as_primitive::<Float32Type>().value(row);
             finite(f64::from(value))?;
+            if let Rule::Digits(digits) = target.rule
+                && format!("{value:.digits$}").parse() != Ok(value)
+            {
+                return Err(FEWER_DIGITS);
+            }
             out.extend_from_slice(&value.to_le_bytes());
         }
         Kind::Double => {
             let value = array.as_primitive::<Float64Type>().value(row);
             finite(value)?;
+            if let Rule::Digits(digits) = target.rule
+                && format!("{value:.digits$}").parse() != Ok(value)
+            {
+                return Err(FEWER_DIGITS);
+            }
             out.extend_from_slice(&value.to_le_bytes());
         }
         Kind::Decimal(_, scale) => {
-            put_decimal(out, array.as_primitive::<Decimal128Type>().value(row), *scale)
+            put_decimal(out, array.as_primitive::<Decimal128Type>().value(row), *scale);
         }
         Kind::BigDecimal(_, scale) => {
             let value = array.as_primitive::<Decimal256Type>().value(row).to_string();
@@ -269,16 +293,13 @@ fn put_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
         }
         at -= 1;
         // Most fit a machine word, which is divided much faster.
-        let digit = match u64::try_from(left) {
-            Ok(small) => {
-                left = u128::from(small / 10);
-                small % 10
-            }
-            Err(_) => {
-                let digit = (left % 10) as u64;
-                left /= 10;
-                digit
-            }
+        let digit = if let Ok(small) = u64::try_from(left) {
+            left = u128::from(small / 10);
+            small % 10
+        } else {
+            let digit = (left % 10) as u64;
+            left /= 10;
+            digit
         };
         digits[at] = b'0' + digit as u8;
         count += 1;

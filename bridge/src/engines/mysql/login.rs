@@ -70,7 +70,7 @@ pub fn enter(
             [0xfe, rest @ ..] => {
                 let mut reader = Reader(rest);
                 plugin = String::from_utf8_lossy(reader.zero_ended()?).into_owned();
-                salt = reader.0.strip_suffix(&[0]).unwrap_or(reader.0).to_vec();
+                salt = salt_of(&plugin, reader.0).to_vec();
                 prove(&plugin, password, &salt)?
             }
             // The server remembers the password: a word of success follows.
@@ -93,6 +93,13 @@ pub fn enter(
 
 fn unspoken(plugin: &str) -> Error {
     Error::new(Code::Unsupported, format!("MySQL asks for a login by {plugin:?}, which is not spoken here"))
+}
+
+/// The random bytes that a proof is about. What follows them is a zero for some plugins, and for none
+/// is a zero at the end a sign of anything.
+fn salt_of<'a>(plugin: &str, data: &'a [u8]) -> &'a [u8] {
+    let length = if plugin == "client_ed25519" { 32 } else { 20 };
+    &data[..length.min(data.len())]
 }
 
 fn prove(plugin: &str, password: &str, salt: &[u8]) -> Result<Vec<u8>> {
@@ -137,7 +144,9 @@ fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {
 fn ed25519(password: &[u8], salt: &[u8]) -> Vec<u8> {
     let wide = |parts: &[&[u8]]| {
         let mut context = Context::new(&SHA512);
-        parts.iter().for_each(|part| context.update(part));
+        for part in parts {
+            context.update(part);
+        }
         let mut out = [0; 64];
         out.copy_from_slice(context.finish().as_ref());
         out
@@ -146,9 +155,9 @@ fn ed25519(password: &[u8], salt: &[u8]) -> Vec<u8> {
     let (low, prefix) = secret.split_at(32);
     let mut key = [0; 32];
     key.copy_from_slice(low);
-    key[0] &= 248;
-    key[31] &= 63;
-    key[31] |= 64;
+    key[0] &= 0b1111_1000;
+    key[31] &= 0b0011_1111;
+    key[31] |= 0b0100_0000;
     let key = Scalar::from_bytes_mod_order(key);
     let public = EdwardsPoint::mul_base(&key).compress();
     let nonce = Scalar::from_bytes_mod_order_wide(&wide(&[prefix, salt]));
@@ -165,10 +174,6 @@ mod tests {
 
     use super::*;
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     #[test]
     fn the_server_can_undo_a_proof() {
         let salt = b"12345678901234567890";
@@ -181,9 +186,21 @@ mod tests {
         assert_eq!(xor(&native(b"secret", salt), salted.finish().as_ref()), once.as_ref());
         // SHA256(password) xor SHA256(SHA256(SHA256(password)) + salt), by Python's hashlib.
         assert_eq!(
-            hex(&caching_sha2(b"secret", salt)),
-            "51ecd6dedbd34d5445c0a190d4f51acf0d23b94db66c91f3f789faa9193751cd"
+            caching_sha2(b"secret", salt),
+            [
+                0x51, 0xec, 0xd6, 0xde, 0xdb, 0xd3, 0x4d, 0x54, 0x45, 0xc0, 0xa1, 0x90, 0xd4, 0xf5, 0x1a,
+                0xcf, 0x0d, 0x23, 0xb9, 0x4d, 0xb6, 0x6c, 0x91, 0xf3, 0xf7, 0x89, 0xfa, 0xa9, 0x19, 0x37,
+                0x51, 0xcd
+            ]
         );
+    }
+
+    #[test]
+    fn a_salt_may_end_with_a_zero() {
+        let data = [&[7; 31][..], &[0]].concat();
+        assert_eq!(salt_of("client_ed25519", &data), data);
+        assert_eq!(salt_of("mysql_native_password", &[&[7; 20][..], &[0]].concat()), [7; 20]);
+        assert_eq!(salt_of("client_ed25519", &[1]), [1]);
     }
 
     #[test]

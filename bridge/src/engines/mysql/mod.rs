@@ -11,6 +11,7 @@ mod ingest;
 mod login;
 mod named;
 mod query;
+mod ranges;
 mod scan;
 mod session;
 mod statement;
@@ -26,7 +27,7 @@ use arrow_schema::SchemaRef;
 
 use self::address::Address;
 use self::catalogue::Relation;
-use self::scan::Typed;
+use self::scan::{Scanner, Typed};
 use self::session::{Pool, READ, WRITE, Watch};
 use self::wire::Conn;
 use crate::database::{Access, Cancel, Database, Query, Rows, Scan, Sink, Write, WriteMode};
@@ -35,20 +36,26 @@ use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 use crate::url::Url;
 
+/// Connections that one scan uses at most, unless the caller says otherwise.
+const MAX_THREADS: usize = 4;
+
 /// One server, and all its schemas.
 pub struct Mysql {
     pool: Pool,
     access: Access,
     null_dates: bool,
+    threads: usize,
 }
 
 impl Mysql {
     /// # Errors
     /// `invalid-parameter`, `database-unavailable`.
-    pub fn open(url: &Url, access: Access, _threads: Option<usize>) -> Result<Arc<dyn Database>> {
+    pub fn open(url: &Url, access: Access, threads: Option<usize>) -> Result<Arc<dyn Database>> {
         let address = Address::new(url)?;
         let null_dates = address.null_dates;
-        let database = Self { pool: Pool::new(Arc::new(address)), access, null_dates };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.unwrap_or(cores.min(MAX_THREADS)).max(1);
+        let database = Self { pool: Pool::new(Arc::new(address)), access, null_dates, threads };
         database.ping()?;
         Ok(Arc::new(database))
     }
@@ -195,7 +202,10 @@ impl Database for Mysql {
     }
 
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        self.reading(cancel, |conn| scan::scan(conn, (&scan.schema, &scan.relation), &scan.shape, sink))
+        let watch = Watch::new(cancel);
+        let scanner = Scanner { pool: &self.pool, threads: self.threads };
+        let outcome = scanner.scan((&scan.schema, &scan.relation), &scan.shape, sink, &watch);
+        outcome.map_err(|error| watch.reason(error))
     }
 
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {

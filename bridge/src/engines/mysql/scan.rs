@@ -1,4 +1,5 @@
-//! Reading a relation: one statement, whose rows become batches while they arrive.
+//! Reading a relation: rows become batches while they arrive, of one statement or of several beside
+//! each other.
 
 use std::sync::Arc;
 
@@ -6,6 +7,8 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::build::BatchBuilder;
 use super::catalogue::Relation;
+use super::ranges::{self, Ranges};
+use super::session::{Pool, READ, Watch};
 use super::statement::Described;
 use super::types::{Kind, Labels, members};
 use super::values::Bound;
@@ -18,8 +21,8 @@ use crate::shape::Shape;
 use crate::value::Value;
 
 /// Rows of a batch; the first is smaller, so that the first byte is soon.
-const ROWS: usize = 8192;
-const FIRST_ROWS: usize = 1024;
+pub const ROWS: usize = 8192;
+pub const FIRST_ROWS: usize = 1024;
 
 /// What a relation's columns are, as a read sees them.
 pub struct Typed {
@@ -85,23 +88,52 @@ fn select(relation: &Relation, columns: &[usize]) -> String {
     sql
 }
 
-/// Streams the shaped relation into `sink`.
-///
-/// # Errors
-/// The sink's, the server's.
-pub fn scan(conn: &mut Conn, (schema, name): (&str, &str), shape: &Shape, sink: &dyn Sink) -> Result<()> {
-    let typed = Typed::load(conn, schema, name)?;
-    let columns = typed.selected(shape)?;
-    let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index].clone()).collect();
-    let schema = typed.schema(&columns, conn.address.null_dates);
-    sink.start(schema.clone())?;
-    let (sql, values) = shaped(select(&typed.relation, &columns), shape);
-    let bound = Bound::new(&values)?;
-    let statement = conn.prepare(&sql).map_err(predicate)?;
-    conn.execute(&statement, &bound).map_err(predicate)?;
-    stream(conn, schema, &kinds, sink, || Row::Wanted).map_err(predicate)?;
-    conn.close(&statement);
-    Ok(())
+/// One scan: where from, and on how many connections.
+pub struct Scanner<'a> {
+    pub pool: &'a Pool,
+    pub threads: usize,
+}
+
+impl Scanner<'_> {
+    /// Streams the shaped relation into `sink`.
+    ///
+    /// # Errors
+    /// The sink's, the server's, `cancelled`, `query-timeout`.
+    pub fn scan(&self, place: (&str, &str), shape: &Shape, sink: &dyn Sink, watch: &Watch<'_>) -> Result<()> {
+        let mut session = self.pool.begin(READ, watch)?;
+        let mut typed = Typed::load(session.conn()?, place.0, place.1)?;
+        let mut others = Vec::new();
+        if self.threads > 1 && shape.predicate.is_none() && shape.order.is_empty() && !is_cut(shape) {
+            others = ranges::share(self.pool, &mut session, &typed, self.threads, watch)?;
+            if !others.is_empty() {
+                // The state is another, and so may be the columns.
+                typed = Typed::load(session.conn()?, place.0, place.1)?;
+            }
+        }
+        let columns = typed.selected(shape)?;
+        let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index].clone()).collect();
+        let conn = session.conn()?;
+        let schema = typed.schema(&columns, conn.address.null_dates);
+        let select = select(&typed.relation, &columns);
+        let ranges =
+            if others.is_empty() { None } else { Ranges::new(conn, &typed, &select, &schema, &kinds)? };
+        sink.start(schema.clone())?;
+        if let Some(ranges) = ranges {
+            others.push(session);
+            return ranges.scan(others, sink);
+        }
+        let (sql, values) = shaped(select, shape);
+        let bound = Bound::new(&values)?;
+        let statement = conn.prepare(&sql).map_err(predicate)?;
+        conn.execute(&statement, &bound).map_err(predicate)?;
+        stream(conn, schema, &kinds, sink, || Row::Wanted).map_err(predicate)?;
+        conn.close(&statement);
+        session.end("COMMIT")
+    }
+}
+
+fn is_cut(shape: &Shape) -> bool {
+    shape.limit.is_some() || shape.offset > 0
 }
 
 /// Adds the shape to a `SELECT`; its literals are bound.
@@ -116,7 +148,7 @@ fn shaped(mut sql: String, shape: &Shape) -> (String, Vec<Value>) {
         sql.push_str(" ORDER BY ");
         sql.push_str(&order);
     }
-    if shape.limit.is_some() || shape.offset > 0 {
+    if is_cut(shape) {
         // There is no offset without a limit.
         sql.extend([" LIMIT ", &shape.limit.unwrap_or(u64::MAX).to_string()]);
         sql.extend([" OFFSET ", &shape.offset.to_string()]);

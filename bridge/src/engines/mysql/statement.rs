@@ -10,6 +10,12 @@ const PREPARE: u8 = 0x16;
 const EXECUTE: u8 = 0x17;
 const CLOSE: u8 = 0x19;
 
+const EXECUTE_BULK: u8 = 0xfa;
+/// Types come before the values.
+const WITH_TYPES: u16 = 128;
+
+/// MariaDB takes many rows of values for one statement.
+pub const BULK: u32 = 1 << 2;
 /// MariaDB says with a column what its type alone does not.
 pub const EXTENDED_METADATA: u32 = 1 << 3;
 
@@ -139,6 +145,17 @@ impl Conn {
         out.push(0);
         out.extend_from_slice(&1_u32.to_le_bytes());
         values(out);
+        self.end_message();
+    }
+
+    /// Appends a request to run a statement for each of some rows: each value
+    /// is a zero and its cell, or a one for NULL.
+    pub fn put_bulk(&mut self, id: u32, types: &[u8], rows: &[u8]) {
+        let out = self.command(EXECUTE_BULK);
+        out.extend_from_slice(&id.to_le_bytes());
+        out.extend_from_slice(&WITH_TYPES.to_le_bytes());
+        out.extend_from_slice(types);
+        out.extend_from_slice(rows);
         self.end_message();
     }
 

@@ -65,7 +65,6 @@ pub struct Conn {
 /// The end of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Done {
-    pub affected: u64,
     pub warnings: u16,
 }
 
@@ -242,13 +241,13 @@ impl Conn {
         match body {
             [0, rest @ ..] => {
                 let mut reader = Reader(rest);
-                let (affected, _) = (reader.length()?, reader.length()?);
+                let _affected_and_last = (reader.length()?, reader.length()?);
                 let (status, warnings) = (reader.number::<2>()? as u16, reader.number::<2>()? as u16);
                 if status & MORE_RESULTS != 0 {
                     return Err(unexpected("a second result"));
                 }
                 self.idle = true;
-                Ok(Answer::Done(Done { affected, warnings }))
+                Ok(Answer::Done(Done { warnings }))
             }
             [0xff, rest @ ..] => {
                 self.idle = true;
@@ -295,13 +294,29 @@ impl Conn {
     /// # Errors
     /// What the server said of the first that failed; the others were run nevertheless.
     pub fn run(&mut self, statements: &[&str]) -> Result<Done> {
+        self.ask(statements)?;
+        self.answers(statements.len())
+    }
+
+    /// Sends statements whose answers are taken later.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    pub fn ask(&mut self, statements: &[&str]) -> Result<()> {
         for statement in statements {
             self.command(QUERY).extend_from_slice(statement.as_bytes());
             self.end_message();
         }
-        self.flush()?;
+        self.flush()
+    }
+
+    /// Takes the answers of so many statements that give no rows.
+    ///
+    /// # Errors
+    /// What the server said of the first that failed.
+    pub fn answers(&mut self, count: usize) -> Result<Done> {
         let mut outcome = Ok(Done::default());
-        for _ in statements {
+        for _ in 0..count {
             self.idle = false;
             match self.answer() {
                 Ok(Answer::Done(done)) if outcome.is_ok() => outcome = Ok(done),

@@ -9,10 +9,11 @@ use super::catalogue::{Column, Relation};
 use super::fault::of_errno;
 use super::ingest::{Cells, Target};
 use super::scan::Typed;
-use super::statement::Statement;
+use super::statement::{BULK, Statement};
 use super::wire::Conn;
 use crate::database::{Cancel, Rows, WriteMode};
 use crate::dialect::MYSQL;
+use crate::engines::would_change_others;
 use crate::error::{Code, Error, Result};
 
 /// What is gathered before it is sent, at most.
@@ -44,14 +45,16 @@ pub fn write(
     transactional(conn, &typed.relation)?;
     let plan = Plan::new(&typed, &rows.schema())?;
     let action = if mode == WriteMode::Upsert { plan.upsert(&typed.relation)? } else { String::new() };
+    plan.check_rest(&typed.relation)?;
     if mode == WriteMode::Replace {
+        spare_others(conn, &typed.relation)?;
         // Not TRUNCATE, which ends the transaction.
         conn.run(&[&format!("DELETE FROM {}", typed.relation.quoted())])?;
     }
     let allowed = conn.rows("SELECT @@max_allowed_packet", &[])?;
     conn.longest =
         allowed.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok()).unwrap_or(1 << 20);
-    let mut insert = Insert::new(&typed.relation, &plan, &action);
+    let mut insert = Insert::new(conn, &typed.relation, &plan, &action);
     for batch in rows {
         cancel.check()?;
         let batch = batch?;
@@ -63,6 +66,22 @@ pub fn write(
     insert.finish(conn)?;
     cancel.check()?;
     Ok(insert.total)
+}
+
+/// A deletion that would change rows of other tables is not begun, though the body may bring the
+/// same keys again.
+fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
+    let rows = conn.rows(
+        "SELECT CONSTRAINT_NAME, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS
+         WHERE UNIQUE_CONSTRAINT_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?
+         AND NOT (CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ?) AND DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+         ORDER BY CONSTRAINT_NAME LIMIT 1",
+        &[&relation.schema, &relation.name, &relation.schema, &relation.name],
+    )?;
+    let Some([Some(name), Some(action)]) = rows.first().map(Vec::as_slice) else { return Ok(()) };
+    // Nobody fills the table between the look and the deletion.
+    let rows = conn.rows(&format!("SELECT 1 FROM {} LIMIT 1 FOR UPDATE", relation.quoted()), &[])?;
+    if rows.is_empty() { Ok(()) } else { Err(would_change_others(&relation.name, name, action)) }
 }
 
 /// What cannot be rolled back is not begun.
@@ -104,19 +123,22 @@ impl Plan {
                 plan.targets.push((index, target));
             }
         }
-        let mut rest = (0..).zip(&typed.relation.columns).filter(|(at, _)| !seen.contains(at));
-        let needed = |(_, column): &(usize, &Column)| {
-            !(column.nullable || column.generated || column.counted) && column.default.is_none()
-        };
-        if let Some((_, column)) = rest.find(needed) {
-            let detail = format!("column {:?} has no default, and the body lacks it", column.name);
-            let error = Error::new(Code::ConstraintViolation, detail).with_sqlstate("23000");
-            return Err(error.with_column(&column.name));
-        }
         if plan.targets.is_empty() {
             return Err(Error::new(Code::SchemaMismatch, "the body has no column to write"));
         }
         Ok(plan)
+    }
+
+    /// What the body lacks must have a default: the server's own is none.
+    fn check_rest(&self, relation: &Relation) -> Result<()> {
+        let needed = |column: &&Column| {
+            let free = column.nullable || column.generated || column.counted || column.default.is_some();
+            !free && !self.targets.iter().any(|(_, target)| target.name == column.name)
+        };
+        let Some(column) = relation.columns.iter().find(needed) else { return Ok(()) };
+        let detail = format!("column {:?} has no default, and the body lacks it", column.name);
+        let error = Error::new(Code::ConstraintViolation, detail).with_sqlstate("23000");
+        Err(error.with_column(&column.name))
     }
 
     fn names(&self) -> String {
@@ -148,7 +170,8 @@ impl Plan {
     }
 }
 
-/// Rows that gather for the next statement.
+/// Rows that gather for the next request: as many as fit a statement of so many tuples, or, where the
+/// server takes rows in bulk, for a statement of one.
 struct Insert {
     table: String,
     head: String,
@@ -156,11 +179,11 @@ struct Insert {
     action: String,
     types: Vec<u8>,
     columns: usize,
-    /// Rows of a full statement.
+    bulk: bool,
+    /// Rows of a full request.
     most: usize,
+    /// The statement of a full request.
     full: Option<Statement>,
-    /// The full statement knows its types.
-    typed: bool,
     nulls: Vec<u8>,
     cells: Vec<u8>,
     rows: usize,
@@ -168,9 +191,10 @@ struct Insert {
 }
 
 impl Insert {
-    fn new(relation: &Relation, plan: &Plan, action: &str) -> Self {
+    fn new(conn: &Conn, relation: &Relation, plan: &Plan, action: &str) -> Self {
         let columns = plan.targets.len();
-        let most = (VALUES / columns).clamp(1, ROWS);
+        let bulk = conn.server.extended & BULK != 0;
+        let most = if bulk { usize::MAX } else { (VALUES / columns).clamp(1, ROWS) };
         Self {
             table: relation.quoted(),
             head: format!("INSERT INTO {} ({}) VALUES ", relation.quoted(), plan.names()),
@@ -178,10 +202,10 @@ impl Insert {
             action: action.to_owned(),
             types: plan.targets.iter().flat_map(|(_, target)| target.parameter()).collect(),
             columns,
+            bulk,
             most,
             full: None,
-            typed: false,
-            nulls: vec![0; (most * columns).div_ceil(8)],
+            nulls: if bulk { Vec::new() } else { vec![0; (most * columns).div_ceil(8)] },
             cells: Vec::with_capacity(BYTES),
             rows: 0,
             total: 0,
@@ -190,9 +214,15 @@ impl Insert {
 
     fn row(&mut self, conn: &mut Conn, cells: &Cells<'_>, row: usize) -> Result<()> {
         let before = self.cells.len();
-        let first = self.rows * self.columns;
-        let nulls = &mut self.nulls;
-        cells.row(&mut self.cells, row, |at| nulls[(first + at) / 8] |= 1 << ((first + at) % 8))?;
+        if self.bulk {
+            cells.row(&mut self.cells, row, |out, _, null| out.push(u8::from(null)))?;
+        } else {
+            let (first, nulls) = (self.rows * self.columns, &mut self.nulls);
+            let mark = |_: &mut Vec<u8>, at: usize, null: bool| {
+                nulls[(first + at) / 8] |= u8::from(null) << ((first + at) % 8);
+            };
+            cells.row(&mut self.cells, row, mark)?;
+        }
         let own = self.cells.len() - before;
         if own + (8 << 10) + self.types.len() * 2 > conn.longest {
             let detail = format!(
@@ -205,7 +235,8 @@ impl Insert {
         self.rows += 1;
         self.total += 1;
         // Room for another row like this, and for what goes before the values.
-        let head = self.nulls.len() + self.types.len() * self.most + 64;
+        let tuples = if self.bulk { 1 } else { self.most };
+        let head = self.nulls.len() + self.types.len() * tuples + 64;
         let room = (BYTES + head).min(conn.longest).saturating_sub(head + own);
         if self.rows == self.most || self.cells.len() >= room { self.send(conn) } else { Ok(()) }
     }
@@ -219,37 +250,40 @@ impl Insert {
         if self.rows > 0 { self.send(conn) } else { Ok(()) }
     }
 
-    fn prepare(&self, conn: &mut Conn) -> Result<Statement> {
-        let tuples = vec![self.tuple.as_str(); self.rows].join(", ");
+    fn prepare(&self, conn: &mut Conn, tuples: usize) -> Result<Statement> {
+        let tuples = vec![self.tuple.as_str(); tuples].join(", ");
         conn.prepare(&format!("{}{tuples}{}", self.head, self.action))
     }
 
     fn send(&mut self, conn: &mut Conn) -> Result<()> {
-        let is_full = self.rows == self.most;
-        let statement = match &self.full {
-            Some(statement) if is_full => statement.clone(),
-            _ => self.prepare(conn)?,
+        let is_full = self.bulk || self.rows == self.most;
+        let known = if is_full { self.full.take() } else { None };
+        let typed = known.is_some();
+        let statement = match known {
+            Some(statement) => statement,
+            None => self.prepare(conn, if self.bulk { 1 } else { self.rows })?,
         };
-        let typed = is_full && self.typed;
-        let values = self.rows * self.columns;
-        conn.put_execute(statement.id, |out| {
-            out.extend_from_slice(&self.nulls[..values.div_ceil(8)]);
-            out.push(u8::from(!typed));
-            if !typed {
-                out.extend(self.types.iter().copied().cycle().take(values * 2));
-            }
-            out.extend_from_slice(&self.cells);
-        });
+        if self.bulk {
+            conn.put_bulk(statement.id, &self.types, &self.cells);
+        } else {
+            let values = self.rows * self.columns;
+            conn.put_execute(statement.id, |out| {
+                out.extend_from_slice(&self.nulls[..values.div_ceil(8)]);
+                out.push(u8::from(!typed));
+                if !typed {
+                    out.extend(self.types.iter().copied().cycle().take(values * 2));
+                }
+                out.extend_from_slice(&self.cells);
+            });
+        }
         conn.flush()?;
-        let done = conn.done();
         let before = self.total - self.rows as u64;
-        let done = done.map_err(|error| at(self.explain(error), before))?;
+        let done = conn.done().map_err(|error| at(self.explain(error), before))?;
         if done.warnings > 0 {
             refuse(conn).map_err(|error| at(error, before))?;
         }
         if is_full {
             self.full = Some(statement);
-            self.typed = true;
         } else {
             conn.close(&statement);
         }
@@ -279,7 +313,14 @@ fn at(error: Error, before: u64) -> Error {
 
 /// What the server notes of a statement that succeeded: a value was cut, rounded or replaced.
 fn refuse(conn: &mut Conn) -> Result<()> {
-    for row in conn.rows("SHOW WARNINGS", &[])? {
+    let warnings = conn.rows("SHOW WARNINGS", &[])?;
+    if warnings.is_empty() {
+        return Err(Error::new(
+            Code::ValueOutOfRange,
+            "the server warned of a value, and does not say of which",
+        ));
+    }
+    for row in warnings {
         let [_, Some(number), Some(message)] = row.as_slice() else { continue };
         match number.parse() {
             Ok(HARMLESS) | Err(_) => {}

@@ -9,6 +9,7 @@ use super::types::{Kind, Types};
 use super::wire::Conn;
 use crate::database::{Cancel, Rows, Write, WriteMode};
 use crate::dialect::POSTGRESQL;
+use crate::engines::would_change_others;
 use crate::error::{Code, Error, Result};
 
 /// A transaction that may write, whatever the role's default is.
@@ -44,6 +45,7 @@ pub fn write(
     let plan = Plan::new(conn, &typed, &schema)?;
     let table = typed.relation.quoted();
     if write.mode == WriteMode::Replace {
+        spare_others(conn, &typed.relation)?;
         // Not TRUNCATE: readers with an older snapshot would see a table without rows.
         conn.run(&format!("DELETE FROM {table}"))?;
     }
@@ -226,6 +228,23 @@ fn find<'r>(relation: &'r Relation, name: &str) -> Result<(usize, &'r Column)> {
         let detail = format!("the body has a column {name:?} that {:?} has not", relation.name);
         Error::new(Code::SchemaMismatch, detail).with_column(name)
     })
+}
+
+/// A deletion that would change rows of other tables is not begun, though the body may bring the
+/// same keys again.
+fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
+    let rows = conn.rows(
+        "SELECT conname, CASE confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END
+         FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confrelid = $1::pg_catalog.oid
+         AND conrelid <> confrelid AND confdeltype IN ('c', 'n', 'd') ORDER BY conname LIMIT 1",
+        &[Some(&relation.oid)],
+    )?;
+    let Some([Some(name), Some(action)]) = rows.first().map(Vec::as_slice) else { return Ok(()) };
+    // Nobody fills the table between the look and the deletion.
+    let table = relation.quoted();
+    conn.run(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))?;
+    let rows = conn.rows(&format!("SELECT 1 FROM {table} LIMIT 1"), &[])?;
+    if rows.is_empty() { Ok(()) } else { Err(would_change_others(&relation.name, name, action)) }
 }
 
 fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
