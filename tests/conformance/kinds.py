@@ -62,6 +62,8 @@ def agrees(value: pa.Scalar, said: str | None) -> bool:
     if not value.is_valid or said is None:
         return not value.is_valid and said is None
     kind = value.type
+    if isinstance(kind, pa.OpaqueType):
+        return agrees(value.value, said)
     if isinstance(kind, pa.BaseExtensionType):
         return str(value.as_py()) == said
     if pa.types.is_dictionary(kind):

@@ -169,10 +169,9 @@ def test_a_wide_row_of_texts_is_read(url: str, postgres: Postgres) -> None:
 
 def test_a_decimal_is_written_whatever_its_scale(url: str, postgres: Postgres) -> None:
     values = pa.array([Decimal("0.00123"), Decimal("-0.00001")]).cast(pa.decimal128(3, 5))
-    postgres.sql("CREATE TABLE s.numbers (n numeric)")
-    with opened(url, "write") as fs:
+    with opened(url, "manage") as fs:
         fs.pipe_file("/s/numbers.arrow", arrow_bytes(pa.table({"n": values})))
-    assert postgres.sql("SELECT n::float8 FROM s.numbers ORDER BY 1") == "-1e-05\n0.00123\n"
+    assert postgres.sql("SELECT n FROM s.numbers ORDER BY 1") == "-0.00001\n0.00123\n"
 
 
 def test_values_are_bound(url: str) -> None:

@@ -501,7 +501,21 @@ def _bind(statement: adbc.AdbcStatement, params: Sequence[Any] | Mapping[str, An
     statement.prepare()
     if named:
         statement.set_options(**{adbc.StatementOptions.BIND_BY_NAME.value: "true"})
-    statement.bind(pa.RecordBatch.from_pydict({name: [value] for name, value in bound.items()}))
+    types = _types_of_parameters(statement) if None in bound.values() else []
+    columns = {
+        name: pa.array([value], types[at] if value is None and at < len(types) else None)
+        for at, (name, value) in enumerate(bound.items())
+    }
+    statement.bind(pa.RecordBatch.from_pydict(columns))
+
+
+def _types_of_parameters(statement: adbc.AdbcStatement) -> Sequence[pa.DataType]:
+    """As a driver tells them, in their order: PostgreSQL's takes a NULL without a type for a text."""
+    try:
+        types: Sequence[pa.DataType] = pa.schema(statement.get_parameter_schema()).types
+    except adbc.Error:
+        return []
+    return types
 
 
 def _doubt(batch: pa.RecordBatch) -> None:

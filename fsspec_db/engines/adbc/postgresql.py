@@ -15,7 +15,7 @@ from fsspec_db.errors import ValueOutOfRangeError
 NESTED = "arrays within an array, in column "
 """What PostgreSQL is made to say of what has no type in Arrow."""
 
-_DAYS = (-2_440_588, 2_145_042_540)
+_DAYS = (-2_440_588, 2_145_042_905)
 _MICROSECONDS = (_DAYS[0] * 86_400_000_000, 2**63 - 1)
 """Moments that PostgreSQL has, counted from 1970."""
 
