@@ -28,6 +28,7 @@ _CODES: Mapping[str, str] = MappingProxyType(
         "HY008": "cancelled",
         "HYC00": "unsupported",
         "HYT": "query-timeout",
+        "IM001": "unsupported",
     }
 )
 

@@ -214,6 +214,24 @@ def test_rows_are_updated_by_primary_key(url: str, postgres: Postgres) -> None:
     assert postgres.sql("SELECT id, name FROM s.t ORDER BY 1") == "1|one\n2|deux\n3|trois\n"
 
 
+@pytest.mark.parametrize("rule", ["CASCADE", "SET NULL", "SET DEFAULT"])
+def test_replacing_rows_changes_no_other_table(url: str, postgres: Postgres, rule: str) -> None:
+    postgres.sql(
+        "CREATE TABLE s.a (id int PRIMARY KEY, up int REFERENCES s.a ON DELETE CASCADE);"
+        f"CREATE TABLE s.b (a int DEFAULT 1 CONSTRAINT told REFERENCES s.a ON DELETE {rule});"
+    )
+    with opened(url, "write") as fs:
+        fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")  # an empty one
+        postgres.sql("INSERT INTO s.b VALUES (1)")
+        with pytest.raises(ConstraintViolationError, match=rf"rows of s\.a .* told \(ON DELETE {rule}\): up"):
+            fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")
+        fs.pipe_file("/s/b.csv", b"a\n1\n")
+        assert fs.cat_file("/s/b.csv") == b"a\r\n1\r\n"
+        postgres.sql("DROP TABLE s.b")
+        fs.pipe_file("/s/a.csv", b"id,up\n2,2\n")  # its own foreign key does not count
+    assert postgres.sql("SELECT * FROM s.a") == "2|2\n"
+
+
 def test_a_created_relation_has_the_types_of_its_rows(url: str, postgres: Postgres) -> None:
     schema = pa.schema([pa.field("id", pa.int32(), nullable=False), ("d", pa.decimal128(5, 2))])
     rows = pa.table({"id": [1], "d": [Decimal("1.10")]}, schema=schema)
@@ -323,6 +341,17 @@ def test_sqlite_is_held_to_reading(file: sqlite3.Connection, tmp_path: Path) -> 
             fs.query("INSERT INTO t VALUES (1)")
         fs.pipe_file("/main/t.arrow", arrow_bytes(pa.table({"a": [1]})))
     assert file.execute("SELECT a FROM t").fetchall() == [(1,)]
+
+
+def test_sqlite_replaces_where_no_foreign_key_is_enforced(file: sqlite3.Connection, tmp_path: Path) -> None:
+    file.executescript(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES a ON DELETE CASCADE);"
+        "CREATE TABLE b (a INTEGER REFERENCES a ON DELETE CASCADE);"
+        "INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1)"
+    )
+    with opened(f"adbc:sqlite?uri={tmp_path / 'a.db'}", "write") as fs:
+        fs.pipe_file("/main/a.arrow", arrow_bytes(pa.table({"id": [2], "up": [2]})))
+    assert file.execute("SELECT a, id FROM b, a").fetchall() == [(1, 2)]
 
 
 def test_a_sqlite_file_that_is_missing_is_not_made(tmp_path: Path) -> None:

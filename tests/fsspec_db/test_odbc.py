@@ -198,6 +198,24 @@ def test_writes_are_one_transaction(url: str, postgres: Postgres) -> None:
             fs.pipe_file("/s/t.arrow", arrow_bytes(pa.table({"id": [8]})), mode="upsert")
 
 
+@pytest.mark.parametrize("rule", ["CASCADE", "SET NULL", "SET DEFAULT"])
+def test_replacing_rows_changes_no_other_table(url: str, postgres: Postgres, rule: str) -> None:
+    postgres.sql(
+        "CREATE TABLE s.a (id int PRIMARY KEY, up int REFERENCES s.a ON DELETE CASCADE);"
+        f"CREATE TABLE s.b (a int DEFAULT 1 CONSTRAINT told REFERENCES s.a ON DELETE {rule});"
+    )
+    with opened(url, "write") as fs:
+        fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")  # an empty one
+        postgres.sql("INSERT INTO s.b VALUES (1)")
+        with pytest.raises(ConstraintViolationError, match=rf"rows of s\.a .* told \(ON DELETE {rule}\): up"):
+            fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")
+        fs.pipe_file("/s/b.csv", b"a\n1\n")
+        assert fs.cat_file("/s/b.csv") == b"a\r\n1\r\n"
+        postgres.sql("DROP TABLE s.b")
+        fs.pipe_file("/s/a.csv", b"id,up\n2,2\n")  # its own foreign key does not count
+    assert postgres.sql("SELECT * FROM s.a") == "2|2\n"
+
+
 @pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.date32()])
 @pytest.mark.parametrize("value", [2**31 - 1, -(2**31), 2**62])
 def test_a_moment_beyond_all_calendars_is_an_error(url: str, kind: pa.DataType, value: int) -> None:
@@ -337,6 +355,39 @@ def test_sqlites_driver_changes_no_value(
     file.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
     with opened(f"odbc:Driver=SQLite3;Database={tmp_path}/a.db") as fs, pytest.raises(ValueOutOfRangeError):
         fs.cat_file("/main/t.arrow")
+
+
+def test_sqlite_replaces_where_no_other_table_is_changed(file: sqlite3.Connection, tmp_path: Path) -> None:
+    file.executescript(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES a ON DELETE CASCADE);"
+        "CREATE TABLE b (a INTEGER REFERENCES a ON DELETE CASCADE);"
+        "INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1)"
+    )
+    rows = arrow_bytes(pa.table({"id": [2], "up": [2]}))
+    url = f"odbc:Driver=SQLite3;Database={tmp_path / 'a.db'};"
+    with opened(url + "FKSupport=1", "write") as fs, pytest.raises(ConstraintViolationError, match="fk_b_1"):
+        fs.pipe_file("/main/a.arrow", rows)
+    assert file.execute("SELECT a, id FROM b, a").fetchall() == [(1, 1)]
+    with opened(url, "write") as fs:
+        fs.pipe_file("/main/a.arrow", rows)
+    assert file.execute("SELECT a, id FROM b, a").fetchall() == [(1, 2)]
+
+
+def test_a_driver_that_nothing_is_known_of_tells_which_foreign_keys_change_rows(
+    url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fsspec_db.engines.odbc.cascade_from", lambda *_: None)
+    postgres.sql(
+        "CREATE TABLE s.a (id int PRIMARY KEY, up int REFERENCES s.a ON DELETE CASCADE);"
+        "CREATE TABLE s.b (a int CONSTRAINT told REFERENCES s.a ON DELETE SET NULL);"
+        "INSERT INTO s.a VALUES (1, 1); INSERT INTO s.b VALUES (1)"
+    )
+    with opened(url, "write") as fs:
+        with pytest.raises(ConstraintViolationError, match=r"told \(ON DELETE SET NULL\)"):
+            fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")
+        postgres.sql("DROP TABLE s.b")
+        fs.pipe_file("/s/a.csv", b"id,up\n2,2\n")
+    assert postgres.sql("SELECT * FROM s.a") == "2|2\n"
 
 
 def test_a_sqlite_file_that_is_missing_is_not_made(tmp_path: Path) -> None:

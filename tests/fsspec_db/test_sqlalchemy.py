@@ -9,6 +9,7 @@ import time
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
@@ -435,6 +436,79 @@ def test_batches_stay_small_and_so_does_what_the_server_keeps_for_us(postgres: P
     with opened(by_psycopg(postgres), "read") as fs, closing(fs.read_batches("/public/long.arrow")) as stream:
         reader = pa.RecordBatchReader.from_stream(stream)
         assert max(batch.nbytes for batch in reader) < 2**21
+
+
+# Foreign keys
+
+RULES = ("CASCADE", "SET NULL", "SET DEFAULT")
+
+
+def test_replacing_rows_of_postgresql_changes_no_other_table(postgres: Postgres) -> None:
+    for at, rule in enumerate(RULES):
+        schema = f"x'%:y\\{at}"
+        postgres.sql(
+            f'CREATE SCHEMA "{schema}"; SET search_path TO "{schema}";'
+            "CREATE TABLE a (id int PRIMARY KEY, up int REFERENCES a ON DELETE CASCADE);"
+            "CREATE TABLE whole (id int PRIMARY KEY) PARTITION BY LIST (id);"
+            "CREATE TABLE part PARTITION OF whole FOR VALUES IN (1); INSERT INTO whole VALUES (1);"
+            f"CREATE TABLE b (a int DEFAULT 1 CONSTRAINT told REFERENCES a ON DELETE {rule});"
+            f"CREATE TABLE c (p int DEFAULT 1 REFERENCES part ON DELETE {rule}); INSERT INTO c VALUES (1);"
+        )
+        with opened(by_psycopg(postgres)) as fs:
+            place = "/" + quote(schema)
+            fs.pipe_file(f"{place}/a.csv", b"id,up\n1,1\n")  # an empty one
+            postgres.sql(f'INSERT INTO "{schema}".b VALUES (1)')
+            with pytest.raises(ConstraintViolationError, match=rf"told \(ON DELETE {rule}\): up"):
+                fs.pipe_file(f"{place}/a.csv", b"id,up\n1,1\n")
+            with pytest.raises(ConstraintViolationError, match="c_p_fkey"):
+                fs.pipe_file(f"{place}/whole.csv", b"id\n1\n")
+            fs.pipe_file(f"{place}/b.csv", b"a\n1\n")
+            assert fs.cat_file(f"{place}/b.csv") == b"a\r\n1\r\n"
+            assert fs.cat_file(f"{place}/c.csv") == b"p\r\n1\r\n"
+            postgres.sql(f'ALTER TABLE "{schema}".b DROP CONSTRAINT told')
+            fs.pipe_file(f"{place}/a.csv", b"id,up\n2,2\n")  # its own foreign key does not count
+
+
+def test_replacing_rows_of_mariadb_changes_no_other_table(mariadb: MariaDB) -> None:
+    mariadb.sql(
+        "USE shop; CREATE TABLE `a'\\` (id INT PRIMARY KEY, up INT,"
+        " FOREIGN KEY (up) REFERENCES `a'\\` (id) ON DELETE CASCADE);"
+        " CREATE TABLE `A'\\` (id INT PRIMARY KEY);"
+        " CREATE TABLE b (a INT, CONSTRAINT told FOREIGN KEY (a) REFERENCES `a'\\` (id) ON DELETE SET NULL)"
+    )
+    with opened(by_pymysql(mariadb)) as fs:
+        place = "/shop/" + quote("a'\\")
+        fs.pipe_file(f"{place}.csv", b"id,up\n1,1\n")
+        mariadb.sql("INSERT INTO shop.b VALUES (1)")
+        with pytest.raises(ConstraintViolationError, match=r"told \(ON DELETE SET NULL\)"):
+            fs.pipe_file(f"{place}.csv", b"id,up\n1,1\n")
+        for _ in range(2):
+            fs.pipe_file(f"{place.replace('/a', '/A')}.csv", b"id\n1\n")  # another table
+        assert fs.cat_file("/shop/b.csv") == b"a\r\n1\r\n"
+        mariadb.sql("DROP TABLE shop.b")
+        fs.pipe_file(f"{place}.csv", b"id,up\n2,2\n")
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("dialect", ["sqlite", "strange"])
+def test_replacing_rows_of_sqlite_changes_no_other_table(sqlite: Path, rule: str, dialect: str) -> None:
+    with closing(sqlite3.connect(sqlite)) as connection:
+        connection.executescript(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES a ON DELETE CASCADE);"
+            f"CREATE TABLE b (a INTEGER DEFAULT 1, FOREIGN KEY (a) REFERENCES a (id) ON DELETE {rule});"
+        )
+    _strange()
+    with opened(by_sqlite(sqlite).replace("sqlite:", f"{dialect}:")) as fs:
+        fs.pipe_file("/main/a.csv", b"id,up\n1,\n")
+        fs.pipe_file("/main/b.csv", b"a\n1\n")
+        fs.pipe_file("/main/b.csv", b"a\n1\n")
+        with pytest.raises(ConstraintViolationError, match=rf"main\.a .* fk_b_1 \(ON DELETE {rule}\)"):
+            fs.pipe_file("/main/a.csv", b"id,up\n1,\n")
+        assert asked(sqlite, "SELECT * FROM b") == [(1,)]
+        with closing(sqlite3.connect(sqlite)) as connection:
+            connection.execute("DROP TABLE b")
+        fs.pipe_file("/main/a.csv", b"id,up\n2,2\n")
+    assert asked(sqlite, "SELECT id FROM a") == [(2,)]
 
 
 # Any other

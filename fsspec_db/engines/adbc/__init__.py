@@ -14,6 +14,7 @@ from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInf
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.adbc.driver import CURRENT_CATALOG, Driver
 from fsspec_db.engines.adbc.rows import Rows
+from fsspec_db.engines.cascades import cascade_from, refusal
 from fsspec_db.engines.statements import (
     create_table,
     definition_of,
@@ -209,7 +210,7 @@ class ADBC(AbstractDatabase):
         with self._driver.transaction(path) as connection:
             rows = self._fit(connection, schema, relation, reader)
             if mode == "truncate":
-                self._driver.update(connection, f"DELETE FROM {self._name(schema, relation)}")  # noqa: S608
+                self._emptied(connection, schema, relation)
             return self._fill(connection, (schema, relation), place, rows, upsert)
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
@@ -290,6 +291,16 @@ class ADBC(AbstractDatabase):
         with self._driver.transaction(path) as connection:
             for statement in statements:
                 self._driver.update(connection, statement)
+
+    def _emptied(self, connection: adbc.AdbcConnection, schema: str, relation: str) -> None:
+        """Deletes all rows, unless that would change rows of another table."""
+        name = self._name(schema, relation)
+        asked = cascade_from(self._driver.dialect, schema, relation)
+        if asked and (found := self._rows(connection, asked)):
+            if self._rows(connection, f"SELECT 1 FROM {name} LIMIT 1"):  # noqa: S608
+                raise refusal(schema, relation, found[0])
+            return  # nothing is there to delete, nor what somebody adds meanwhile
+        self._driver.update(connection, f"DELETE FROM {name}")  # noqa: S608
 
     def _fit(
         self, connection: adbc.AdbcConnection, schema: str, relation: str, reader: pa.RecordBatchReader

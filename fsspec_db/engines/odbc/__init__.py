@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, fitted
 from fsspec_db.database import AbstractDatabase
+from fsspec_db.engines.cascades import RULES, cascade_from, refusal
 from fsspec_db.engines.odbc.driver import Driver
 from fsspec_db.engines.odbc.result import Column
 from fsspec_db.engines.odbc.rows import filled, plain
@@ -18,10 +19,13 @@ from fsspec_db.errors import AlreadyExistsError, InvalidParameterError, NotFound
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import arrow_odbc
+
     from fsspec_db.database import Access, InsertMode
     from fsspec_db.engines.odbc.result import Result
 
 _REAL = 7
+_CHANGES = dict(zip((0, 2, 4), RULES, strict=True))  # SQL_CASCADE, SQL_SET_NULL, SQL_SET_DEFAULT
 
 
 class ODBC(AbstractDatabase):
@@ -173,7 +177,7 @@ class ODBC(AbstractDatabase):
         name = self._name(schema, relation)
         with self._driver.transaction() as connection:
             if mode == "truncate":
-                connection.execute(f"DELETE FROM {name}")  # noqa: S608
+                self._emptied(connection, schema, relation)
             return filled(connection, self._driver.sql, name, fitted(reader, columns))
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
@@ -201,6 +205,28 @@ class ODBC(AbstractDatabase):
         """Connects."""
         with self._driver.catalogue():
             return
+
+    def _emptied(self, connection: arrow_odbc.Connection, schema: str, relation: str) -> None:
+        """Deletes all rows, unless that would change rows of another table."""
+        name = self._name(schema, relation)
+        asked = cascade_from(self._driver.sql, schema, relation)
+        key = _first(connection, asked) if asked else self._cascade(schema, relation)
+        if key is None:
+            connection.execute(f"DELETE FROM {name}")  # noqa: S608
+        # An empty one has nothing to delete, nor what somebody adds meanwhile.
+        elif _first(connection, f"SELECT 1 FROM {name}" + (" LIMIT 1" if asked else "")) is not None:  # noqa: S608
+            raise refusal(schema, relation, key)
+
+    def _cascade(self, schema: str, relation: str) -> str | None:
+        """A foreign key that changes rows of another table, by SQLForeignKeys where the driver has it."""
+        try:
+            keys = self._asked("foreignKeys", schema, relation)
+        except UnsupportedError:
+            return None
+        for row in keys:
+            if row[10] in _CHANGES and (row[5], row[6]) != (row[1], row[2]):
+                return f"{row[11] or f'fk_{row[6]}'} (ON DELETE {_CHANGES[row[10]]})"
+        return None
 
     def _relations(self, schema: str, relation: str | None = None) -> list[RelationInfo]:
         return [
@@ -252,6 +278,13 @@ class ODBC(AbstractDatabase):
         self.relation_info(schema, relation)
         sql = f"SELECT * FROM {self._name(schema, relation)} WHERE 1 = 0"  # noqa: S608
         return self._driver.run(sql, None, self._known(schema, relation)).schema
+
+
+def _first(connection: arrow_odbc.Connection, sql: str) -> Any:
+    """The first value that a statement of our own answers; `None` where there is no row."""
+    for batch in connection.read_arrow_batches(sql, batch_size=1, fetch_concurrently=False):
+        return batch.column(0)[0].as_py()
+    return None
 
 
 def _schema(row: Any) -> str:

@@ -13,9 +13,11 @@ import sqlalchemy as sa
 
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
 from fsspec_db.database import AbstractDatabase
+from fsspec_db.engines.cascades import refusal
 from fsspec_db.engines.sqlalchemy import dialects, types
 from fsspec_db.engines.sqlalchemy.cancelling import Cancel, severing
 from fsspec_db.engines.sqlalchemy.catalogue import (
+    cascade_of,
     columns_in,
     comment_of,
     constraint_of,
@@ -403,6 +405,10 @@ class SQLAlchemy(AbstractDatabase):
         table = sa.table(
             _exact(relation), *(sa.column(_exact(name)) for name in targets), schema=_exact(schema)
         )
+        if mode == "truncate" and (cascade := cascade_of(inspector, schema, relation)):
+            if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
+                raise refusal(schema, relation, cascade)
+            mode = "append"  # nothing is there to delete, nor what somebody adds meanwhile
         key = key_of(inspector, schema, relation)
         unique = [index for index in known(inspector.get_indexes, relation, schema) if index["unique"]]
         writer = Writer(connection, table, targets, key, plain_upsert=not unique, check=cancel.check)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from fsspec_db._bridge import ConstraintInfo
+from fsspec_db.engines.cascades import RULES, cascade_from
 from fsspec_db.engines.sqlalchemy import dialects, types
 from fsspec_db.errors import NotFoundError
 
@@ -88,6 +89,33 @@ def comment_of(inspector: sa.Inspector, schema: str, relation: str) -> str | Non
 def key_of(inspector: sa.Inspector, schema: str, relation: str) -> list[str]:
     """The columns of the primary key."""
     return list(inspector.get_pk_constraint(relation, schema).get("constrained_columns") or [])
+
+
+def cascade_of(inspector: sa.Inspector, schema: str, relation: str) -> str | None:
+    """A foreign key, `NAME (ON DELETE RULE)`, by which deleting rows would change those of another table."""
+    connection: Any = inspector.bind
+    dialect = dialects.of(inspector.dialect)
+    asked = cascade_from(dialect.family, schema, relation)
+    if asked is not None:
+        found = connection.exec_driver_sql(asked, execution_options={"no_parameters": True})
+        return found.scalar()  # type: ignore[no-any-return]
+    for near in inspector.get_schema_names():
+        if near in dialect.hidden:
+            continue
+        # A schema that is not told is this one, or the one that goes without saying.
+        unsaid = {near, inspector.default_schema_name}
+        try:
+            keys = inspector.get_multi_foreign_keys(schema=near)
+        except NotImplementedError:
+            return None
+        for (_, table), each in keys.items():
+            for at, key in enumerate(each, 1):
+                rule = str(key.get("options", {}).get("ondelete") or "").upper()
+                far = {key["referred_schema"]} if key["referred_schema"] else unsaid
+                refers = key["referred_table"] == relation and schema in far
+                if refers and rule in RULES and (near, table) != (schema, relation):
+                    return f"{key['name'] or f'fk_{table}_{at}'} (ON DELETE {rule})"
+    return None
 
 
 def constraint_of(schema: str, kind: str, found: Mapping[str, Any], name: str) -> ConstraintInfo:

@@ -1,0 +1,84 @@
+"""Foreign keys by which a `DELETE` of one table's rows changes those of another."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from fsspec_db.engines.statements import qualified
+from fsspec_db.errors import ConstraintViolationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RULES = ("CASCADE", "SET NULL", "SET DEFAULT")
+"""What a foreign key may say about `ON DELETE` that changes rows of its own table."""
+
+# A `DELETE` of PostgreSQL reaches partitions and heirs too, whose rows may be referred to by themselves.
+_POSTGRESQL = """
+WITH RECURSIVE emptied (oid) AS (
+    SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = {schema} AND c.relname = {relation}
+    UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN emptied e ON e.oid = i.inhparent)
+SELECT CAST(k.conname AS text) || ' (ON DELETE ' || CASE k.confdeltype
+    WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END || ')' AS found
+FROM pg_catalog.pg_constraint k
+WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')
+    AND k.confrelid IN (SELECT oid FROM emptied) AND k.conrelid NOT IN (SELECT oid FROM emptied)
+ORDER BY k.conparentid, k.conname LIMIT 1"""
+
+# Its catalogue compares without case what may be two names.
+_MYSQL = """
+SELECT CONCAT(k.constraint_name, ' (ON DELETE ', k.delete_rule, ')') AS found
+FROM information_schema.referential_constraints k
+WHERE k.delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+    AND k.unique_constraint_schema = {schema} AND k.referenced_table_name = {relation}
+    AND (@@lower_case_table_names > 0 OR CAST(k.unique_constraint_schema AS BINARY) = {schema}
+         AND CAST(k.referenced_table_name AS BINARY) = {relation})
+    AND NOT (CAST(k.constraint_schema AS BINARY) = {schema} AND CAST(k.table_name AS BINARY) = {relation})
+ORDER BY k.constraint_name LIMIT 1"""
+
+# A foreign key has no name there, but the number that its table counts it by.
+_SQLITE = """
+SELECT 'fk_' || s.name || '_' || (k.id + 1) || ' (ON DELETE ' || k.on_delete || ')' AS found
+FROM {catalogue} AS s, pragma_foreign_key_list(s.name, {schema}) AS k
+WHERE s.type = 'table' AND k."table" = {relation} COLLATE NOCASE AND s.name <> {relation} COLLATE NOCASE
+    AND k.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+    AND (SELECT foreign_keys FROM pragma_foreign_keys)
+ORDER BY 1 LIMIT 1"""
+
+_STATEMENTS: Mapping[str, str] = MappingProxyType(
+    {"mariadb": _MYSQL, "mysql": _MYSQL, "postgresql": _POSTGRESQL, "sqlite": _SQLITE}
+)
+
+
+def cascade_from(dialect: str, schema: str, relation: str) -> str | None:
+    """A `SELECT` of one text, `NAME (ON DELETE RULE)`, or of no row where no other table would be changed.
+
+    `None` where no catalogue is known that tells. On SQLite it looks at what its connection enforces.
+    """
+    statement = _STATEMENTS.get(dialect)
+    if statement is None:
+        return None
+    return statement.format(
+        schema=_text(dialect, schema),
+        relation=_text(dialect, relation),
+        catalogue=qualified("sqlite", schema, "sqlite_master"),
+    )
+
+
+def refusal(schema: str, relation: str, key: str) -> ConstraintViolationError:
+    """The error of a replacement that `key`, `NAME (ON DELETE RULE)`, would carry into another table."""
+    return ConstraintViolationError(
+        f"rows of {schema}.{relation} would be changed by the foreign key {key}: "
+        "update by primary key instead of replacing",
+        path=f"/{schema}/{relation}",
+    )
+
+
+def _text(dialect: str, value: str) -> str:
+    """A literal that means the same whatever the session says about backslashes."""
+    if dialect in {"mysql", "mariadb"}:
+        return f"_utf8mb4 X'{value.encode().hex()}'"
+    text = "'" + value.replace("'", "''") + "'"
+    return "E" + text.replace("\\", "\\\\") if dialect == "postgresql" else text
