@@ -233,10 +233,15 @@ fn find<'r>(relation: &'r Relation, name: &str) -> Result<(usize, &'r Column)> {
 /// A deletion that would change rows of other tables is not begun, though the body may bring the
 /// same keys again.
 fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
+    // The deletion reaches partitions and heirs too, whose rows may be referred to by themselves.
     let rows = conn.rows(
-        "SELECT conname, CASE confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END
-         FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confrelid = $1::pg_catalog.oid
-         AND conrelid <> confrelid AND confdeltype IN ('c', 'n', 'd') ORDER BY conname LIMIT 1",
+        "WITH RECURSIVE emptied (oid) AS (
+             SELECT $1::pg_catalog.oid
+             UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN emptied e ON e.oid = i.inhparent)
+         SELECT conname, CASE confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END
+         FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd')
+         AND confrelid IN (SELECT oid FROM emptied) AND conrelid NOT IN (SELECT oid FROM emptied)
+         ORDER BY conparentid, conname LIMIT 1",
         &[Some(&relation.oid)],
     )?;
     let Some([Some(name), Some(action)]) = rows.first().map(Vec::as_slice) else { return Ok(()) };
