@@ -174,6 +174,22 @@ def test_a_decimal_is_written_whatever_its_scale(url: str, postgres: Postgres) -
     assert postgres.sql("SELECT n FROM s.numbers ORDER BY 1") == "-0.00001\n0.00123\n"
 
 
+@pytest.mark.parametrize("value", ["x" * (32 << 20), b"x" * (32 << 20)])
+def test_a_long_value_is_written_in_bounded_memory(url: str, postgres: Postgres, value: str | bytes) -> None:
+    short = value[:1]
+    rows = pa.table({"v": [short] * 3000 + [value] + [short] * 3000})
+    with opened(url, "manage") as fs:
+        fs.pipe_file("/s/made.arrow", arrow_bytes(rows))  # 1024 such rows at once end the process
+    told = postgres.sql("SELECT count(*), max(length(v)), sum(length(v)) FROM s.made")
+    assert told == f"6001|{len(value)}|{len(value) + 6000}\n"
+
+
+def test_a_text_that_drivers_would_cut_is_refused(url: str) -> None:
+    with opened(url, "manage") as fs, pytest.raises(ValueOutOfRangeError) as caught:
+        fs.pipe_file("/s/made.arrow", arrow_bytes(pa.table({"v": ["ok", "a\0b"]})))
+    assert (caught.value.column, caught.value.row) == ("v", 2)
+
+
 def test_values_are_bound(url: str) -> None:
     with opened(url) as fs:
         for where in ("d='0001-01-01'", "n<-1.5", "name='añ😀 \"q\"'", "ok=true AND i<0", "g=0.1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import arrow_odbc
 
 _CHUNK = 1024
+_BYTES = 16 << 20
+"""Of the texts that are sent at once."""
 _DAY = 86_400
 _FIRST, _LAST = -719_162, 2_932_896
 """Days from 1970 to the first of year 1 and the last of year 9999."""
@@ -40,7 +43,8 @@ def filled(
         reader: Its rows, in the types that `plain` gives or the table has.
     """
     rows = _Rows(reader, dialect)
-    connection.insert_into_table(rows, relation, _CHUNK)
+    for chunk, parts in groupby(rows, _chunk):
+        connection.insert_into_table(pa.RecordBatchReader.from_batches(rows.schema, parts), relation, chunk)
     return rows.count
 
 
@@ -68,6 +72,16 @@ def _sendable(kind: pa.DataType) -> pa.DataType:
     return pa.int64() if pa.types.is_uint32(kind) else kind
 
 
+def _chunk(batch: pa.RecordBatch) -> int:
+    """How many such rows are sent at once; the writer makes room for the longest in each."""
+    width = sum(
+        pc.max(pc.binary_length(column)).as_py() or 0
+        for column in batch.columns
+        if pa.types.is_string(column.type) or pa.types.is_binary(column.type)
+    )
+    return min(_CHUNK, 1 << max(0, (_BYTES // (width + 1)).bit_length() - 1))
+
+
 class _Rows:
     """Batches with texts for dates, times, timestamps and decimals.
 
@@ -85,11 +99,15 @@ class _Rows:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._reader:
             columns = [self._sent(*pair) for pair in zip(batch.columns, batch.schema, strict=True)]
-            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+            sent = pa.RecordBatch.from_arrays(columns, schema=self.schema)
+            for start in range(0, sent.num_rows, _CHUNK):
+                yield sent.slice(start, _CHUNK)
             self.count += batch.num_rows
 
     def _sent(self, column: pa.Array, field: pa.Field) -> pa.Array:
         kind = field.type
+        if pa.types.is_string(kind):
+            self._refuse(pc.match_substring(column, "\0"), field, "a text with NUL, which drivers end there")
         if not pa.types.is_temporal(kind):
             return pc.cast(column, _sendable(kind))
         if pa.types.is_duration(kind) or pa.types.is_interval(kind):
@@ -113,10 +131,11 @@ class _Rows:
             least, most = least * scale, most * scale - 1
         least, most = max(least, -(2**63)), min(most, 2**63 - 1)
         beyond = pc.or_(pc.less(numbers, least), pc.greater(numbers, most))
-        at = pc.index(beyond, value=True).as_py()
+        self._refuse(beyond, field, f"a {kind} beyond the years 1 to 9999")
+
+    def _refuse(self, wrong: pa.Array, field: pa.Field, what: str) -> None:
+        at = pc.index(wrong, value=True).as_py()
         if at >= 0:
             raise ValueOutOfRangeError(
-                f"column {field.name!r} has a {kind} beyond the years 1 to 9999",
-                column=field.name,
-                row=self.count + at + 1,
+                f"column {field.name!r} has {what}", column=field.name, row=self.count + at + 1
             )
