@@ -73,6 +73,42 @@ class Quirks:
 
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
+        "sqlite": Quirks(
+            title="SQLite",
+            creates_schemas=False,
+            moves=False,
+            comments=False,
+            data_version=True,
+            case_sensitive=False,
+        ),
+        "postgresql": Quirks(
+            title="PostgreSQL",
+            data_version=True,
+            longest_name=63,
+        ),
+        "mysql": Quirks(
+            title="MySQL, MariaDB",
+            longest_name=64,
+            last_character="\uffff",
+            notes=("Column names do not differ by case alone.",),
+        ),
+        "duckdb": Quirks(
+            title="DuckDB",
+            cascades=False,
+            moves=False,
+            constraint_names=False,
+            case_sensitive=False,
+            notes=(
+                "One process may write a file, or several read it.",
+                "A schema with the name of the file cannot be read: DuckDB cannot tell the two apart.",
+            ),
+        ),
+        "sqlalchemy": Quirks(
+            title="SQLAlchemy",
+            depends_on=False,
+            longest_name=63,
+            notes=("What a database cannot do, SQLAlchemy cannot either: this is PostgreSQL, by psycopg.",),
+        ),
         "adbc": Quirks(
             title="ADBC (PostgreSQL's driver)",
             severs=False,
@@ -86,17 +122,6 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
                 "What a driver does not tell is missing.",
                 "Where nothing holds a driver to reading, as over Flight SQL, the URL vouches for queries.",
                 "SQLite's driver guesses types and cannot be cancelled.",
-            ),
-        ),
-        "duckdb": Quirks(
-            title="DuckDB",
-            cascades=False,
-            moves=False,
-            constraint_names=False,
-            case_sensitive=False,
-            notes=(
-                "One process may write a file, or several read it.",
-                "A schema with the name of the file cannot be read: DuckDB cannot tell the two apart.",
             ),
         ),
         "odbc": Quirks(
@@ -119,31 +144,6 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
                 "SQLite's driver rounds doubles and guesses types: what it would change is an error.",
                 "PostgreSQL's driver may crash the process when its server goes while it is read.",
             ),
-        ),
-        "sqlite": Quirks(
-            title="SQLite",
-            creates_schemas=False,
-            moves=False,
-            comments=False,
-            data_version=True,
-            case_sensitive=False,
-        ),
-        "mysql": Quirks(
-            title="MySQL, MariaDB",
-            longest_name=64,
-            last_character="\uffff",
-            notes=("Column names do not differ by case alone.",),
-        ),
-        "postgresql": Quirks(
-            title="PostgreSQL",
-            data_version=True,
-            longest_name=63,
-        ),
-        "sqlalchemy": Quirks(
-            title="SQLAlchemy",
-            depends_on=False,
-            longest_name=63,
-            notes=("What a database cannot do, SQLAlchemy cannot either: this is PostgreSQL, by psycopg.",),
         ),
     }
 )
