@@ -144,7 +144,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
     def write(
         self,
         path: str,
-        body: bytes | memoryview | str,
+        body: bytes | memoryview | str | ArrivingBody,
         mode: WriteMode = "replace",
         *,
         create: bool | None = None,
