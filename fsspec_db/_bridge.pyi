@@ -272,7 +272,7 @@ class ArrivingBody:
     """
 
     def __new__(cls, file: str, length: int) -> ArrivingBody: ...
-    def received(self, bytes: int) -> None:
+    def received(self, size: int) -> None:
         """So many bytes from the start are in the file."""
     def complete(self) -> None:
         """All bytes are in the file, and are those that were sent."""

@@ -134,9 +134,7 @@ async def small_body(exchange: Exchange, limit: int) -> bytes:
             return bytes(body)
 
 
-async def _receive(
-    exchange: Exchange, spool: Spool, stall: float, moved: Callable[[Spool], object]
-) -> None:
+async def _receive(exchange: Exchange, spool: Spool, stall: float, moved: Callable[[Spool], object]) -> None:
     more = exchange.reading = True
     while more:
         try:

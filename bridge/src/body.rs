@@ -147,3 +147,65 @@ impl Body for ArrivingFile {
         Some(Arc::clone(&self.arriving))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::thread;
+
+    use super::*;
+
+    /// A file that has all of `bytes`, of which nothing was said yet.
+    fn file(bytes: &[u8]) -> (ArrivingFile, Arc<Arriving>) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        let arriving = Arc::new(Arriving::new(bytes.len() as u64));
+        (ArrivingFile::new(file, Arc::clone(&arriving)), arriving)
+    }
+
+    #[test]
+    fn only_what_was_received_is_read() {
+        let (mut body, arriving) = file(b"abcdef");
+        arriving.received(4);
+        let mut out = [0; 16];
+        assert_eq!(body.read(&mut out).unwrap(), 4);
+        thread::scope(|scope| {
+            let rest = scope.spawn(move || body.read(&mut out).map(|read| out[..read].to_vec()));
+            arriving.received(6);
+            assert_eq!(rest.join().unwrap().unwrap(), b"ef");
+        });
+    }
+
+    #[test]
+    fn the_end_waits_for_the_proof() {
+        let (mut body, arriving) = file(b"abc");
+        arriving.received(3);
+        thread::scope(|scope| {
+            let all = scope.spawn(move || io::read_to_string(&mut body));
+            assert!(!all.is_finished());
+            arriving.complete();
+            assert_eq!(all.join().unwrap().unwrap(), "abc");
+        });
+        arriving.abandon();
+        arriving.proven().unwrap();
+    }
+
+    #[test]
+    fn what_does_not_come_is_incomplete() {
+        let (mut body, arriving) = file(b"abc");
+        arriving.received(3);
+        arriving.abandon();
+        assert_eq!(body.read(&mut [0; 3]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(arriving.wait(3).unwrap_err().code(), Code::IncompleteBody);
+        assert_eq!(arriving.proven().unwrap_err().code(), Code::IncompleteBody);
+    }
+
+    #[test]
+    fn its_length_is_known_before_it_came() {
+        let (mut body, _) = file(b"abc");
+        assert_eq!(body.seek(SeekFrom::End(0)).unwrap(), 3);
+        assert_eq!(body.seek(SeekFrom::Current(-2)).unwrap(), 1);
+        assert!(body.seek(SeekFrom::Current(-2)).is_err());
+    }
+}

@@ -29,8 +29,8 @@ impl PyArrivingBody {
         Self { file, arriving: Arc::new(Arriving::new(length)) }
     }
 
-    fn received(&self, bytes: u64) {
-        self.arriving.received(bytes);
+    fn received(&self, size: u64) {
+        self.arriving.received(size);
     }
 
     fn complete(&self) {
