@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -466,3 +467,20 @@ def test_a_user_who_may_not_lock_reads_by_one_connection(server: MariaDB, db: Ca
     server.sql("CREATE OR REPLACE USER reader@'%'; GRANT SELECT ON d.* TO reader@'%'")
     with opened(server.url.replace("root@", "reader@"), threads=3) as fs:
         assert table(fs, "/d/t.arrow").num_rows == 200_000
+
+
+def test_a_reader_that_leaves_stops_nobody_elses_statement(
+    server: MariaDB, db: Callable[[str], str]
+) -> None:
+    rows = "SELECT seq AS id, repeat(md5(seq), 6) AS filler FROM seq_1_to_150000"
+    db(f"CREATE TABLE big (id int PRIMARY KEY) AS {rows}; ANALYZE TABLE big")
+    with opened(f"{server.url}/d", threads=2) as fs, ThreadPoolExecutor() as pool:
+        stream = fs.open_stream("/d/big.arrow")
+        assert stream.next()
+        # The connection that held the lock is kept for others, who may come while this one reads.
+        others = [pool.submit(fs.query, "SELECT 7 AS n, sleep(1) AS s") for _ in range(2)]
+        asleep = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
+        until(lambda: server.sql(asleep).strip() == "2")
+        stream.close()
+        for other in others:
+            assert other.result().to_pylist() == [{"n": 7, "s": 0}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -567,3 +568,24 @@ def test_replacing_a_partitioned_table_changes_nothing_that_refers_to_a_partitio
             with pytest.raises(ConstraintViolationError, match="child_n_fkey"):
                 fs.pipe_file(f"/public/{table}.csv", b"n\n3\n")
     assert run(server, database, "SELECT n FROM child").strip() == "3"
+
+
+def test_a_reader_that_leaves_stops_nobody_elses_statement(server: Postgres, database: str) -> None:
+    rows = "SELECT i, repeat(md5(i::text), 6) AS filler FROM generate_series(1, 120000) i"
+    run(server, database, f"CREATE TABLE t AS {rows}")
+    with opened(database, threads=4) as fs:
+        for taken in (14, 18):
+            stream = fs.open_stream("/public/t.arrow")
+            for _ in range(taken):
+                assert stream.next()
+            # Some of its connections have no more to do, and are kept for others.
+            _until(lambda: server.sql(_IDLE).strip() != "0")
+            with ThreadPoolExecutor() as pool:
+                other = pool.submit(fs.query, "SELECT 7 AS n, pg_sleep(0.7)::text")
+                _until(lambda: server.sql(_SLEEPING).strip() == "1")
+                stream.close()
+                assert other.result()["n"].to_pylist() == [7]
+
+
+_IDLE = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fsspec-db' AND state = 'idle'"
+_SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
