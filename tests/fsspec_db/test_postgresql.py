@@ -589,3 +589,60 @@ def test_a_reader_that_leaves_stops_nobody_elses_statement(server: Postgres, dat
 
 _IDLE = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fsspec-db' AND state = 'idle'"
 _SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+
+
+def test_a_read_beside_who_truncates_and_fills_has_all_rows(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE src AS SELECT generate_series(1, 20000) AS i; CREATE TABLE t (i int)")
+    run(server, database, "INSERT INTO t SELECT * FROM src; CREATE VIEW v AS SELECT i FROM t")
+    rewrite = "BEGIN; TRUNCATE t; INSERT INTO t SELECT * FROM src; COMMIT; SELECT pg_sleep(0.02);\n"
+    with opened(database, threads=2) as fs, ThreadPoolExecutor() as pool:
+        writer = pool.submit(run, server, database, rewrite * 40)
+        while not writer.done():
+            for relation in ("t", "v"):
+                assert table(fs, f"/public/{relation}.arrow").num_rows == 20_000
+        writer.result()
+
+
+@pytest.mark.parametrize(("statement", "times"), [("LOCK TABLE t", 3000), ("REINDEX TABLE t", 150)])
+def test_who_waits_for_a_table_does_not_keep_its_readers_from_each_other(
+    server: Postgres, database: str, statement: str, times: int
+) -> None:
+    run(server, database, "CREATE TABLE t AS SELECT i, repeat('x', 200) AS f FROM generate_series(1, 60000) i")
+    run(server, database, "CREATE INDEX few ON t (i) WHERE i < 9")
+    with opened(database, threads=4) as fs, ThreadPoolExecutor() as pool:
+        other = pool.submit(run, server, database, f"BEGIN; {statement}; COMMIT;\n" * times)
+        while not other.done():
+            assert len(fs.cat_file("/public/t.arrow?columns=i", timeout=10)) > 240_000
+        other.result()
+    with opened(database, threads=4) as fs:
+        fs.cat_file("/public/t.arrow")
+        side_by_side = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fsspec-db'"
+        assert server.sql(side_by_side).strip() == "4"
+
+
+def test_what_cannot_be_locked_is_read(server: Postgres, database: str) -> None:
+    rows = "SELECT i, i AS hidden, repeat('x', 200) AS f FROM generate_series(1, 20000) i"
+    run(
+        server,
+        database,
+        f"""CREATE TABLE t AS {rows}; CREATE MATERIALIZED VIEW kept AS SELECT i FROM t;
+            CREATE VIEW seen AS SELECT i FROM kept; CREATE ROLE partial LOGIN;
+            GRANT SELECT (i, f) ON t TO partial; GRANT SELECT ON kept, seen TO partial;
+            CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+            CREATE FOREIGN TABLE file (line text) SERVER files OPTIONS (filename '/etc/hostname')""",
+    )
+    try:
+        with opened(database) as fs:
+            assert fs.cat_file("/public/file.csv")
+        with opened(database.replace("postgres@", "partial@"), threads=3) as fs:
+            for path in ("t.arrow?columns=i,f", "kept.arrow", "seen.arrow"):
+                assert table(fs, f"/public/{path}")["i"].to_pylist() == list(range(1, 20_001))
+            assert fs.cat_file("/public/t.csv?columns=i&where=i=7", timeout=30) == b"i\r\n7\r\n"
+            for path in ("t.arrow", "t.csv?columns=hidden", "file.csv"):
+                with pytest.raises(ForbiddenError):
+                    fs.cat_file(f"/public/{path}")
+            with pytest.raises(NotFoundError):
+                fs.cat_file("/public/none.csv")
+    finally:
+        server.sql(f"DROP DATABASE {database.rpartition('/')[2]} WITH (FORCE)")
+        server.sql("DROP ROLE partial")

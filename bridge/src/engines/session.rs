@@ -66,29 +66,43 @@ impl<C: Connection> Pool<C> {
     /// # Errors
     /// `database-unavailable`, or what the server said of `begin`.
     pub fn begin<'a>(&'a self, begin: &str, watch: &Watch) -> Result<Session<'a, C>> {
+        self.begin_either(begin, None, watch)
+    }
+
+    /// Begins with `begin`, or where the server refuses that, on the same connection with `otherwise`.
+    ///
+    /// # Errors
+    /// `database-unavailable`, or what the server said last.
+    pub fn begin_either<'a>(
+        &'a self,
+        begin: &str,
+        otherwise: Option<&str>,
+        watch: &Watch,
+    ) -> Result<Session<'a, C>> {
         loop {
             let kept = match self.idle().as_mut() {
                 Some(idle) => idle.pop(),
                 None => return Err(Error::new(Code::DatabaseUnavailable, "the database was closed")),
             };
             let fresh = kept.is_none();
-            let mut conn = match kept {
+            let conn = match kept {
                 Some(conn) => conn,
                 None => C::open(&self.address)?,
             };
             let number = watch.add(&conn)?;
-            match conn.begin(begin, watch.timeout()) {
-                Ok(()) => {
-                    let running = watch.running.clone();
-                    return Ok(Session { pool: self, conn: Some(conn), running, number });
-                }
-                Err(error) => {
-                    watch.running.remove(number);
-                    // Unless the server was restarted, or ended what was idle.
-                    if fresh || error.code() != Code::DatabaseUnavailable {
-                        return Err(error);
-                    }
-                }
+            let mut session = Session { pool: self, conn: Some(conn), running: watch.running.clone(), number };
+            let mut outcome = session.conn()?.begin(begin, watch.timeout());
+            if let (Err(error), Some(otherwise)) = (&outcome, otherwise)
+                && !matches!(error.code(), Code::DatabaseUnavailable | Code::QueryTimeout)
+            {
+                outcome = session.conn()?.begin(otherwise, watch.timeout());
+            }
+            match outcome {
+                Ok(()) => return Ok(session),
+                // The server was restarted, or ended what was idle.
+                Err(error)
+                    if !fresh && error.code() == Code::DatabaseUnavailable && !session.conn()?.is_idle() => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -151,13 +165,15 @@ impl<C: Connection> Session<'_, C> {
 
 impl<C: Connection> Drop for Session<'_, C> {
     fn drop(&mut self) {
-        // What failed between two statements can be used again once it is rolled back.
+        // What failed between two statements can be used again once nothing of it is left.
         if let Some(conn) = self.conn.as_mut()
             && conn.is_idle()
             && conn.end("ROLLBACK").is_ok()
+            && conn.refresh().is_ok()
         {
             self.keep();
         }
+        self.running.remove(self.number);
     }
 }
 

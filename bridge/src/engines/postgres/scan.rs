@@ -21,6 +21,8 @@ use crate::shape::Shape;
 /// A transaction that sees one state and that no statement can make writable: it has a snapshot
 /// from its first statement on, and after that the server refuses.
 pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1";
+/// The same, before its snapshot.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Rows of a batch; the first is smaller, so that the first byte is soon.
 pub const ROWS: usize = 8192;
@@ -28,6 +30,9 @@ const FIRST_ROWS: usize = 1024;
 
 /// Pages of a range.
 const PAGES: u64 = 256;
+
+/// What the server says of a lock that it does not wait for any longer.
+const LOCKED: &str = "55P03";
 
 /// Ranges of pages are found without reading all others from this version on.
 const TID_RANGES: u32 = 140_000;
@@ -114,7 +119,7 @@ impl Scanner<'_> {
         cancel: &Cancel,
     ) -> Result<()> {
         let watch = Watch::new(cancel);
-        let outcome = self.begin_and_scan((schema, name), shape, sink, &watch);
+        let outcome = self.begin_and_scan((schema, name), shape, sink, &watch, self.threads);
         outcome.map_err(|error| watch.reason(error))
     }
 
@@ -124,16 +129,17 @@ impl Scanner<'_> {
         shape: &Shape,
         sink: &dyn Sink,
         watch: &Watch<'_>,
+        threads: usize,
     ) -> Result<()> {
-        let mut session = self.pool.begin(READ, watch)?;
+        let mut session = self.begin((schema, name), watch)?;
         let typed = Typed::load(session.conn()?, self.types, schema, name)?;
         let columns = typed.selected(shape)?;
         let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index].clone()).collect();
-        let schema = typed.schema(&columns);
-        sink.start(schema.clone())?;
         let select = typed.select(&columns);
+        let schema = typed.schema(&columns);
         let rows_only = shape.predicate.is_none() && shape.order.is_empty();
         if !(rows_only && shape.limit.is_none() && shape.offset == 0) {
+            sink.start(schema.clone())?;
             let (sql, values) = shaped(select, shape);
             let mut batches = Batches::new(schema, &kinds, sink);
             let conn = session.conn()?;
@@ -141,45 +147,64 @@ impl Scanner<'_> {
             batches.finish()?;
             return session.end("COMMIT");
         }
-        if typed.relation.kind == "table" && self.threads > 1 {
+        if typed.relation.kind == "table" && threads > 1 {
             let pages = pages(session.conn()?, &typed.relation)?;
             if pages > PAGES && session.conn()?.version >= TID_RANGES {
-                let ranges = Ranges { select, pages, next: AtomicU64::new(0), schema, kinds: &kinds };
-                return self.ranges(session, &ranges, sink, watch);
+                let Some(snapshot) = export(session.conn()?)? else {
+                    drop(session);
+                    return self.begin_and_scan((&typed.relation.schema, name), shape, sink, watch, 1);
+                };
+                sink.start(schema.clone())?;
+                let table = typed.relation.quoted();
+                let ranges = Ranges { table, select, pages, next: AtomicU64::new(0), schema, kinds: &kinds };
+                return self.ranges(session, &snapshot, &ranges, sink, watch);
             }
         }
+        sink.start(schema.clone())?;
         let mut batches = Batches::new(schema, &kinds, sink);
         copy_out(session.conn()?, &select, |row| batches.row(row))?;
         batches.finish()?;
         session.end("COMMIT")
     }
 
+    /// Holds the relation as it is before the snapshot is taken: one that is rewritten or truncated
+    /// between the two would seem empty. What cannot be locked, or not by us, is read all the same.
+    fn begin(&self, (schema, name): (&str, &str), watch: &Watch<'_>) -> Result<Session<'_>> {
+        let mut table = String::new();
+        POSTGRESQL.relation_into(&mut table, schema, name);
+        let locked = format!("{BEGIN}; LOCK TABLE {table} IN ACCESS SHARE MODE");
+        self.pool.begin_either(&locked, Some(&format!("ROLLBACK; {READ}")), watch)
+    }
+
     fn ranges<'s>(
         &'s self,
-        mut session: Session<'s>,
+        session: Session<'s>,
+        snapshot: &str,
         ranges: &Ranges<'_>,
         sink: &dyn Sink,
         watch: &Watch<'_>,
     ) -> Result<()> {
         let mut sessions = Vec::new();
         let wanted = self.threads.min(usize::try_from(ranges.pages.div_ceil(PAGES)).unwrap_or(1));
-        if let Some(snapshot) = export(session.conn()?)? {
-            let begin = format!(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
-            );
-            while sessions.len() + 1 < wanted {
-                match self.pool.begin(&begin, watch) {
-                    Ok(other) => sessions.push(other),
-                    // No connection is left for us: fewer are slower, not wrong.
-                    Err(error) if error.code() == Code::DatabaseUnavailable => break,
-                    Err(error) => return Err(error),
-                }
+        let begin =
+            format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'");
+        while sessions.len() + 1 < wanted {
+            match self.pool.begin(&begin, watch) {
+                Ok(other) => sessions.push(other),
+                // No connection is left for us: fewer are slower, not wrong.
+                Err(error) if error.code() == Code::DatabaseUnavailable => break,
+                Err(error) => return Err(error),
             }
         }
         let order = InOrder::new(sink, 2 * (sessions.len() + 1));
-        let work = |mut session: Session<'_>| -> Result<()> {
+        let work = |mut session: Session<'_>, first: bool| -> Result<()> {
             let _watch = order.watch();
-            let outcome = ranges.read(session.conn()?, &order);
+            let conn = session.conn()?;
+            let outcome = match if first { Ok(true) } else { ranges.join(conn) } {
+                Ok(true) => ranges.read(conn, &order),
+                Ok(false) => return Ok(()),
+                Err(error) => Err(error),
+            };
             if outcome.is_err() {
                 order.fail();
             }
@@ -188,8 +213,8 @@ impl Scanner<'_> {
         let work = &work;
         let outcomes = std::thread::scope(|scope| {
             let handles: Vec<_> =
-                sessions.into_iter().map(|other| scope.spawn(move || work(other))).collect();
-            let mut outcomes = vec![work(session)];
+                sessions.into_iter().map(|other| scope.spawn(move || work(other, false))).collect();
+            let mut outcomes = vec![work(session, true)];
             let panicked = |_| Err(Error::new(Code::Internal, "a panic on a reading thread"));
             outcomes.extend(handles.into_iter().map(|handle| handle.join().unwrap_or_else(panicked)));
             outcomes
@@ -203,6 +228,7 @@ impl Scanner<'_> {
 
 /// Pages of a table, given out in ranges.
 struct Ranges<'a> {
+    table: String,
     select: String,
     pages: u64,
     next: AtomicU64,
@@ -211,6 +237,19 @@ struct Ranges<'a> {
 }
 
 impl Ranges<'_> {
+    /// Whether a further connection has all locks of its reads without waiting. One that waited, with a
+    /// range to read, behind somebody who waits for another of us, would wait for ever.
+    fn join(&self, conn: &mut Conn) -> Result<bool> {
+        let table = &self.table;
+        let outcome = conn.run(&format!(
+            "SET LOCAL lock_timeout = 1; SELECT FROM {table} LIMIT 0; SET LOCAL lock_timeout TO DEFAULT"
+        ));
+        match outcome {
+            Err(error) if error.sqlstate() == Some(LOCKED) => Ok(false),
+            outcome => outcome.map(|()| true),
+        }
+    }
+
     /// Reads ranges until none is left. The next is asked for before the last has arrived.
     fn read(&self, conn: &mut Conn, order: &InOrder<'_>) -> Result<()> {
         let mut builder = BatchBuilder::new(self.schema.clone(), self.kinds, ROWS);
@@ -245,11 +284,15 @@ impl Ranges<'_> {
     }
 }
 
+/// Pages of a table whose rows we may ask for by their place, which takes the privilege to read all
+/// columns; none of others. All locks of reading it are held from then on, those of its indexes too.
 fn pages(conn: &mut Conn, relation: &Relation) -> Result<u64> {
-    let rows = conn.rows(
-        "SELECT pg_catalog.pg_relation_size($1::pg_catalog.oid) / pg_catalog.current_setting('block_size')::int8",
-        &[Some(&relation.oid)],
-    )?;
+    let sql = format!(
+        "SELECT pg_catalog.pg_relation_size(t) / pg_catalog.current_setting('block_size')::int8, (SELECT 1 FROM {} LIMIT 0)
+         FROM CAST($1 AS pg_catalog.oid) AS t WHERE pg_catalog.has_table_privilege(t, 'SELECT')",
+        relation.quoted()
+    );
+    let rows = conn.rows(&sql, &[Some(&relation.oid)])?;
     Ok(rows.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
@@ -261,10 +304,7 @@ fn export(conn: &mut Conn) -> Result<Option<String>> {
             Ok(name.filter(|name| name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')))
         }
         Err(error) if error.code() == Code::DatabaseUnavailable => Err(error),
-        Err(_) => {
-            conn.run("ROLLBACK")?;
-            conn.run(READ).map(|()| None)
-        }
+        Err(_) => Ok(None),
     }
 }
 
