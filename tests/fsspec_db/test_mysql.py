@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,7 +14,9 @@ import pytest
 from fsspec_db import (
     ConstraintViolationError,
     DatabaseError,
+    DatabaseUnavailableError,
     InvalidParameterError,
+    InvalidQueryError,
     NotFoundError,
     ReadOnlyError,
     UnsupportedError,
@@ -484,3 +486,16 @@ def test_a_reader_that_leaves_stops_nobody_elses_statement(
         stream.close()
         for other in others:
             assert other.result().to_pylist() == [{"n": 7, "s": 0}]
+
+
+def test_who_alters_a_table_does_not_keep_its_readers_from_each_other(
+    server: MariaDB, db: Callable[[str], str]
+) -> None:
+    db(MANY)
+    with opened(server.url, threads=4) as fs, ThreadPoolExecutor() as pool:
+        other = pool.submit(db, "ALTER TABLE t COMMENT 'x'; ALTER TABLE t COMMENT 'y';" * 30)
+        while not other.done():
+            # Of a state that is gone there is an error, and never a wait without end.
+            with suppress(DatabaseUnavailableError, InvalidQueryError):
+                assert table_of(fs.cat_file("/d/t.arrow", timeout=10)).num_rows == 200_000
+        other.result()

@@ -104,8 +104,8 @@ impl Scanner<'_> {
         let mut typed = Typed::load(session.conn()?, place.0, place.1)?;
         let mut others = Vec::new();
         if self.threads > 1 && shape.predicate.is_none() && shape.order.is_empty() && !is_cut(shape) {
-            others = ranges::share(self.pool, &mut session, &typed, self.threads, watch)?;
-            if !others.is_empty() {
+            if let Some(begun) = ranges::share(self.pool, &mut session, &typed, self.threads, watch)? {
+                others = begun;
                 // The state is another, and so may be the columns.
                 typed = Typed::load(session.conn()?, place.0, place.1)?;
             }
