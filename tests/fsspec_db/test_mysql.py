@@ -499,3 +499,18 @@ def test_who_alters_a_table_does_not_keep_its_readers_from_each_other(
             with suppress(DatabaseUnavailableError, InvalidQueryError):
                 assert table_of(fs.cat_file("/d/t.arrow", timeout=10)).num_rows == 200_000
         other.result()
+
+
+def test_no_statement_is_left_on_the_server(server: MariaDB, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE t (id int PRIMARY KEY)")
+    twice = arrow_bytes(pa.table({"id": pa.array([1, 1], pa.int32())}))
+    with opened(f"{server.url}/d", "write") as fs:
+        for n in range(5):
+            fs.pipe_file("/d/t.arrow", arrow_bytes(pa.table({"id": pa.array([n], pa.int32())})))
+            with pytest.raises(ConstraintViolationError):
+                fs.pipe_file("/d/t.arrow", twice)
+            with pytest.raises(DatabaseError):
+                fs.cat_file("/d/t.csv?where=CAST(id AS DATE) %2B 'x' > 1 AND nothing = 1")
+        assert fs.cat_file("/d/t.csv") == b"id\r\n4\r\n"
+        left = server.sql("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'").split()
+        assert int(left[1]) <= 1  # that one is closed with the next request
