@@ -25,6 +25,8 @@ def _by_odbc(kind: Kind) -> Kind:
     if isinstance(arrow, pa.BaseExtensionType) or pa.types.is_nested(arrow) or _is_said_as_text(arrow):
         arrow, ask = pa.string(), "{}::text"
         values, unsaid = [*values, *unsaid], {}
+    if kind.declared == "inet":
+        ask = "{}::text"  # with the mask
     for value in list(values):
         beyond = pa.types.is_temporal(arrow) and ("BC" in value or "'5874897" in value or "'294246" in value)
         if beyond or "524288" in value:

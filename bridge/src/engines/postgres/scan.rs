@@ -37,6 +37,22 @@ const LOCKED: &str = "55P03";
 /// Ranges of pages are found without reading all others from this version on.
 const TID_RANGES: u32 = 140_000;
 
+const INET: u32 = 869;
+
+/// Types of arrays that columns have several dimensions of which a view reads, through other views or
+/// itself: its own columns say nothing of theirs.
+const GRIDS: &str = "
+    WITH RECURSIVE reads(relation, number) AS (
+        SELECT $1::pg_catalog.oid, 0
+        UNION
+        SELECT d.refobjid, d.refobjsubid FROM reads
+        JOIN pg_catalog.pg_rewrite r ON r.ev_class = relation
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass)
+    SELECT DISTINCT a.atttypid FROM reads
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = relation AND a.attnum = number
+    WHERE a.attndims > 1";
+
 /// What a relation's columns are, as a read sees them.
 pub struct Typed {
     pub relation: Relation,
@@ -50,11 +66,21 @@ impl Typed {
         let relation = Relation::load(conn, schema, name)?;
         let mut kinds = Vec::with_capacity(relation.columns.len());
         for column in &relation.columns {
-            // Arrays of several dimensions have no one type in Arrow.
-            kinds.push(match types.kind(conn, column.oid, column.typmod)? {
-                Kind::List(_) if column.dimensions > 1 => Kind::AsText,
-                kind => kind,
-            });
+            kinds.push(types.kind(conn, column.oid, column.typmod)?);
+        }
+        let lists = kinds.iter().any(|kind| matches!(kind, Kind::List(_)));
+        let grids = if lists && relation.kind.ends_with("view") {
+            conn.rows(GRIDS, &[Some(&relation.oid)])?
+        } else {
+            Vec::new()
+        };
+        let grids: Vec<u32> =
+            grids.into_iter().flatten().flatten().filter_map(|oid| oid.parse().ok()).collect();
+        // Arrays of several dimensions have no one type in Arrow.
+        for (kind, column) in kinds.iter_mut().zip(&relation.columns) {
+            if matches!(kind, Kind::List(_)) && (column.dimensions > 1 || grids.contains(&column.oid)) {
+                *kind = Kind::AsText;
+            }
         }
         Ok(Self { relation, kinds })
     }
@@ -69,16 +95,28 @@ impl Typed {
         Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
     }
 
-    /// `SELECT` of some columns: those that have no binary form we read as the server's text.
+    /// `SELECT` of some columns: those that have no binary form we read as the server's text, under a
+    /// name of our own, for `ORDER BY` takes a name for that of a result before that of a column.
     fn select(&self, columns: &[usize]) -> String {
+        let all = &self.relation.columns;
+        let mut alias = String::from("fsspec_db_");
+        while all.iter().any(|column| column.name.starts_with(&alias)) {
+            alias.push('_');
+        }
         let mut sql = String::from("SELECT ");
         for (at, &index) in columns.iter().enumerate() {
             if at > 0 {
                 sql.push_str(", ");
             }
-            POSTGRESQL.quote_into(&mut sql, &self.relation.columns[index].name);
-            if self.kinds[index].is_cast() {
-                sql.push_str("::pg_catalog.text");
+            let name = POSTGRESQL.quoted(&all[index].name);
+            let number = at.to_string();
+            match self.kinds[index].is_cast() {
+                false => sql.push_str(&name),
+                // The cast of an address adds the mask that it is shown without.
+                true if all[index].oid == INET => {
+                    sql.extend(["pg_catalog.textin(pg_catalog.inet_out(", &name, ")) AS ", &alias, &number])
+                }
+                true => sql.extend([&name, "::pg_catalog.text AS ", &alias, &number]),
             }
         }
         sql.push_str(" FROM ");
