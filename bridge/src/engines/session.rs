@@ -90,7 +90,8 @@ impl<C: Connection> Pool<C> {
                 None => C::open(&self.address)?,
             };
             let number = watch.add(&conn)?;
-            let mut session = Session { pool: self, conn: Some(conn), running: watch.running.clone(), number };
+            let mut session =
+                Session { pool: self, conn: Some(conn), running: watch.running.clone(), number };
             let mut outcome = session.conn()?.begin(begin, watch.timeout());
             if let (Err(error), Some(otherwise)) = (&outcome, otherwise)
                 && !matches!(error.code(), Code::DatabaseUnavailable | Code::QueryTimeout)

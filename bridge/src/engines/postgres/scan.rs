@@ -295,7 +295,7 @@ impl Ranges<'_> {
             let mut rows = if ticket == 0 { FIRST_ROWS } else { ROWS };
             copy_out(conn, &sql, |row| {
                 builder.push(row)?;
-                if builder.rows() >= rows || (builder.rows().is_multiple_of(16) && builder.is_full()) {
+                if builder.rows() >= rows || builder.is_full() {
                     rows = ROWS;
                     let part = order.sink().prepare(builder.finish()?)?;
                     order.put(ticket, Some(part), false)?;
@@ -449,9 +449,7 @@ impl<'a> Batches<'a> {
     /// # Errors
     /// The sink's, or `value-out-of-range`.
     pub fn row(&mut self, row: &[u8]) -> Result<()> {
-        if self.builder.rows() >= self.rows
-            || (self.builder.rows().is_multiple_of(16) && self.builder.is_full())
-        {
+        if self.builder.rows() >= self.rows || self.builder.is_full() {
             self.rows = ROWS;
             self.sink.push(self.builder.finish()?)?;
         }
