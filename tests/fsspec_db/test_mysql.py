@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -29,7 +30,6 @@ from tests.mariadb import MariaDB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from fsspec_db import Access, DatabaseFileSystem
 
@@ -514,3 +514,12 @@ def test_no_statement_is_left_on_the_server(server: MariaDB, db: Callable[[str],
         assert fs.cat_file("/d/t.csv") == b"id\r\n4\r\n"
         left = server.sql("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'").split()
         assert int(left[1]) <= 1  # that one is closed with the next request
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
+def test_a_silent_server_is_asked_whether_it_is_there(server: MariaDB) -> None:
+    with opened(server.url):
+        time.sleep(0.3)  # until what was sent is known to have come
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        timers = [line[5] for line in lines if line[2] == f"0100007F:{server.port:04X}" and line[3] == "01"]
+        assert [timer.partition(":")[0] for timer in timers] == ["02"]
