@@ -471,9 +471,7 @@ def test_a_user_who_may_not_lock_reads_by_one_connection(server: MariaDB, db: Ca
         assert table(fs, "/d/t.arrow").num_rows == 200_000
 
 
-def test_a_reader_that_leaves_stops_nobody_elses_statement(
-    server: MariaDB, db: Callable[[str], str]
-) -> None:
+def test_a_reader_that_leaves_stops_nobody_elses_statement(server: MariaDB, db: Callable[[str], str]) -> None:
     rows = "SELECT seq AS id, repeat(md5(seq), 6) AS filler FROM seq_1_to_150000"
     db(f"CREATE TABLE big (id int PRIMARY KEY) AS {rows}; ANALYZE TABLE big")
     with opened(f"{server.url}/d", threads=2) as fs, ThreadPoolExecutor() as pool:

@@ -610,7 +610,9 @@ def test_a_read_beside_who_truncates_and_fills_has_all_rows(server: Postgres, da
 def test_who_waits_for_a_table_does_not_keep_its_readers_from_each_other(
     server: Postgres, database: str, statement: str, times: int
 ) -> None:
-    run(server, database, "CREATE TABLE t AS SELECT i, repeat('x', 200) AS f FROM generate_series(1, 60000) i")
+    run(
+        server, database, "CREATE TABLE t AS SELECT i, repeat('x', 200) AS f FROM generate_series(1, 60000) i"
+    )
     run(server, database, "CREATE INDEX few ON t (i) WHERE i < 9")
     with opened(database, threads=4) as fs, ThreadPoolExecutor() as pool:
         other = pool.submit(run, server, database, f"BEGIN; {statement}; COMMIT;\n" * times)

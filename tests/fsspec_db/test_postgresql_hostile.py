@@ -107,11 +107,13 @@ def test_answers_that_are_none_are_a_server_that_is_not_there(hostile: str) -> N
 
 @pytest.mark.parametrize("hostile", [(ENTERED, message(b"t") + message(b"n"))], indirect=True)
 def test_a_description_of_nothing_is_no_panic(hostile: str) -> None:
-    with closing(connect(hostile)) as fs, pytest.raises(Exception, match="give rows|answered what"):
+    with closing(connect(hostile)) as fs, pytest.raises(Exception, match=r"give rows|answered what"):
         fs.query("SELECT 1", timeout=2)
 
 
-@pytest.mark.parametrize("hostile", [(b"R" + struct.pack(">I", 1 << 20), b""), (b"E" + CLAIM, b"")], indirect=True)
+@pytest.mark.parametrize(
+    "hostile", [(b"R" + struct.pack(">I", 1 << 20), b""), (b"E" + CLAIM, b"")], indirect=True
+)
 def test_who_has_not_let_us_in_says_little(hostile: str) -> None:
     before = peak()
     with pytest.raises(DatabaseUnavailableError, match="impossible length"):

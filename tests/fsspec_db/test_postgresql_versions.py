@@ -25,12 +25,13 @@ def server() -> Iterator[Postgres]:
 def test_what_the_server_does_not_keep_has_no_version(server: Postgres) -> None:
     server.sql("""
         CREATE TABLE t (n int); CREATE TABLE secured (n int); ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
-        CREATE MATERIALIZED VIEW kept AS SELECT n FROM t; CREATE VIEW clock AS SELECT clock_timestamp() AS now;
+        CREATE MATERIALIZED VIEW kept AS SELECT n FROM t; CREATE VIEW clock AS SELECT now();
         CREATE TABLE cut (n int) PARTITION BY LIST (n); CREATE TABLE cut_1 PARTITION OF cut FOR VALUES IN (1);
         CREATE TABLE far (line text) PARTITION BY LIST (line);
         CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
         CREATE FOREIGN TABLE file (line text) SERVER files OPTIONS (filename '/etc/hostname');
-        CREATE FOREIGN TABLE far_1 PARTITION OF far DEFAULT SERVER files OPTIONS (filename '/etc/hostname')""")
+        CREATE FOREIGN TABLE far_1 PARTITION OF far DEFAULT SERVER files
+            OPTIONS (filename '/etc/hostname')""")
     with closing(connect(server.url)) as fs:
 
         def version(relation: str) -> str | None:

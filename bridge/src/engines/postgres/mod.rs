@@ -15,6 +15,7 @@ mod row;
 mod scan;
 mod secure;
 mod session;
+mod typed;
 mod types;
 mod values;
 mod wire;

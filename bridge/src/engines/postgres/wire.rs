@@ -292,7 +292,7 @@ impl Conn {
             match tag {
                 b't' => {
                     takes =
-                        body.get(2..).unwrap_or_default().chunks_exact(4).map(|oid| word(oid, 0)).collect()
+                        body.get(2..).unwrap_or_default().chunks_exact(4).map(|oid| word(oid, 0)).collect();
                 }
                 b'T' => gives = Some(described(body)?),
                 _ => {}
