@@ -45,6 +45,11 @@ pub fn write(
     let plan = Plan::new(conn, &typed, &schema)?;
     let table = typed.relation.quoted();
     if write.mode == WriteMode::Replace {
+        // Of those who replace at once, the next one has to see what the last one wrote. Who only adds rows
+        // does not wait for it; foreign tables cannot be locked.
+        if typed.relation.kind != "foreign table" {
+            conn.run(&format!("LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE"))?;
+        }
         spare_others(conn, &typed.relation)?;
         // Not TRUNCATE: readers with an older snapshot would see a table without rows.
         conn.run(&format!("DELETE FROM {table}"))?;
