@@ -64,6 +64,8 @@ fn kind(letter: Option<&str>) -> &'static str {
     }
 }
 
+// A name is compared as a text: as a `name` it would be cut to 63 bytes, and be another's.
+
 const SCHEMA: &str =
     "SELECT nspname, pg_catalog.current_database(), pg_catalog.obj_description(oid, 'pg_namespace')
     FROM pg_catalog.pg_namespace";
@@ -93,7 +95,7 @@ pub fn schemas(conn: &mut Conn) -> Result<Vec<SchemaInfo>> {
 /// # Errors
 /// `not-found`.
 pub fn schema(conn: &mut Conn, schema: &str) -> Result<SchemaInfo> {
-    let found = conn.rows(&format!("{SCHEMA} WHERE nspname = $1"), &[Some(schema)])?;
+    let found = conn.rows(&format!("{SCHEMA} WHERE nspname = $1::pg_catalog.text"), &[Some(schema)])?;
     let found = found.into_iter().next().map(schema_info);
     found.ok_or_else(|| Error::new(Code::NotFound, format!("there is no schema {schema:?}")))
 }
@@ -105,7 +107,7 @@ pub fn relations(conn: &mut Conn, schema: &str) -> Result<Vec<RelationInfo>> {
         "SELECT c.relname, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class')
          FROM pg_catalog.pg_namespace n
          LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
-         WHERE n.nspname = $1 ORDER BY c.relname",
+         WHERE n.nspname = $1::pg_catalog.text ORDER BY c.relname",
         &[Some(schema)],
     )?;
     if rows.is_empty() {
@@ -136,7 +138,7 @@ impl Relation {
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
              LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-             WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
+             WHERE n.nspname = $1::pg_catalog.text AND c.relname = $2::pg_catalog.text AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
              ORDER BY a.attnum",
             &[Some(schema), Some(name)],
         )?;

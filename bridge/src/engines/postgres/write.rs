@@ -261,6 +261,7 @@ fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
     if schema.fields().is_empty() {
         return Err(Error::new(Code::SchemaMismatch, "the body has no columns to make a table of"));
     }
+    nameable(&write.schema)?;
     nameable(&write.relation)?;
     let mut columns = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
