@@ -567,3 +567,20 @@ def test_replacing_a_partitioned_table_changes_nothing_that_refers_to_a_partitio
             with pytest.raises(ConstraintViolationError, match="child_n_fkey"):
                 fs.pipe_file(f"/public/{table}.csv", b"n\n3\n")
     assert run(server, database, "SELECT n FROM child").strip() == "3"
+
+
+def test_what_nothing_holds_to_not_null_may_be_null(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        """CREATE DOMAIN said AS text NOT NULL; CREATE TABLE a (n int NOT NULL, v said);
+           INSERT INTO a VALUES (1, 'x');
+           CREATE VIEW b AS SELECT m, v FROM generate_series(1, 2) m LEFT JOIN a ON n = m;
+           CREATE MATERIALIZED VIEW c AS SELECT * FROM b;""",
+    )
+    with opened(database) as fs:
+        assert [field.nullable for field in table(fs, "/public/a.arrow").schema] == [False, False]
+        for view in "bc":
+            read = table(fs, f"/public/{view}.arrow?order=m")
+            assert read.to_pydict() == {"m": [1, 2], "v": ["x", None]}
+            assert fs.cat_file(f"/public/{view}.csv?order=m") == b"m,v\r\n1,x\r\n2,\r\n"

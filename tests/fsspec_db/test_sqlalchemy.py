@@ -438,6 +438,16 @@ def test_batches_stay_small_and_so_does_what_the_server_keeps_for_us(postgres: P
         assert max(batch.nbytes for batch in reader) < 2**21
 
 
+def test_what_a_view_of_postgresql_is_not_held_to_may_be_null(postgres: Postgres) -> None:
+    postgres.sql(
+        """CREATE DOMAIN said AS text NOT NULL; CREATE TABLE spoken (n int, v said);
+           CREATE VIEW heard AS SELECT m, v FROM generate_series(1, 1) m LEFT JOIN spoken ON n = m;"""
+    )
+    with opened(by_psycopg(postgres), "read") as fs:
+        assert fs.cat_file("/public/heard.arrow")
+        assert fs.cat_file("/public/heard.csv") == b"m,v\r\n1,\r\n"
+
+
 # Foreign keys
 
 RULES = ("CASCADE", "SET NULL", "SET DEFAULT")

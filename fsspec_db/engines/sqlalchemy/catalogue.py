@@ -32,7 +32,8 @@ def columns_in(inspector: sa.Inspector, schema: str, relation: str) -> list[dict
         connection: Any = inspector.bind
         spelling = {row[0]: row for row in connection.execute(sa.text(dialect.declared), names)}
     for column in columns:
-        _, declared, base = spelling.get(column["name"], (None, None, None))
+        _, declared, base, *held = spelling.get(column["name"], (None, None, None))
+        column["nullable"] = column["nullable"] or held == [False]
         column["declared"] = declared = declared or _spelled(column["type"], inspector.dialect)
         column["carrier"] = types.carrier_of(column["type"], dialect.family, base or declared)
     return columns

@@ -24,6 +24,7 @@ pub struct Column {
     /// Declared dimensions of an array.
     pub dimensions: i32,
     pub declared: String,
+    /// Of tables alone: elsewhere nothing holds the rows to it.
     pub not_null: bool,
     pub default: Option<String>,
     /// `GENERATED ALWAYS`: what is written there is made anew.
@@ -128,7 +129,9 @@ impl Relation {
         let rows = conn.rows(
             "SELECT c.oid, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class'),
                     a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
-                    a.attnotnull OR (t.typtype = 'd' AND t.typnotnull), a.attndims,
+                    c.relkind IN ('r', 'p') AND (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid
+                        AND o.contype = 'n' AND NOT o.convalidated AND a.attnum = ANY (o.conkey)), a.attndims,
                     pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '',
                     (SELECT 1 + pg_catalog.array_position(i.indkey::pg_catalog.int2[], a.attnum)
                      FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
