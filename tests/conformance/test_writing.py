@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from fsspec_db import (
     ConstraintViolationError,
@@ -103,6 +104,19 @@ def test_a_body_updates_by_primary_key(db: Database, extension: str) -> None:
         assert db.rows() == [*USERS, {"id": 9, "name": "old", "score": 7.0}]
         return
     db.fs.pipe_file(db.path("users", extension), BODIES[extension], mode="upsert")
+    assert db.rows() == [*USERS, EVE]
+
+
+@pytest.mark.parametrize("extension", ["arrow", "csv"])
+def test_of_rows_with_one_key_the_last_one_counts(db: Database, extension: str) -> None:
+    if not db.quirks.upserts:
+        return
+    old = [{"id": n, "name": "old", "score": 7.0} for n in (9, 1, 9, 2)]
+    rows = pa.Table.from_pylist([*old, EVE, USERS[0], USERS[1]], TABLE.schema)
+    sink = io.BytesIO()
+    csv.write_csv(rows, sink)
+    body = arrow_bytes(rows) if extension == "arrow" else sink.getvalue()
+    db.fs.pipe_file(db.path("users", extension), body, mode="upsert")
     assert db.rows() == [*USERS, EVE]
 
 

@@ -175,6 +175,93 @@ def test_a_text_becomes_an_interval(server: Postgres, database: str) -> None:
         assert run(server, database, "SELECT span FROM t") == said
 
 
+DOMAINS = """
+CREATE DOMAIN moment AS timestamp(0); CREATE DOMAIN short AS varchar(3); CREATE DOMAIN word AS short;
+CREATE DOMAIN moments AS timestamp(0)[]; CREATE DOMAIN bits AS bit(3);
+"""
+CUT = [
+    ("timestamp(0)", "2024-01-01T12:00:00", "2024-01-01T12:00:00.6"),
+    ("timestamptz(3)", "2024-01-01T12:00:00.600Z", "2024-01-01T12:00:00.6006Z"),
+    ("time(0)", "23:59:59", "23:59:59.999999"),
+    ("timetz(0)", "12:00:00+00", "12:00:00.6+00"),
+    ("interval(0)", "PT1S", "PT1.6S"),
+    ("interval year to month", "P1Y2M", "P1Y2M5D"),
+    ("interval day to minute", "P1DT2H3M", "P1DT2H3M4S"),
+    ("numeric(100,50)", "1.50", "0." + "1" * 60),
+    ("numeric(5,-2)", "12300", "12345"),
+    ("bit(3)", "101", "10101"),
+    ("bit(3)", "101", "1"),
+    ("bit varying(3)", "1", "10101"),
+    ("varchar(3)", "äb ", "äb  "),
+    ("char(3)", "äb ", "äb  "),
+    ("moment", "2024-01-01T12:00:00", "2024-01-01T12:00:00.6"),
+    ("short", "ab ", "ab  "),
+    ("word", "ab ", "ab  "),
+    ("bits", "101", "10101"),
+    ("timestamp(0)[]", '["2024-01-01T12:00:00"]', '["2024-01-01T12:00:00.6"]'),
+    ("moments", '["2024-01-01T12:00:00"]', '["2024-01-01T12:00:00.6"]'),
+    ("interval(0)[]", '["PT1S"]', '["PT1.6S"]'),
+    ("varchar(3)[]", '["ab "]', '["ab  "]'),
+    ("short[]", '["ab "]', '["ab  "]'),
+    ("varchar(3)[][]", '{{"ab "}}', '{{"ab  "}}'),
+]
+
+
+@pytest.mark.parametrize(("declared", "kept", "cut"), CUT)
+def test_what_a_column_would_round_or_cut_is_refused_with_its_row(
+    server: Postgres, database: str, declared: str, kept: str, cut: str
+) -> None:
+    run(server, database, f"{DOMAINS} CREATE TABLE t (id int PRIMARY KEY, v {declared})")
+    kept, cut = ('"' + text.replace('"', '""') + '"' for text in (kept, cut))
+    with opened(database, "write") as fs:
+        fs.pipe_file("/public/t.csv", f"id,v\n1,{kept}\n2,\n".encode())
+        was = fs.cat_file("/public/t.csv?order=id")
+        for mode in ("overwrite", "append", "upsert"):
+            with pytest.raises(ValueOutOfRangeError) as caught:
+                fs.pipe_file("/public/t.csv", f"id,v\n3,{kept}\n4,\n5,{cut}\n".encode(), mode=mode)
+            assert (caught.value.column, caught.value.row) == ("v", 3)
+        assert fs.cat_file("/public/t.csv?order=id") == was
+
+
+def listed(item: pa.DataType, *values: Any) -> pa.Array:
+    return pa.array([list(values)], pa.list_(item))
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "error"),
+    [
+        ("integer[]", listed(pa.int64(), 2**40), ValueOutOfRangeError),
+        ("integer[]", listed(pa.float64(), 1.7), ValueOutOfRangeError),
+        ("bigint[]", listed(pa.string(), "12", "x"), SchemaMismatchError),
+        ("numeric(5,2)[]", listed(pa.int64(), 12345678), ValueOutOfRangeError),
+        ("numeric(5,2)[]", listed(pa.float64(), 1.239), ValueOutOfRangeError),
+        ("real[]", listed(pa.float64(), 0.1), ValueOutOfRangeError),
+        ("date[]", listed(pa.timestamp("us"), 13 * 3600 * 10**6), ValueOutOfRangeError),
+        ("timestamptz[]", listed(pa.timestamp("us"), 0), SchemaMismatchError),
+        ("boolean[]", listed(pa.int32(), 0, 5), SchemaMismatchError),
+        ("text[]", listed(pa.int64(), 1), SchemaMismatchError),
+    ],
+)
+def test_an_array_keeps_its_values_or_is_refused(
+    server: Postgres, database: str, declared: str, value: pa.Array, error: type[DatabaseError]
+) -> None:
+    run(server, database, f"CREATE TABLE t (v {declared})")
+    with opened(database, "write") as fs:
+        with pytest.raises(error) as caught:
+            fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"v": value})))
+        assert caught.value.column == "v"
+    assert run(server, database, "SELECT count(*) FROM t").strip() == "0"
+
+
+def test_arrays_of_other_types_are_widened(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE t (v text[], w bigint[], n numeric(5,2)[])")
+    words = pa.ListArray.from_arrays([0, 3], pa.array(["b", None, "b"]).dictionary_encode())
+    body = pa.table({"v": words, "w": listed(pa.int8(), -1, None), "n": listed(pa.float64(), 0.1, 2)})
+    with opened(database, "write") as fs:
+        fs.pipe_file("/public/t.arrow", arrow_bytes(body))
+    assert run(server, database, "SELECT * FROM t").strip() == "{b,NULL,b}|{-1,NULL}|{0.10,2.00}"
+
+
 def test_a_value_that_arrow_cannot_say_is_an_error_with_its_column(server: Postgres, database: str) -> None:
     run(
         server,
@@ -584,3 +671,38 @@ def test_what_nothing_holds_to_not_null_may_be_null(server: Postgres, database: 
             read = table(fs, f"/public/{view}.arrow?order=m")
             assert read.to_pydict() == {"m": [1, 2], "v": ["x", None]}
             assert fs.cat_file(f"/public/{view}.csv?order=m") == b"m,v\r\n1,x\r\n2,\r\n"
+
+
+def test_replacing_a_table_takes_no_rows_of_its_heirs(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        """CREATE TABLE a (n int); CREATE TABLE heir (b text) INHERITS (a); INSERT INTO a VALUES (1);
+           CREATE TABLE grandchild () INHERITS (heir);""",
+    )
+    with opened(database, "write") as fs:
+        fs.pipe_file("/public/a.csv", b"n\n2\n")
+        for table in ("heir", "grandchild"):
+            run(server, database, f"INSERT INTO {table} VALUES (3, 'precious')")
+            with pytest.raises(ConstraintViolationError, match="heir"):
+                fs.pipe_file("/public/a.csv", b"n\n4\n")
+            assert run(server, database, f"SELECT b FROM {table}").strip() == "precious"
+            run(server, database, f"DELETE FROM {table}")
+        fs.pipe_file("/public/heir.csv", b"n,b\n5,kept\n")
+    assert run(server, database, "SELECT n FROM a ORDER BY n").split() == ["2", "5"]
+
+
+def test_the_rows_written_are_those_that_the_server_counts(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        """CREATE TABLE t (id int PRIMARY KEY, v inet);
+           CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS
+               'BEGIN RETURN CASE WHEN NEW.id % 2 = 1 THEN NEW END; END';
+           CREATE TRIGGER odd BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION odd();""",
+    )
+    with opened(database, "write") as fs:
+        assert fs.write("/public/t.csv", b"id\n1\n2\n3\n") == (2, False)
+        assert fs.write("/public/t.csv", b"id,v\n5,::1\n6,\n", "append") == (1, False)
+        assert fs.write("/public/t.csv", b"id\n1\n7\n8\n", "upsert") == (1, False)
+    assert run(server, database, "SELECT id FROM t ORDER BY id").split() == ["1", "3", "5", "7"]

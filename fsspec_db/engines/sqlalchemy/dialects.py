@@ -47,7 +47,7 @@ class Dialect:
         writing: Statements at the beginning of one that writes.
         drivers: Those by which a statement of somebody else's is held to reading.
         declared: Names and types of the columns of `:schema`, `:relation`, as the database spells them; the
-            base of a type that is a domain, or NULL; whether rows are held to NOT NULL, where they may not be.
+            base of a type that is a domain, or NULL; whether NOT NULL holds, where it may not.
         casts: Whether a column of another type can be selected as the exact text of its value.
         transactional: Whether tables are created in a transaction.
         schemas: Whether schemas can be created and dropped.

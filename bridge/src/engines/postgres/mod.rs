@@ -10,6 +10,7 @@ mod ingest;
 mod login;
 mod numeric;
 mod parameters;
+mod plan;
 mod query;
 mod row;
 mod scan;
