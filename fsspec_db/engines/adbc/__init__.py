@@ -15,6 +15,7 @@ from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.adbc.driver import CURRENT_CATALOG, Driver
 from fsspec_db.engines.adbc.rows import Rows
 from fsspec_db.engines.cascades import cascade_from, lock_for, refusal
+from fsspec_db.engines.precision import Precisions, precisions_of
 from fsspec_db.engines.statements import (
     create_table,
     definition_of,
@@ -315,7 +316,9 @@ class ADBC(AbstractDatabase):
             answer = pa.RecordBatchReader.from_stream(handle)
             target = answer.schema
             answer.close()
-        return Rows(reader, target, guessed=self._driver.habits.guesses)
+        asked = precisions_of(self._driver.dialect, schema, relation)
+        precisions = Precisions(self._rows(connection, asked) if asked else ())
+        return Rows(reader, target, precisions, guessed=self._driver.habits.guesses)
 
     def _fill(
         self,

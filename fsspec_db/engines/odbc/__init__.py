@@ -13,11 +13,12 @@ from fsspec_db.engines.cascades import RULES, cascade_from, lock_for, refusal
 from fsspec_db.engines.odbc.driver import Driver
 from fsspec_db.engines.odbc.result import Column
 from fsspec_db.engines.odbc.rows import filled, plain
+from fsspec_db.engines.precision import Precisions, precisions_of
 from fsspec_db.engines.statements import create_table, definition_of, qualified
 from fsspec_db.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import arrow_odbc
 
@@ -178,7 +179,9 @@ class ODBC(AbstractDatabase):
         with self._driver.transaction() as connection:
             if mode == "truncate":
                 self._emptied(connection, schema, relation)
-            return filled(connection, self._driver.sql, name, fitted(reader, columns))
+            asked = precisions_of(self._driver.sql, schema, relation)
+            precisions = Precisions(_values(connection, asked) if asked else ())
+            return filled(connection, self._driver.sql, name, fitted(reader, columns), precisions)
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
         """Creates an empty relation."""
@@ -193,7 +196,7 @@ class ODBC(AbstractDatabase):
             connection.execute(create_table(self._driver.sql, schema, relation, reader.schema))
             sent = pa.schema([pa.field(field.name, plain(field.type)) for field in reader.schema])
             name = self._name(schema, relation)
-            return filled(connection, self._driver.sql, name, fitted(reader, sent))
+            return filled(connection, self._driver.sql, name, fitted(reader, sent), Precisions(()))
 
     def drop_relation(self, schema: str, relation: str) -> None:
         """Drops a table or a view."""
@@ -285,9 +288,13 @@ class ODBC(AbstractDatabase):
 
 def _first(connection: arrow_odbc.Connection, sql: str) -> Any:
     """The first value that a statement of our own answers; `None` where there is no row."""
-    for batch in connection.read_arrow_batches(sql, batch_size=1, fetch_concurrently=False):
-        return batch.column(0)[0].as_py()
-    return None
+    return next(_values(connection, sql, rows=1), None)
+
+
+def _values(connection: arrow_odbc.Connection, sql: str, rows: int = 100) -> Iterator[Any]:
+    """The values that it answers in its first column, fetched so many at a time."""
+    for batch in connection.read_arrow_batches(sql, batch_size=rows, fetch_concurrently=False):
+        yield from batch.column(0).to_pylist()
 
 
 def _schema(row: Any) -> str:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.cascades import lock_for, refusal
+from fsspec_db.engines.precision import Precisions, precisions_of
 from fsspec_db.engines.sqlalchemy import dialects, types
 from fsspec_db.engines.sqlalchemy.cancelling import Cancel, severing
 from fsspec_db.engines.sqlalchemy.catalogue import (
@@ -414,7 +415,17 @@ class SQLAlchemy(AbstractDatabase):
             mode = "append"  # nothing is there to delete, nor what somebody adds meanwhile
         key = key_of(inspector, schema, relation)
         unique = [index for index in known(inspector.get_indexes, relation, schema) if index["unique"]]
-        writer = Writer(connection, table, targets, key, plain_upsert=not unique, check=cancel.check)
+        asked = precisions_of(self._dialect.family, schema, relation)
+        told = _values(connection, asked) if asked else ()
+        writer = Writer(
+            connection,
+            table,
+            targets,
+            key,
+            Precisions(told),
+            plain_upsert=not unique,
+            check=cancel.check,
+        )
         return writer.write(reader, mode)
 
     # Structure
@@ -504,8 +515,12 @@ def _run(connection: sa.Connection, statement: str) -> None:
     connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).close()
 
 
+def _values(connection: sa.Connection, statement: str) -> Sequence[Any]:
+    return connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).scalars().all()
+
+
 def _first(connection: sa.Connection, statement: str) -> Any:
-    return connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).scalar()
+    return next(iter(_values(connection, statement)), None)
 
 
 def _exact(name: str) -> Any:

@@ -21,16 +21,17 @@ _DRIVER = "PostgreSQL Unicode"
 def _by_odbc(kind: Kind) -> Kind:
     """What has no type in ODBC is its text; moments are of the years 1 to 9999, and long values an error."""
     values, unsaid = list(kind.values), dict(kind.unsaid)
-    arrow, ask = kind.arrow, kind.ask
+    arrow, ask, unheld = kind.arrow, kind.ask, kind.unheld
     if isinstance(arrow, pa.BaseExtensionType) or pa.types.is_nested(arrow) or _is_said_as_text(arrow):
         arrow, ask = pa.string(), "{}::text"
         values, unsaid = [*values, *unsaid], {}
+        unheld = tuple((value, "schema-mismatch") for value, _ in unheld)
     for value in list(values):
         beyond = pa.types.is_temporal(arrow) and ("BC" in value or "'5874897" in value or "'294246" in value)
         if beyond or "524288" in value:
             values.remove(value)
             unsaid[value] = RANGE
-    return replace(kind, arrow=arrow, ask=ask, values=tuple(values), unsaid=unsaid)
+    return replace(kind, arrow=arrow, ask=ask, values=tuple(values), unsaid=unsaid, unheld=unheld)
 
 
 def _is_said_as_text(kind: pa.DataType) -> bool:
