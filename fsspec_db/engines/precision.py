@@ -51,7 +51,7 @@ nanoseconds are a multiple of; 0 where it has none."""
 
 
 def precisions_of(dialect: str, schema: str, relation: str) -> str | None:
-    """A `SELECT` of one text for each column with a precision; `None` where the database refuses by itself."""
+    """A `SELECT` of one text for each column with a precision; `None` where databases refuse themselves."""
     if dialect != "postgresql":
         return None
     names = {"schema": schema, "relation": relation}

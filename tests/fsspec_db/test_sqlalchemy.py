@@ -479,6 +479,20 @@ def test_replacing_rows_of_postgresql_changes_no_other_table(postgres: Postgres)
             fs.pipe_file(f"{place}/a.csv", b"id,up\n2,2\n")  # its own foreign key does not count
 
 
+@pytest.mark.parametrize("address", ["sqlalchemy:postgresql+psycopg://", "adbc:postgresql?uri=postgresql://"])
+def test_replacing_rows_of_postgresql_takes_none_of_heirs(postgres: Postgres, address: str) -> None:
+    postgres.sql(
+        """DROP TABLE IF EXISTS stem CASCADE; CREATE TABLE stem (n int);
+           CREATE TABLE heir (b text) INHERITS (stem); INSERT INTO heir VALUES (1, 'precious')"""
+    )
+    with opened(postgres.url.replace("postgresql://", address)) as fs:
+        with pytest.raises(ConstraintViolationError, match=r"by heir \(INHERITS\)"):
+            fs.pipe_file("/public/stem.csv", b"n\n2\n")
+        assert postgres.sql("SELECT b FROM stem JOIN heir USING (n)").strip() == "precious"
+        fs.pipe_file("/public/heir.csv", b"n,b\n3,kept\n")
+        assert fs.cat_file("/public/stem.csv") == b"n\r\n3\r\n"
+
+
 def test_replacing_rows_of_mariadb_changes_no_other_table(mariadb: MariaDB) -> None:
     mariadb.sql(
         "USE shop; CREATE TABLE `a'\\` (id INT PRIMARY KEY, up INT,"
