@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import struct
+import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from fsspec_db import (
     ConstraintViolationError,
     DatabaseError,
+    DatabaseUnavailableError,
     ForbiddenError,
     InvalidPredicateError,
     InvalidQueryError,
@@ -467,6 +471,7 @@ def test_what_a_read_only_transaction_lets_pass_is_taken_back(
 
 def test_a_role_forbids_what_a_transaction_does_not(server: Postgres, database: str) -> None:
     run(server, database, "CREATE TABLE t (n int); CREATE SCHEMA hidden; CREATE TABLE hidden.t (n int)")
+    run(server, database, "CREATE EXTENSION dblink")
     documented = Path("docs/postgresql.md").read_text().partition("CREATE ROLE reader")
     script = documented[1] + documented[2].partition("\n\n")[0]
     run(server, database, script.replace("'…'", "'canary'").replace("sales", database.rpartition("/")[2]))
@@ -489,6 +494,8 @@ def test_a_role_forbids_what_a_transaction_does_not(server: Postgres, database: 
                 "SELECT pg_create_physical_replication_slot('x')::text",
                 "SELECT rolpassword FROM pg_authid",
                 "SELECT pg_logical_emit_message(false, 'a', 'b')::text",
+                "SELECT dblink_exec('', 'INSERT INTO t VALUES (1)')",
+                "SELECT * FROM dblink('', 'SELECT 1') AS d (n int)",
                 "SELECT * FROM hidden.t",
             ):
                 with pytest.raises(ForbiddenError):
@@ -706,3 +713,26 @@ def test_the_rows_written_are_those_that_the_server_counts(server: Postgres, dat
         assert fs.write("/public/t.csv", b"id,v\n5,::1\n6,\n", "append") == (1, False)
         assert fs.write("/public/t.csv", b"id\n1\n7\n8\n", "upsert") == (1, False)
     assert run(server, database, "SELECT id FROM t ORDER BY id").split() == ["1", "3", "5", "7"]
+
+
+def test_a_commit_that_takes_back_is_no_success() -> None:
+    def told(tag: bytes, body: bytes = b"") -> bytes:
+        return tag + struct.pack("!i", len(body) + 4) + body
+
+    class Undoing(socketserver.StreamRequestHandler):
+        """Lets anybody in, and rolls back whatever is asked."""
+
+        def handle(self) -> None:
+            (length,) = struct.unpack("!i", self.rfile.read(4))
+            self.rfile.read(length - 4)
+            ready = told(b"Z", b"I")
+            self.wfile.write(told(b"R", bytes(4)) + ready)
+            while (head := self.rfile.read(5)) and head[:1] != b"X":
+                self.rfile.read(struct.unpack("!i", head[1:])[0] - 4)
+                self.wfile.write(told(b"C", b"ROLLBACK\0") + ready)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Undoing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(DatabaseUnavailableError, match="took back"):
+            connect(f"postgresql://ada@127.0.0.1:{server.server_address[1]}/d?sslmode=disable")
+        server.shutdown()
