@@ -27,7 +27,8 @@ WITH RECURSIVE t (name, oid, typmod, dims) AS (
     FROM t JOIN pg_catalog.pg_type p ON p.oid = t.oid
     WHERE p.typtype = 'd' OR (p.typcategory = 'A' AND p.typlen = -1 AND p.typelem <> 0))
 SELECT p.typname || t.dims || ' ' || CAST(t.typmod AS text) || ' ' || CAST(t.name AS text) AS found
-FROM t JOIN pg_catalog.pg_type p ON p.oid = t.oid WHERE t.typmod <> -1 AND t.oid IN ({types})"""
+FROM t JOIN pg_catalog.pg_type p ON p.oid = t.oid
+WHERE t.oid = 18 OR (t.typmod <> -1 AND t.oid IN ({types}))"""
 
 _TYPES: Mapping[str, int] = MappingProxyType(
     {
@@ -117,6 +118,8 @@ def _lost_text(column: pa.Array, kind: str, modifier: int) -> pa.Array | None:
         return None
     if kind in {"bpchar", "varchar"}:
         return pc.greater(pc.utf8_length(column), modifier - 4)
+    if kind == "char":  # one byte, whatever it says
+        return pc.greater(pc.binary_length(column), 1)
     if kind == "varbit":
         return pc.greater(pc.utf8_length(column), modifier)
     if kind == "bit":

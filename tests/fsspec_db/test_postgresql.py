@@ -198,6 +198,7 @@ CUT = [
     ("bit varying(3)", "1", "10101"),
     ("varchar(3)", "äb ", "äb  "),
     ("char(3)", "äb ", "äb  "),
+    ('"char"', "x", "xy"),
     ("moment", "2024-01-01T12:00:00", "2024-01-01T12:00:00.6"),
     ("short", "ab ", "ab  "),
     ("word", "ab ", "ab  "),
@@ -538,6 +539,33 @@ def test_rows_are_replaced_appended_and_updated_by_key(server: Postgres, databas
         assert (
             fs.cat_file("/public/t.csv?columns=id,v&order=id") == b"id,v\r\n1,a\r\n2,B\r\n3,none\r\n4,D\r\n"
         )
+
+
+def test_of_rows_with_one_key_the_last_one_counts_whatever_the_key_is(
+    server: Postgres, database: str
+) -> None:
+    run(
+        server,
+        database,
+        """CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN net AS inet;
+           CREATE TABLE a (n inet, m mood, o net, v int, PRIMARY KEY (o, m, n));
+           CREATE TABLE b (k text PRIMARY KEY);""",
+    )
+    body = "n,m,o,v\n::1,ok,::2,1\n::1,sad,::2,2\n0::1,ok,::2,3\n"
+    with opened(database, "write") as fs:
+        for _ in range(2):
+            assert fs.write("/public/a.csv", body.encode(), "upsert") == (2, False)
+            assert fs.cat_file("/public/a.csv?columns=m,v&order=v") == b"m,v\r\nsad,2\r\nok,3\r\n"
+        assert fs.write("/public/b.csv", b"k\nx\ny\nx\n", "upsert") == (2, False)
+        assert fs.write("/public/b.csv", b"k\nx\nz\n", "upsert") == (1, False)
+        long = "".join(f"{n % 3},{'x' * (n % 7) * 900}{n}\n" for n in range(200))
+        run(server, database, "CREATE TABLE c (k int PRIMARY KEY, v text)")
+        fs.pipe_file("/public/c.csv", f"k,v\n{long}".encode(), mode="upsert")
+    assert run(server, database, "SELECT k, trim(v, 'x') FROM c ORDER BY k").split() == [
+        "0|198",
+        "1|199",
+        "2|197",
+    ]
 
 
 def test_a_write_that_fails_changes_nothing(server: Postgres, database: str) -> None:

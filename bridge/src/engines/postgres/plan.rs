@@ -224,7 +224,9 @@ impl Base {
                         COALESCE(t.whole, CASE WHEN p.typtype <> 'd' THEN p.oid END)
                  FROM t JOIN pg_catalog.pg_type p ON p.oid = t.oid
                  WHERE p.typtype = 'd' OR (p.typcategory = 'A' AND p.typlen = -1 AND p.typelem <> 0))
-             SELECT t.name, t.oid, t.typmod, t.item, pg_catalog.format_type(COALESCE(t.whole, t.oid), -1)
+             SELECT t.name, t.oid, t.typmod, t.item,
+                    CASE COALESCE(t.whole, t.oid) WHEN 18 THEN 'pg_catalog.text'
+                    ELSE pg_catalog.format_type(COALESCE(t.whole, t.oid), -1) END
              FROM t JOIN pg_catalog.pg_type p ON p.oid = t.oid
              WHERE NOT (p.typtype = 'd' OR (p.typcategory = 'A' AND p.typlen = -1 AND p.typelem <> 0))",
             &[Some(&relation.oid)],
@@ -254,6 +256,8 @@ impl Base {
     fn changes(&self, kind: &Kind) -> bool {
         let said = self.typmod != -1 && (1..16_384).contains(&self.oid);
         match self.oid {
+            // "char", which has one byte and no modifier.
+            18 => true,
             _ if kind.is_cast() => said,
             // interval: the fields that it has, and the digits of a second.
             1186 => said && !(self.typmod >> 16 == 0x7fff && self.typmod & 0xffff >= 6),
