@@ -59,14 +59,15 @@ def test_a_new_table_holds_what_made_it_or_is_not_made(bare: Database, name: str
     column = COLUMNS[name]
     body = arrow_bytes(pa.table({"n": pa.array(range(len(column)), pa.int32()), "v": column}))
     path = bare.path("fresh", "arrow")
-    try:
-        bare.fs.pipe_file(path, body, mode="create")
-    except DatabaseError as error:
-        assert error.code in ("unsupported", "schema-mismatch", "value-out-of-range")  # noqa: PT017
+    if name in bare.engine.unmade:
+        with pytest.raises(DatabaseError) as caught:
+            bare.fs.pipe_file(path, body, mode="create")
+        assert caught.value.code in ("unsupported", "schema-mismatch", "value-out-of-range")
         assert not bare.fs.exists(bare.path("fresh"))
-    else:
-        read = table_of(bare.fs.cat_file(f"{path}?order=n"))["v"].combine_chunks()
-        assert shown(read) == shown(column)
+        return
+    bare.fs.pipe_file(path, body, mode="create")
+    read = table_of(bare.fs.cat_file(f"{path}?order=n"))["v"].combine_chunks()
+    assert shown(read) == shown(column)
 
 
 def shown(array: pa.Array) -> list[Any]:
