@@ -22,7 +22,8 @@ from adbc_driver_manager._reader import AdbcRecordBatchReader
 from fsspec_db._bridge import on_cancel
 from fsspec_db.engines.adbc.postgresql import NESTED, check_moments, guarded, is_oid
 from fsspec_db.engines.adbc.rows import number_of
-from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
+from fsspec_db.engines.credentials import redacted, secrets_of, spellings
+from fsspec_db.engines.sqlstate import code_of_sqlstate
 from fsspec_db.errors import (
     DatabaseError,
     InvalidParameterError,
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
 
 READ_ONLY = "adbc.connection.readonly"
 CURRENT_CATALOG = "adbc.connection.catalog"
-
-_SECRET = re.compile(
-    r"(?i)password|passwd|passphrase|pwd|secret|token|key|authorization|credential|call_header"
-)
 
 _NOISE = re.compile(r"^[A-Z_]+: |\s*Query was: .*|\.? SQLSTATE: \w{5}$| Vendor code: \d+$", re.DOTALL)
 
@@ -437,15 +434,14 @@ def _taken(options: dict[str, str], prefix: str) -> dict[str, str]:
 
 
 def _secrets(options: Mapping[str, str]) -> frozenset[str]:
-    """Values that must not be shown, as they were given and as a driver may spell them."""
-    found = {value for name, value in options.items() if _SECRET.search(name)}
+    """Values that must not be shown: of options with such a name, and within URIs."""
+    found = secrets_of(options)
     for value in options.values():
         for word in re.findall(r"://[^/?#@:]*:([^/?#]*)@", value):
             found.add(word)
         for word in re.findall(r"(?i)(?:password|token|secret)=([^&;\s]+)", value):
             found.add(word)
-    found |= {unquote(word) for word in found} | {quote(word, safe="") for word in found}
-    return frozenset(word for word in found if len(word) > 2)
+    return spellings(found)
 
 
 def _found(driver: str) -> str:

@@ -14,9 +14,10 @@ import arrow_odbc
 import pyodbc
 
 from fsspec_db._bridge import on_cancel
+from fsspec_db.engines.credentials import redacted, secrets_of, spellings
 from fsspec_db.engines.odbc.postgresql import told
 from fsspec_db.engines.odbc.result import Result
-from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
+from fsspec_db.engines.sqlstate import code_of_sqlstate
 from fsspec_db.errors import DatabaseError, InvalidParameterError, UnsupportedError, make_error
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ MAX_TEXT = 65_536
 """Bytes of a value whose column has no limit of its own; longer ones are an error."""
 
 _PAIR = re.compile(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*);?")
-_SECRET = re.compile(r"(?i)pwd|password|secret|token|key|credential")
 _BATCH_BYTES = 16 << 20
 
 
@@ -94,7 +94,9 @@ class Driver:
             raise InvalidParameterError("no connection string: the form is odbc:DSN=… or odbc:Driver=…;…")
         self.vouched = vouched is not None
         self._limit = int(limit)
-        self._secrets = _secrets(given)
+        secrets = secrets_of(given)
+        plain = {value[1:-1].replace("}}", "}") for value in secrets if value.startswith("{")}
+        self._secrets = spellings(secrets | plain)
         self._string = "".join(f"{name}={value};" for name, value in given.items())
         if "sqlite" in given.get("driver", "").lower():
             self._string += _HABITS["sqlite"].settings
@@ -228,12 +230,6 @@ def _pairs(string: str) -> Iterator[tuple[str, str]]:
             raise InvalidParameterError("the connection string is not of the form NAME=VALUE;…")
         yield found[1].lower(), found[2]
         at = found.end()
-
-
-def _secrets(given: Mapping[str, str]) -> frozenset[str]:
-    found = {value for name, value in given.items() if _SECRET.search(name)}
-    found |= {value[1:-1].replace("}}", "}") for value in found if value.startswith("{")}
-    return frozenset(value for value in found if len(value) > 2)
 
 
 def _spelled(value: Any) -> str | None:
