@@ -392,7 +392,7 @@ def test_sqlite_replaces_where_no_other_table_is_changed(file: sqlite3.Connectio
 def test_a_driver_that_nothing_is_known_of_tells_which_foreign_keys_change_rows(
     url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fsspec_db.engines.odbc.cascade_from", lambda *_: None)
+    monkeypatch.setattr("fsspec_db.engines.driven.cascade_from", lambda *_: None)
     postgres.sql(
         "CREATE TABLE s.a (id int PRIMARY KEY, up int REFERENCES s.a ON DELETE CASCADE);"
         "CREATE TABLE s.b (a int CONSTRAINT told REFERENCES s.a ON DELETE SET NULL);"

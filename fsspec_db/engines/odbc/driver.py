@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import arrow_odbc
+import pyarrow as pa
 import pyodbc
 
 from fsspec_db._bridge import on_cancel
 from fsspec_db.engines.credentials import redacted, secrets_of, spellings
+from fsspec_db.engines.driven import dialect_of, vouched
 from fsspec_db.engines.odbc.postgresql import told
 from fsspec_db.engines.odbc.result import Result
 from fsspec_db.engines.sqlstate import code_of_sqlstate
@@ -78,21 +80,18 @@ class Driver:
 
     Attributes:
         name: Of the database management system, as the driver says.
-        sql: The dialect of its SQL.
+        dialect: Of the SQL that it understands.
         vouched: Whether the account may not write, as the connection string says.
     """
 
     def __init__(self, url: str) -> None:
         given = dict(_pairs(unquote(url.partition(":")[2])))
-        vouched = given.pop("read_only", None)
-        if vouched not in {None, "account"}:
-            raise InvalidParameterError("`read_only` can only be `account`: it may not write")
+        self.vouched = vouched(given)
         limit = given.pop("max_text_size", str(MAX_TEXT))
         if not limit.isdigit() or not 0 < int(limit) <= 1 << 30:
             raise InvalidParameterError("`max_text_size` is a number of bytes")
         if not given:
             raise InvalidParameterError("no connection string: the form is odbc:DSN=… or odbc:Driver=…;…")
-        self.vouched = vouched is not None
         self._limit = int(limit)
         secrets = secrets_of(given)
         plain = {value[1:-1].replace("}}", "}") for value in secrets if value.startswith("{")}
@@ -102,10 +101,8 @@ class Driver:
             self._string += _HABITS["sqlite"].settings
         with self.catalogue() as connection:
             self.name = str(connection.getinfo(pyodbc.SQL_DBMS_NAME))
-        known = ("postgresql", "sqlite", "duckdb", "mysql", "mariadb")
-        found = next((sql for sql in known if sql in self.name.lower()), "generic")
-        self.sql = "mysql" if found == "mariadb" else found
-        self.habits = _HABITS.get(self.sql, Habits())
+        self.dialect = dialect_of(self.name)
+        self.habits = _HABITS.get(self.dialect, Habits())
         self._string += self.habits.settings.format(text=limit)
 
     @contextmanager
@@ -137,7 +134,7 @@ class Driver:
 
     def run(
         self, sql: str, params: Sequence[Any] | None, known: Mapping[str, Column] | None = None
-    ) -> Result:
+    ) -> pa.RecordBatchReader:
         """What a statement answers, in a transaction of its own for reading.
 
         Args:
@@ -148,7 +145,7 @@ class Driver:
         over = threading.Event()
         texts = None if params is None else [_spelled(value) for value in params]
         better = None
-        if self.sql == "postgresql":
+        if self.dialect == "postgresql":
             with self.catalogue() as describing:
                 better = told(describing, sql.rstrip().removesuffix(";"), texts or ())
         try:
@@ -157,7 +154,7 @@ class Driver:
             for statement in self.habits.read:
                 connection.execute(statement)
             self._stoppable(connection, over)
-            return Result(
+            result = Result(
                 self,
                 connection,
                 better.sql if better else sql,
@@ -170,6 +167,17 @@ class Driver:
         except arrow_odbc.Error as error:
             over.set()
             raise self.error(error) from None
+        return pa.RecordBatchReader.from_batches(result.schema, result)
+
+    def execute(self, connection: arrow_odbc.Connection, sql: str) -> None:
+        """Runs a statement of our own that answers with nothing."""
+        connection.execute(sql)
+
+    def first(self, connection: arrow_odbc.Connection, sql: str) -> Any:
+        """The first value that a statement of our own answers; `None` where there is no row."""
+        for batch in connection.read_arrow_batches(sql, batch_size=1, fetch_concurrently=False):
+            return batch.column(0)[0].as_py()
+        return None
 
     def error(self, raised: Exception, long: str | None = None) -> DatabaseError:
         """What a driver raised, with a code, and without what the connection string holds of secrets.
