@@ -81,7 +81,11 @@ class Driven(AbstractDatabase, Generic[C]):
         self.create_relation_from(schema, relation, arrow_schema.empty_table().to_reader())
 
     def drop_relation(self, schema: str, relation: str) -> None:
-        """Drops a table or a view."""
+        """Drops a table or a view.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
         kind = self.relation_info(schema, relation).kind.upper()
         self._command(f"DROP {kind} {self._name(schema, relation)}")
 

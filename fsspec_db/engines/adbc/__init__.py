@@ -46,7 +46,11 @@ class ADBC(Catalogue):
     ) -> pa.RecordBatchReader:
         """Runs one statement that reads; batches come as the driver makes them.
 
+        Its connection is given back when the reader has ended or is dropped, which cancels the statement.
+
         Raises:
+            InvalidQueryError: The database does not take the statement.
+            ReadOnlyError: The statement would write.
             UnsupportedError: Nothing would keep the statement from writing.
         """
         if not self._driver.holds_to_reading:
@@ -59,7 +63,10 @@ class ADBC(Catalogue):
     def read_relation(
         self, schema: str, relation: str, sql: str, params: Sequence[Any] | None = None
     ) -> pa.RecordBatchReader:
-        """Runs the `SELECT` of the bridge, which writes nothing: any driver will do."""
+        """Runs the `SELECT` of the bridge, which writes nothing: any driver will do.
+
+        Columns of PostgreSQL have their declared type as the metadata `fsspec_db.sql_type`.
+        """
         declared = None
         if self._driver.dialect == "postgresql":
             declared = {column.name: column.data_type for column in self.list_columns(schema, relation)}
@@ -89,7 +96,16 @@ class ADBC(Catalogue):
             return Target(self._driver, connection, place, schema, relation).write(reader, upsert)
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
-        """Creates a relation with the columns and the rows of `reader`, in one transaction."""
+        """Creates a relation with the columns and the rows of `reader`, in one transaction.
+
+        Where the database commits with its DDL, an empty or half a relation may stay after an error.
+
+        Raises:
+            AlreadyExistsError: There is one of that name.
+            SchemaMismatchError: The dialect has no type for a column.
+            UnsupportedError: The driver has no transactions.
+            ValueOutOfRangeError: A value does not fit.
+        """
         place = self._place(schema)
         self._must_be_free(schema, relation)
         with self._driver.transaction() as connection:
@@ -98,7 +114,12 @@ class ADBC(Catalogue):
             return Target(self._driver, connection, place, schema, relation).write(reader)
 
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        """Renames a relation; in PostgreSQL into another schema too."""
+        """Renames a relation; in PostgreSQL into another schema too.
+
+        Raises:
+            AlreadyExistsError: The name is taken.
+            UnsupportedError: The target is in another schema, and the database is not PostgreSQL.
+        """
         kind = self.relation_info(*source).kind.upper()
         self._must_be_free(*target)
         dialect, moves = self._driver.dialect, source[0] != target[0]
@@ -115,14 +136,24 @@ class ADBC(Catalogue):
         self._command(*statements)
 
     def create_schema(self, schema: str) -> None:
-        """Creates a schema."""
+        """Creates a schema.
+
+        Raises:
+            AlreadyExistsError: There is one of that name.
+            InvalidParameterError: PostgreSQL would cut the name.
+        """
         if schema in self._places():
             raise AlreadyExistsError(f"there is a schema {schema!r} already")
         dialect = self._driver.dialect
         self._command(f"CREATE SCHEMA {quoted(dialect, holdable(dialect, schema))}")
 
     def drop_schema(self, schema: str) -> None:
-        """Drops a schema without relations."""
+        """Drops a schema without relations.
+
+        Raises:
+            NotEmptyError: It has relations.
+            NotFoundError: There is none of that name.
+        """
         if self.list_relations(schema):
             raise NotEmptyError(f"the schema {schema!r} has relations")
         self._command(f"DROP SCHEMA {quoted(self._driver.dialect, schema)}")

@@ -56,7 +56,11 @@ class Catalogue(Driven[adbc.AdbcConnection]):
         return [RelationInfo(table["table_name"], kind_of(table["table_type"])) for table in tables]
 
     def relation_info(self, schema: str, relation: str) -> RelationInfo:
-        """One of them."""
+        """One table or view.
+
+        Raises:
+            NotFoundError: There is none of that name; it is compared to the letter.
+        """
         table = self._table(schema, relation, adbc.GetObjectsDepth.TABLES)
         return RelationInfo(relation, kind_of(table["table_type"]))
 

@@ -162,7 +162,13 @@ class DuckDB(Catalogue):
     ) -> int:
         """Writes in one transaction; DuckDB keeps what does not fit into its memory limit in the file.
 
-        Generated columns in the rows are passed over.
+        Generated columns in the rows are passed over. How many rows were read from `reader`.
+
+        Raises:
+            ConstraintViolationError: A row breaks a constraint, or is referred to and would be replaced.
+            SchemaMismatchError: A column is not there or takes no such type, or an upsert has no key.
+            UnsupportedError: It is a view.
+            ValueOutOfRangeError: A value does not fit, with its column and row.
         """
         if self.relation_info(schema, relation).kind != "table":
             raise UnsupportedError("a view cannot be written")
@@ -172,12 +178,18 @@ class DuckDB(Catalogue):
             return self._insert(cursor, (schema, relation), reader, upsert=mode == "upsert")
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
-        """Creates a table of the types that DuckDB gives to Arrow's."""
+        """Creates a table of the types that DuckDB gives to Arrow's, or that a field's metadata says.
+
+        Raises:
+            AlreadyExistsError: There is such a relation, but for the case of letters.
+            NotFoundError: There is no such schema.
+            SchemaMismatchError: DuckDB has no such type.
+        """
         with self._transaction() as cursor:
             self._create(cursor, (schema, relation), arrow_schema)
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
-        """Creates a table and fills it, in one transaction."""
+        """As `create_relation` and `insert_stream`, in one transaction."""
         with self._transaction() as cursor:
             self._create(cursor, (schema, relation), reader.schema)
             return self._insert(cursor, (schema, relation), reader)
@@ -185,13 +197,25 @@ class DuckDB(Catalogue):
     # Structure
 
     def drop_relation(self, schema: str, relation: str) -> None:
-        """Drops a table or a view; not a table that a foreign key refers to."""
+        """Drops a table or a view.
+
+        Raises:
+            NotEmptyError: A foreign key refers to it.
+            NotFoundError: There is none of that name.
+        """
         kind = self.relation_info(schema, relation).kind
         with self._transaction() as cursor:
             cursor.execute(f"DROP {kind} {named(schema, relation)}")
 
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        """Renames a table or a view within its schema; DuckDB cannot move it into another."""
+        """Renames a table or a view within its schema.
+
+        Raises:
+            AlreadyExistsError: The name is taken.
+            NotEmptyError: Something depends on it, a foreign key or an index.
+            NotFoundError: There is no such relation.
+            UnsupportedError: The target is in another schema, where DuckDB cannot move it.
+        """
         kind = self.relation_info(*source).kind
         if source[0] != target[0]:
             raise UnsupportedError("DuckDB cannot move a relation into another schema")
@@ -200,7 +224,12 @@ class DuckDB(Catalogue):
             cursor.execute(f"ALTER {kind} {named(*source)} RENAME TO {quoted(target[1])}")
 
     def create_schema(self, schema: str) -> None:
-        """Creates a schema, unless it has the name of the file, which DuckDB could not tell from it."""
+        """Creates a schema.
+
+        Raises:
+            AlreadyExistsError: There is one, but for the case of letters.
+            UnsupportedError: It has the name of the file, and DuckDB could not tell the two apart.
+        """
         database = self._one("SELECT current_database()")[0]
         if schema.casefold() == database.casefold():
             raise UnsupportedError(f"DuckDB takes the schema {schema!r} for the database of that name")
@@ -210,7 +239,12 @@ class DuckDB(Catalogue):
             cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
 
     def drop_schema(self, schema: str) -> None:
-        """Drops a schema without relations."""
+        """Drops a schema without relations.
+
+        Raises:
+            NotEmptyError: It has relations.
+            NotFoundError: There is none of that name.
+        """
         self._about_schema(schema)
         if self._relations(schema):
             raise NotEmptyError("the schema has relations")

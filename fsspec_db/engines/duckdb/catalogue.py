@@ -43,7 +43,11 @@ class Catalogue(AbstractDatabase):
         return [RelationInfo(name, kind, comment=comment) for name, kind, comment in self._relations(schema)]
 
     def relation_info(self, schema: str, relation: str) -> RelationInfo:
-        """One of them."""
+        """One table or view.
+
+        Raises:
+            NotFoundError: There is none of that name; it is compared to the letter.
+        """
         for info in self._relations(schema, relation):
             return RelationInfo(info[0], info[1], comment=info[2])
         raise NotFoundError(f"there is no relation {relation!r}")

@@ -68,7 +68,11 @@ class ODBC(Driven[arrow_odbc.Connection]):
         return self._relations(schema)
 
     def relation_info(self, schema: str, relation: str) -> RelationInfo:
-        """One of them."""
+        """One table or view.
+
+        Raises:
+            NotFoundError: There is none of that name; it is compared to the letter.
+        """
         for info in self._relations(schema, relation):
             if info.name == relation:
                 return info
@@ -127,7 +131,7 @@ class ODBC(Driven[arrow_odbc.Connection]):
     def query(
         self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
     ) -> pa.RecordBatchReader:
-        """Runs one statement that reads.
+        """Runs one statement that reads, with values for its `?` by position.
 
         Raises:
             UnsupportedError: Nothing would keep it from writing: drivers take several statements as one, and
@@ -151,7 +155,14 @@ class ODBC(Driven[arrow_odbc.Connection]):
     def insert_stream(
         self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
     ) -> int:
-        """Writes by array-bound `INSERT`, in one transaction; there is no upsert."""
+        """Writes by array-bound `INSERT`, in one transaction.
+
+        Raises:
+            ConstraintViolationError: A row breaks a constraint, or replacing would change another table.
+            SchemaMismatchError: The relation has no such column.
+            UnsupportedError: It is a view, or an upsert is asked for, which there is not.
+            ValueOutOfRangeError: A value does not fit, with its column and row.
+        """
         if mode == "upsert":
             raise UnsupportedError("over ODBC there is no upsert")
         if self.relation_info(schema, relation).kind != "table":
@@ -164,7 +175,15 @@ class ODBC(Driven[arrow_odbc.Connection]):
             return filled(connection, self._driver.dialect, name, fitted(reader, columns))
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
-        """Creates a relation with the columns and the rows of `reader`, in one transaction."""
+        """Creates a relation with the columns and the rows of `reader`, in one transaction.
+
+        Where the database commits with its DDL, an empty or half a relation may stay after an error.
+
+        Raises:
+            AlreadyExistsError: There is one of that name.
+            SchemaMismatchError: The dialect has no type for a column.
+            ValueOutOfRangeError: A value does not fit.
+        """
         if any(info.name == relation for info in self._relations(schema, relation)):
             raise AlreadyExistsError(f"there is a relation {relation!r} already")
         with self._driver.transaction() as connection:

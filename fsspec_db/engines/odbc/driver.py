@@ -82,6 +82,7 @@ class Driver:
         name: Of the database management system, as the driver says.
         dialect: Of the SQL that it understands.
         vouched: Whether the account may not write, as the connection string says.
+        habits: What else is known of the database.
     """
 
     def __init__(self, url: str) -> None:

@@ -113,6 +113,12 @@ class SQLAlchemy(Catalogue):
 
         The types of the columns are the driver's where it tells them (psycopg, pymysql). Otherwise the
         first rows decide, before the first byte; a later value that does not fit is an error.
+
+        Raises:
+            InvalidQueryError: The database does not take the statement, or values do not match its marks.
+            ReadOnlyError: The statement is none that only reads.
+            UnsupportedError: Nothing is known that would hold it to reading.
+            ValueOutOfRangeError: Values of a column have no type in common, or do not fit the one told.
         """
         dialect = self._engine.dialect
         driver = (
@@ -146,7 +152,12 @@ class SQLAlchemy(Catalogue):
     def read_relation(
         self, schema: str, relation: str, sql: str, params: Sequence[Any] | None = None
     ) -> pa.RecordBatchReader:
-        """Reads rows of a relation, in the types of its columns."""
+        """Reads rows of a relation, in the types of its columns, declared ones in `fsspec_db.sql_type`.
+
+        Raises:
+            NotFoundError: There is no such relation.
+            ValueOutOfRangeError: A value is none of its column's type; also while the rows are read.
+        """
         asked = Selection(sql, params)
         with self._inspector() as inspector:
             columns = {column["name"]: column for column in columns_in(inspector, schema, relation)}
@@ -215,10 +226,20 @@ class SQLAlchemy(Catalogue):
     def insert_stream(
         self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
     ) -> int:
+        """Writes in one transaction, 1000 rows a step.
+
+        Raises:
+            ConstraintViolationError: A row breaks a constraint, or replacing would change another table.
+            ForbiddenError: It is a view.
+            SchemaMismatchError: A column is not there, or cannot hold values of that type.
+            UnsupportedError: An upsert without a primary key.
+            ValueOutOfRangeError: A value does not fit, with its column and row.
+        """
         with self._writing() as (connection, cancel):
             return self._filled(connection, cancel, schema, relation, reader, mode)
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
+        """In one transaction on PostgreSQL and SQLite; elsewhere dropped again where it cannot be filled."""
         if not self._dialect.transactional:
             return super().create_relation_from(schema, relation, reader)
         with self._writing() as (connection, cancel):
