@@ -49,8 +49,8 @@ def run(_rounds: int) -> list[Result]:
     body.unlink()
     result = Result("Peak memory over idle", "MiB", growth, [Target(name, "at most", 64) for name in growth])
     result.notes.append(
-        "DuckDB runs in the gateway's process, with `memory_limit=48MB`, which it fills with blocks before it "
-        "writes any to the file; its index of a primary key would be in memory whole, so its table has none."
+        "DuckDB runs in the gateway's process, with `memory_limit=48MB`, which it fills before it writes "
+        "to the file; its index of a primary key would be in memory whole, so its table has none."
     )
     return [result]
 
