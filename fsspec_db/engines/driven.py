@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from fsspec_db.database import AbstractDatabase
-from fsspec_db.engines.cascades import cascade_from, refusal
+from fsspec_db.engines.cascades import cascade_from, lock_for, refusal
 from fsspec_db.engines.statements import definition_of, qualified
 from fsspec_db.errors import InvalidParameterError, NotFoundError, UnsupportedError
 
@@ -107,12 +107,15 @@ class Driven(AbstractDatabase, Generic[C]):
                 self._driver.execute(connection, statement)
 
     def _emptied(self, connection: C, schema: str, relation: str) -> None:
-        """Deletes all rows.
+        """Deletes all rows, and keeps others who would do so out until the transaction ends.
 
         Raises:
             ConstraintViolationError: That would change rows of another table.
         """
         name, driver = self._name(schema, relation), self._driver
+        lock = lock_for(driver.dialect, schema, relation)
+        if lock and (statement := driver.first(connection, lock)):
+            driver.execute(connection, statement)
         asked = cascade_from(driver.dialect, schema, relation)
         key = driver.first(connection, asked) if asked else self._cascade(schema, relation)
         if key is None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import sqlalchemy as sa
 
-from fsspec_db.engines.cascades import refusal
+from fsspec_db.engines.cascades import lock_for, refusal
 from fsspec_db.engines.sqlalchemy import dialects, types
 from fsspec_db.engines.sqlalchemy.cancelling import cancelling
 from fsspec_db.engines.sqlalchemy.catalogue import (
     Catalogue,
     cascade_of,
     columns_in,
+    first,
     key_of,
     kind_of,
     known,
@@ -263,6 +264,9 @@ class SQLAlchemy(Catalogue):
         table = sa.table(
             _exact(relation), *(sa.column(_exact(name)) for name in targets), schema=_exact(schema)
         )
+        lock = lock_for(self._dialect.family, schema, relation) if mode == "truncate" else None
+        if lock and (statement := first(connection, lock)):
+            _run(connection, statement)
         if mode == "truncate" and (cascade := cascade_of(inspector, schema, relation)):
             if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
                 raise refusal(schema, relation, cascade)

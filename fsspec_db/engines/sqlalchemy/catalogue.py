@@ -187,14 +187,21 @@ def key_of(inspector: sa.Inspector, schema: str, relation: str) -> list[str]:
     return list(inspector.get_pk_constraint(relation, schema).get("constrained_columns") or [])
 
 
+def first(connection: sa.Connection, statement: str) -> str | None:
+    """The one text that a statement of our own answers; `None` where there is no row."""
+    text: str | None = connection.exec_driver_sql(
+        statement, execution_options={"no_parameters": True}
+    ).scalar()
+    return text
+
+
 def cascade_of(inspector: sa.Inspector, schema: str, relation: str) -> str | None:
     """A foreign key, `NAME (ON DELETE RULE)`, by which deleting rows would change those of another table."""
     connection: Any = inspector.bind
     dialect = dialects.of(inspector.dialect)
     asked = cascade_from(dialect.family, schema, relation)
     if asked is not None:
-        found = connection.exec_driver_sql(asked, execution_options={"no_parameters": True})
-        return found.scalar()  # type: ignore[no-any-return]
+        return first(connection, asked)
     for near in inspector.get_schema_names():
         if near in dialect.hidden:
             continue
