@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -12,10 +11,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import duckdb
 import pyarrow as pa
 
-from fsspec_db._bridge import fitted, on_cancel
+from fsspec_db._bridge import fitted
 from fsspec_db.engines.duckdb.catalogue import Catalogue, named
 from fsspec_db.engines.duckdb.errors import told
-from fsspec_db.engines.duckdb.types import Carried, batch_as, new_types, quoted, taken, whole_microseconds
+from fsspec_db.engines.duckdb.statement import batches_of, interruptible, reading
+from fsspec_db.engines.duckdb.types import Carried, new_types, quoted, taken, whole_microseconds
 from fsspec_db.errors import (
     AlreadyExistsError,
     DatabaseUnavailableError,
@@ -23,7 +23,6 @@ from fsspec_db.errors import (
     InvalidQueryError,
     NotEmptyError,
     NotFoundError,
-    ReadOnlyError,
     SchemaMismatchError,
     UnsupportedError,
 )
@@ -52,7 +51,6 @@ _REPLACED: set[tuple[str, str, str]] = set()  # file, schema, relation; no other
 _BATCH = 8_192  # rows: nearly as fast as more of them, in half the memory
 _INCOMING = "fsspec_db incoming rows"
 _STAGED = "fsspec_db staged rows"
-_EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?!ANALYZE)", re.IGNORECASE)
 
 
 class DuckDB(Catalogue):
@@ -145,16 +143,16 @@ class DuckDB(Catalogue):
         cursor = self._connection()
         try:
             with told(InvalidQueryError):
-                statement = _reading(cursor, sql)
+                statement = reading(cursor, sql)
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                with _interruptible(cursor):
+                with interruptible(cursor):
                     carried = Carried(cursor.sql(statement, params=params))
                     reader = carried.relation.to_arrow_reader(_BATCH)
         except BaseException:
             cursor.close()
             raise
         schema = carried.described(reader.schema)
-        return pa.RecordBatchReader.from_batches(schema, _batches(cursor, reader, schema))
+        return pa.RecordBatchReader.from_batches(schema, batches_of(cursor, reader, schema))
 
     def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
         """As `insert_stream`."""
@@ -277,7 +275,7 @@ class DuckDB(Catalogue):
         with self._cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             try:
-                with _interruptible(cursor):
+                with interruptible(cursor):
                     yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
@@ -339,54 +337,6 @@ class DuckDB(Catalogue):
             f" ON CONFLICT ({by}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
         )
         return found
-
-
-def _reading(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
-    """The one statement of `sql`, if it reads.
-
-    A transaction that is read-only lets through what is not in the database: it can be ended, and
-    files attached, variables set, temporary tables made. A `SELECT` does none of that.
-    """
-    statements = cursor.extract_statements(sql)
-    if len(statements) != 1:
-        raise InvalidQueryError(f"a query is one statement, not {len(statements)}")
-    (statement,) = statements
-    explained = _EXPLAIN.match(sql)
-    if statement.type == duckdb.StatementType.EXPLAIN and explained:
-        _reading(cursor, sql[explained.end() :])
-    elif statement.type == duckdb.StatementType.MULTI:
-        raise ReadOnlyError("a PIVOT reads only if it says its values: PIVOT … ON … IN (…)")
-    elif statement.type != duckdb.StatementType.SELECT:
-        raise ReadOnlyError(f"only what reads can be run here, a SELECT; not {statement.type.name}")
-    return statement
-
-
-@contextmanager
-def _interruptible(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Stops what runs when the reader leaves; afterwards, once, what is still read."""
-    over = threading.Event()
-
-    def stop() -> None:
-        cursor.interrupt()
-        while not over.wait(0.05):  # DuckDB forgets an interrupt that comes before a statement runs
-            cursor.interrupt()
-
-    on_cancel(stop)
-    try:
-        yield
-    finally:
-        over.set()
-
-
-def _batches(
-    cursor: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    try:
-        with told():
-            for batch in reader:
-                yield batch_as(batch, schema)
-    finally:
-        cursor.close()
 
 
 def _version(file: str) -> str:
