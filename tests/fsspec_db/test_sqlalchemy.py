@@ -413,9 +413,9 @@ def test_a_result_of_psycopg_has_the_types_of_the_server(postgres: Postgres) -> 
 
 
 def test_a_reader_at_work_gives_its_connection_back_after_the_database_was_closed(postgres: Postgres) -> None:
-    postgres.sql("CREATE TABLE long AS SELECT repeat('x', 99) AS t FROM generate_series(1, 99999)")
+    postgres.sql("CREATE TABLE read_late AS SELECT repeat('x', 99) AS t FROM generate_series(1, 99999)")
     with opened(by_psycopg(postgres)) as fs:
-        stream = fs._bridge.read("/public/long.arrow")
+        stream = fs._bridge.read("/public/read_late.arrow")
         assert stream.next()
     while stream.next():
         pass
