@@ -79,7 +79,12 @@ async def transfer(
 
 
 async def _send_all(
-    exchange: Exchange, chunks: Chunks, chunk: bytes | memoryview, coding: Coding | None, stall: float, max_bytes: int
+    exchange: Exchange,
+    chunks: Chunks,
+    chunk: bytes | memoryview,
+    coding: Coding | None,
+    stall: float,
+    max_bytes: int,
 ) -> None:
     encode = encoder(coding) if coding else None
     sent = 0

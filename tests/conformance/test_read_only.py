@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.conformance.harness import Database
 
 ON_PURPOSE = re.compile(
-    "only a statement that answers with rows|a query is one statement|multiple commands|near 'DELETE FROM users'"
+    "only a statement that answers with rows|a query is one statement|multiple commands"
+    "|near 'DELETE FROM users'"
     "|could not begin COPY|read-write mode must be set before any query|no such function: writefile"
 )
 """What an invalid query may say: a mere mistake in the statement would prove nothing."""
