@@ -87,7 +87,13 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             longest_name=63,
         ),
         "mysql": Quirks(
-            title="MySQL, MariaDB",
+            title="MySQL",
+            longest_name=64,
+            last_character="\uffff",
+            notes=("Column names do not differ by case alone.",),
+        ),
+        "mariadb": Quirks(
+            title="MariaDB",
             longest_name=64,
             last_character="\uffff",
             notes=("Column names do not differ by case alone.",),

@@ -126,14 +126,14 @@ def test_a_body_that_breaks_leaves_no_new_relation(db: Database) -> None:
 def test_a_relation_is_dropped_with_its_directory(db: Database) -> None:
     if not db.quirks.creates:
         with pytest.raises(UnsupportedError):
-            db.fs.rm(db.path("empty"), recursive=True)
-        assert db.count("empty") == 0
+            db.fs.rm(db.path("blank"), recursive=True)
+        assert db.count("blank") == 0
         return
-    for name in ("grown", "empty"):
+    for name in ("grown", "blank"):
         db.fs.rm(db.path(name), recursive=True)
         assert not db.fs.exists(db.path(name))
     with pytest.raises(FileNotFoundError):
-        db.fs.rm(db.path("empty"), recursive=True)
+        db.fs.rm(db.path("blank"), recursive=True)
     for path in (db.path("users", "csv"), db.path("users", "sql"), db.path("users") + "/columns/id"):
         with pytest.raises(PermissionError):
             db.fs.rm(path, recursive=True)
@@ -143,16 +143,16 @@ def test_a_relation_is_dropped_with_its_directory(db: Database) -> None:
 def test_a_relation_is_renamed_with_its_directory(db: Database) -> None:
     if not db.quirks.renames:
         with pytest.raises(UnsupportedError):
-            db.fs.mv(db.path("empty"), db.path("void"))
-        assert db.fs.exists(db.path("empty"))
+            db.fs.mv(db.path("blank"), db.path("void"))
+        assert db.fs.exists(db.path("blank"))
         return
-    db.fs.mv(db.path("empty"), db.path("void"))
-    assert not db.fs.exists(db.path("empty"))
+    db.fs.mv(db.path("blank"), db.path("void"))
+    assert not db.fs.exists(db.path("blank"))
     assert db.count("void") == 0
     with pytest.raises(FileExistsError):
         db.fs.mv(db.path("void"), db.path("users"))
     with pytest.raises(FileNotFoundError):
-        db.fs.mv(db.path("empty"), db.path("other"))
+        db.fs.mv(db.path("blank"), db.path("other"))
     assert db.rows() == USERS
 
 
@@ -193,9 +193,9 @@ def test_a_relation_moves_between_schemas(db: Database) -> None:
             db.fs.mv(db.path("users"), "/second/users")
     else:
         db.fs.mkdir("/second")
-        db.fs.mv(db.path("empty"), "/second/empty")
+        db.fs.mv(db.path("blank"), "/second/empty")
         assert db.fs.exists("/second/empty.csv")
-        assert not db.fs.exists(db.path("empty"))
+        assert not db.fs.exists(db.path("blank"))
         db.fs.rm("/second/empty", recursive=True)
         db.fs.rmdir("/second")
     assert db.rows() == USERS
