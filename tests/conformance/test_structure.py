@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -66,7 +67,15 @@ def test_a_new_table_holds_what_made_it_or_is_not_made(bare: Database, name: str
         assert not bare.fs.exists(bare.path("fresh"))
     else:
         read = table_of(bare.fs.cat_file(f"{path}?order=n"))["v"].combine_chunks()
-        assert shown(read) == shown(column)
+        if name == "json" and not bare.quirks.keeps_json:
+            assert list(map(value, read)) == list(map(value, column))
+            assert shown(read) != shown(column)
+        else:
+            assert shown(read) == shown(column)
+
+
+def value(text: pa.Scalar) -> Any:
+    return json.loads(text.as_py() or "null")
 
 
 def shown(array: pa.Array) -> list[Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from itertools import count
+from time import sleep
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
@@ -53,6 +53,16 @@ def text(declared: str, *values: str, called: str = "") -> Kind:
 
 def binary(declared: str, *values: str, ask: str = "HEX({})") -> Kind:
     return Kind(declared=declared, arrow=pa.binary(), values=values, ask=ask)
+
+
+def time(*values: str, beyond: int) -> Kind:
+    return Kind(
+        declared="time(6)",
+        arrow=pa.duration("us"),
+        values=("'00:00:00'", "'-00:00:00.000001'", *values),
+        ask=MICROSECONDS,
+        unheld=tuple((pa.scalar(value, pa.duration("us")), RANGE) for value in (839 * 3600 * 10**6, beyond)),
+    )
 
 
 TEXTS = (
@@ -154,13 +164,6 @@ COMMON = (
         unheld=((pa.scalar(-1, pa.timestamp("us", "UTC")), RANGE),),
     ),
     Kind(
-        declared="time(6)",
-        arrow=pa.duration("us"),
-        values=("'00:00:00'", "'-838:59:59.000000'", "'838:59:58.999999'", "'-00:00:00.000001'"),
-        ask=MICROSECONDS,
-        unheld=((pa.scalar(839 * 3600 * 10**6, pa.duration("us")), RANGE),),
-    ),
-    Kind(
         declared="time(3)",
         arrow=pa.duration("us"),
         values=("'23:59:59.999'",),
@@ -178,8 +181,16 @@ COMMON = (
 
 KINDS = (
     *COMMON,
-    Kind(declared="json", arrow=pa.json_(), values=('\'{"a" :[1, null, "q\\\\""]}\'', "'null'", "'1e30'")),
-    binary("vector(3)", "TO_VECTOR('[1,-0.5,3e38]')"),
+    Kind(
+        declared="json",
+        arrow=pa.json_(),
+        values=('\'{"a" :[1, null, "q\\\\""]}\'', "'null'", "'[1e30, 18446744073709551615, 0.1]'"),
+        unheld=tuple(
+            (pa.scalar(text, pa.json_(pa.utf8())), RANGE) for text in ("0.10000000000000000555", "[1e400]", "{")
+        ),
+    ),
+    # Beyond 838 hours a prepared statement takes no fractions of a second.
+    time("'-838:59:59'", "'838:59:59'", "'837:59:59.999999'", beyond=838 * 3600 * 10**6 + 1),
 )
 
 HOSTILE = (
@@ -223,7 +234,6 @@ class MySQL(Harness):
         "SET PERSIST max_connections = 7",
         "EXPLAIN ANALYZE DELETE FROM users",
         "ANALYZE TABLE users UPDATE HISTOGRAM ON name",
-        "SELECT /*+ SET_VAR(unique_checks = OFF) */ * FROM users FOR SHARE",
         "LOCK INSTANCE FOR BACKUP",
         "PREPARE p FROM 'DELETE FROM users'",
         "CLONE LOCAL DATA DIRECTORY 'copy'",
@@ -327,7 +337,7 @@ class MySQL(Harness):
         kills = self.ask(url, f"SELECT CONCAT('KILL ', id, ';') {others}")
         self._server.sql("".join(str(kill) for (kill,) in kills))
         while self.ask(url, f"SELECT id {others}"):
-            time.sleep(0.01)
+            sleep(0.01)
 
     def busy(self, url: str) -> bool:
         running = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%' AND db = "

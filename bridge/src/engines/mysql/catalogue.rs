@@ -61,6 +61,18 @@ fn can_be(name: &str) -> bool {
     name.chars().all(|c| c <= '\u{ffff}')
 }
 
+/// A name for something new. MySQL would keep another one, with `?` for what it has no place for.
+///
+/// # Errors
+/// `invalid-parameter`.
+pub fn check_name(name: &str) -> Result<()> {
+    if can_be(name) {
+        return Ok(());
+    }
+    let detail = format!("names in MySQL have no characters beyond U+FFFF, as {name:?} has");
+    Err(Error::new(Code::InvalidParameter, detail))
+}
+
 fn no_relation(schema: &str, name: &str) -> Error {
     Error::new(Code::NotFound, format!("there is no relation {name:?} in {schema:?}"))
 }

@@ -30,6 +30,10 @@ fn place(message: &str) -> (Option<&str>, Option<u64>) {
     // `Incorrect … value: '…' for column `db`.`t`.`c``, or 'c', or plain; values may quote anything.
     let column = message.rsplit_once("olumn ").and_then(|(_, rest)| {
         let name = rest.split_once(" at row ").map_or(rest, |(name, _)| name);
+        // `Invalid JSON text: … in value for column 't.c'.`
+        if let Some(json) = name.strip_suffix("'.") {
+            return json.rsplit_once('.').map(|(_, name)| name);
+        }
         let quote = name.chars().next().filter(|c| matches!(c, '\'' | '`'))?;
         name.rsplit_once(quote)?.0.rsplit_once(quote).map(|(_, name)| name)
     });
@@ -104,6 +108,7 @@ mod tests {
             ("Out of range value for column 'n' at row 3", Some("n"), Some(3)),
             ("Incorrect string value: '\\xF0' for column `a`.`t`.`c d` at row 12", Some("c d"), Some(12)),
             ("Column 'id' cannot be null", Some("id"), None),
+            ("Invalid JSON text: \"Invalid value.\" at position 0 in value for column 't.c d'.", Some("c d"), None),
             ("Duplicate entry '7' for key 'PRIMARY'", None, None),
         ] {
             let error = of_errno(1264, "22003", message);
