@@ -35,6 +35,8 @@ enum Rule {
     NoSpaceAtEnd,
     /// `VARCHAR`: spaces beyond so many characters are cut off.
     Characters(usize),
+    /// `TEXT`: spaces beyond so many bytes are cut off, and MySQL says nothing.
+    SpaceWithin(usize),
     /// `BINARY`, `BIT`: filled up to so many bytes.
     Bytes(usize),
     /// A text that is no label may be taken for the number of one.
@@ -59,6 +61,9 @@ impl Target {
         let rule = match word {
             "char" => Rule::NoSpaceAtEnd,
             "varchar" => Rule::Characters(size.unwrap_or(usize::MAX)),
+            "tinytext" => Rule::SpaceWithin(0xff),
+            "text" => Rule::SpaceWithin(0xffff),
+            "mediumtext" => Rule::SpaceWithin(0xff_ffff),
             "binary" => Rule::Bytes(size.unwrap_or(1)),
             "bit" => Rule::Bytes(size.unwrap_or(1).div_ceil(8)),
             "enum" => Rule::Labels,
@@ -266,6 +271,9 @@ fn check_text(text: &str, target: &Target) -> Result<(), Wrong> {
         (Rule::NoSpaceAtEnd, _) if text.ends_with(' ') => Err("CHAR keeps no spaces at the end"),
         (Rule::Characters(most), _) if text.len() > *most && text.chars().count() > *most => {
             Err("it has more characters than the column")
+        }
+        (Rule::SpaceWithin(most), _) if text.len() > *most && text.ends_with(' ') => {
+            Err("it has more bytes than the column")
         }
         (Rule::Labels, Kind::Enum(labels)) if !labels.keys.contains_key(text.as_bytes()) => {
             Err("it is none of the column's labels")
