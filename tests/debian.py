@@ -20,7 +20,7 @@ _MIRROR = "http://deb.debian.org/debian"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """Programs are not to be had here; it says why."""
 
 
@@ -41,10 +41,10 @@ def fetched(release: str, packages: Sequence[str], cache: Path) -> Path:
     """A folder of `cache` with `packages`, of the version that the release has now; the first gives its name.
 
     Raises:
-        Absent: There is no apt, no keyring of Debian, no network, or no such package.
+        AbsentError: There is no apt, no keyring of Debian, no network, or no such package.
     """
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb") and _KEYRING.exists()):
-        raise Absent(f"{packages[0]} is fetched by apt, with {_KEYRING}, and not all of that is here")
+        raise AbsentError(f"{packages[0]} is fetched by apt, with {_KEYRING}, and not all of that is here")
     cache.mkdir(parents=True, exist_ok=True)
     # Whoever downloads for root is another user.
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, tempfile.TemporaryDirectory(dir=cache) as root:
@@ -83,5 +83,5 @@ def _downloaded(apt: Path, release: str, packages: Sequence[str]) -> list[Path]:
 def _run(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
-        raise Absent(f"{' '.join(command)}: {done.stderr[-500:]}")
+        raise AbsentError(f"{' '.join(command)}: {done.stderr[-500:]}")
     return done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -192,6 +193,22 @@ def test_a_value_that_would_be_changed_is_refused_with_its_row(
     assert db("SELECT id, v FROM t") == "7\tNULL\n"
 
 
+@mysql_alone
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [
+        ("vector(3)", pa.scalar(b"abc")),
+        ("vector(3)", pa.scalar(bytes(16))),
+        ("geometry srid 4326", pa.scalar(bytes(4) + bytes.fromhex("0101000000" + 32 * "0"))),
+        ("json", pa.scalar('{"a": 0.10000000000000000555}')),
+    ],
+)
+def test_a_value_that_mysql_does_not_hold_is_refused(
+    server: Server, db: Callable[[str], str], declared: str, value: pa.Scalar
+) -> None:
+    test_a_value_that_would_be_changed_is_refused_with_its_row(server, db, declared, value)
+
+
 def test_a_zero_is_kept_and_a_null_counts_on(server: Server, db: Callable[[str], str]) -> None:
     db("CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v int)")
     with opened(server.url, "write") as fs:
@@ -302,6 +319,76 @@ def test_a_session_is_as_new_after_a_query(server: Server, db: Callable[[str], s
                 fs.query(statement)
 
 
+def test_a_connection_that_the_server_tired_of_is_replaced(server: Server) -> None:
+    server.sql("SET GLOBAL wait_timeout = 1")
+    try:
+        with opened(server.url) as fs:
+            assert fs.query("SELECT 1 AS n").num_rows == 1
+            until(lambda: connections(server) == 1)  # who asks
+            assert fs.query("SELECT 1 AS n").num_rows == 1
+    finally:
+        server.sql("SET GLOBAL wait_timeout = DEFAULT")
+
+
+def test_names_beyond_the_basic_plane_are_nobodys(server: Server, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE `?` (n int); CREATE TABLE t (n int)")
+    body = arrow_bytes(pa.table({"n": [1]}))
+    with opened(server.url, "manage") as fs:
+        for act in (
+            lambda: fs.mkdir("/🙂"),
+            lambda: fs.pipe_file("/d/🙂.arrow", body, mode="create"),
+            lambda: fs.pipe_file("/d/u.arrow", arrow_bytes(pa.table({"🙂": [1]})), mode="create"),
+            lambda: fs.mv("/d/t", "/d/🙂"),
+            lambda: fs.mv("/d/🙂", "/d/u"),
+            lambda: fs.rm("/d/🙂", recursive=True),
+        ):
+            with pytest.raises(DatabaseError):
+                act()
+        assert fs.ls("/", detail=False) == ["/d"]
+    assert db("SHOW TABLES") == "?\nt\n"
+
+
+def test_a_table_that_others_refer_to_is_not_dropped(server: Server, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int, FOREIGN KEY (id) REFERENCES p (id))")
+    with opened(server.url, "manage") as fs, pytest.raises(ConstraintViolationError):
+        fs.rm("/d/p", recursive=True)
+
+
+@mysql_alone
+def test_defaults_and_checks_are_told_as_sql(server: Server, db: Callable[[str], str]) -> None:
+    db(
+        r"""CREATE TABLE t (a varchar(99) DEFAULT 'CURRENT_TIMESTAMP',
+            b varchar(99) DEFAULT (concat('it''s', a)), c timestamp DEFAULT CURRENT_TIMESTAMP,
+            d set('1', '2') DEFAULT '2', e varbinary(2) DEFAULT x'ff01',
+            CONSTRAINT named CHECK (a <> 'it''s'))"""
+    )
+    with opened(server.url) as fs:
+        told = [json.loads(fs.cat_file(f"/d/t/columns/{name}"))["default"] for name in "abcde"]
+        check = json.loads(fs.cat_file("/d/t/constraints/named"))["expr"]
+    assert told == [
+        "'CURRENT_TIMESTAMP'",
+        r"concat(_utf8mb4'it\'s',`a`)",
+        "CURRENT_TIMESTAMP",
+        "'2'",
+        "0xFF01",
+    ]
+    assert check == r"(`a` <> _utf8mb4'it\'s')"
+
+
+@mysql_alone
+def test_a_key_that_the_server_made_up_is_no_column(server: Server, db: Callable[[str], str]) -> None:
+    server.sql("SET GLOBAL sql_generate_invisible_primary_key = ON")
+    try:
+        with opened(server.url, "manage") as fs:
+            fs.pipe_file("/d/t.csv", b"v\r\n1\r\n", mode="create")
+            fs.pipe_file("/d/copy.arrow", fs.cat_file("/d/t.arrow"), mode="create")
+            fs.pipe_file("/d/t.arrow", fs.cat_file("/d/copy.arrow"), mode="append")
+            assert fs.cat_file("/d/t.csv") == b"v\r\n1\r\n1\r\n"
+    finally:
+        server.sql("SET GLOBAL sql_generate_invisible_primary_key = OFF")
+    assert db("SELECT my_row_id, v FROM t") == "1\t1\n2\t1\n"
+
+
 def sleeping(server: Server) -> bool:
     running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"
     return server.sql(running) != "0\n"
@@ -376,7 +463,8 @@ def test_a_password_that_the_server_does_not_remember_is_told_in_private_alone(s
 
 
 def test_the_system_vouches_for_who_comes_by_the_socket(server: Server) -> None:
-    user(server, "bob@localhost", f"IDENTIFIED {'VIA unix' if isinstance(server, MariaDB) else 'WITH auth'}_socket")
+    proof = "VIA unix_socket" if isinstance(server, MariaDB) else "WITH auth_socket"
+    user(server, "bob@localhost", f"IDENTIFIED {proof}")
     address = f"mysql:///?socket={server.socket}"
     with opened(f"{address}&user=root") as fs:
         assert fs.query("SELECT CURRENT_USER() AS u").to_pylist() == [{"u": "root@localhost"}]

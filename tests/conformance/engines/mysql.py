@@ -6,7 +6,7 @@ import re
 from itertools import count
 from time import sleep
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from tests.conformance.kinds import Kind
 from tests.mysql import MySQL as MySQLServer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -186,7 +187,8 @@ KINDS = (
         arrow=pa.json_(),
         values=('\'{"a" :[1, null, "q\\\\""]}\'', "'null'", "'[1e30, 18446744073709551615, 0.1]'"),
         unheld=tuple(
-            (pa.scalar(text, pa.json_(pa.utf8())), RANGE) for text in ("0.10000000000000000555", "[1e400]", "{")
+            (pa.scalar(text, pa.json_(pa.utf8())), RANGE)
+            for text in ("0.10000000000000000555", "[1e400]", "{")
         ),
     ),
     # Beyond 838 hours a prepared statement takes no fractions of a second.
@@ -226,10 +228,10 @@ class MySQL(Harness):
 
     name = "mysql"
     schema = ""
-    kinds = KINDS
+    kinds: ClassVar[Sequence[Kind]] = KINDS
     exact = "HEX(CAST({} AS BINARY))"
     endless = "SELECT SLEEP(600)"
-    hostile = (
+    hostile: ClassVar[Sequence[str]] = (
         *HOSTILE,
         "SET PERSIST max_connections = 7",
         "EXPLAIN ANALYZE DELETE FROM users",
@@ -306,9 +308,7 @@ class MySQL(Harness):
 
     def ask(self, url: str, query: str) -> list[tuple[str | None, ...]]:
         # The only way of the client that tells NULL from a text.
-        shown = self._server.sql(
-            f"{SESSION};\n{query};", database=self.home(url), options=["--xml"]
-        )
+        shown = self._server.sql(f"{SESSION};\n{query};", database=self.home(url), options=["--xml"])
         rows = re.findall(r"  <row>\n(.*?)  </row>\n", shown, re.DOTALL)
         field = re.compile(r'\t<field name="[^"]*"(?: xsi:nil="true" /|>(.*?)</field)>\n', re.DOTALL)
         return [tuple(map(_unescaped, field.finditer(row))) for row in rows]

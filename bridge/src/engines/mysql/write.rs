@@ -374,9 +374,8 @@ pub fn create(schema: &str, name: &str, columns: &Schema) -> Result<String> {
     let mut sql = String::from("CREATE TABLE ");
     MYSQL.relation_into(&mut sql, schema, name);
     for (at, field) in columns.fields().iter().enumerate() {
-        check_name(field.name()).map_err(|error| {
-            Error::new(Code::SchemaMismatch, error.detail()).with_column(field.name())
-        })?;
+        check_name(field.name())
+            .map_err(|error| Error::new(Code::SchemaMismatch, error.detail()).with_column(field.name()))?;
         sql.push_str(if at == 0 { " (" } else { ", " });
         MYSQL.quote_into(&mut sql, field.name());
         let null = if field.is_nullable() { " NULL" } else { " NOT NULL" };
