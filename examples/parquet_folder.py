@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import unquote, urlsplit
@@ -52,6 +53,7 @@ class ParquetFolder(AbstractDatabase):
         if not folder.is_dir():
             raise FileNotFoundError(folder)
         self.folder = folder
+        self._writing = threading.Lock()
 
     @classmethod
     def open(cls, url: str, access: Access, threads: int | None) -> Self:  # noqa: ARG003
@@ -97,9 +99,7 @@ class ParquetFolder(AbstractDatabase):
     def query(
         self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
     ) -> pa.RecordBatchReader:
-        connection = duckdb.connect()
-        # No statement reaches a file but through the datasets.
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+        connection = duckdb.connect(config=CLOSED)
         on_cancel(connection.interrupt)
         for file in self.folder.glob("*.parquet"):
             connection.register(file.stem, ds.dataset(file))
@@ -123,8 +123,9 @@ class ParquetFolder(AbstractDatabase):
         rows = fitted(reader, columns)
         if rows.schema.names != columns.names:
             raise ValueError("a file takes all of its columns, in its order")
-        old = ds.dataset(file).to_batches() if mode == "append" else ()
-        return self._write(file, columns, old, rows)
+        with self._writing:  # of two who add rows at once, the second adds to what the first wrote
+            old = ds.dataset(file).to_batches() if mode == "append" else ()
+            return self._write(file, columns, old, rows)
 
     # Structure
 

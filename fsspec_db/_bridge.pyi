@@ -264,6 +264,22 @@ class BatchStream:
     def close(self) -> None: ...
 
 @final
+class ArrivingBody:
+    """A file that is written while its bytes arrive, up to `length` of them.
+
+    `DatabaseFs.write` makes rows of what was received, and commits only after `complete`.
+    Every method may be called from any thread, and returns at once.
+    """
+
+    def __new__(cls, file: str, length: int) -> ArrivingBody: ...
+    def received(self, size: int) -> None:
+        """So many bytes from the start are in the file."""
+    def complete(self) -> None:
+        """All bytes are in the file, and are those that were sent."""
+    def abandon(self) -> None:
+        """The rest will not come: a write that waits for it fails and changes nothing."""
+
+@final
 class DatabaseFs:
     """The tree over one database. Every method may be called from any thread."""
 
@@ -325,7 +341,7 @@ class DatabaseFs:
     def write(
         self,
         path: str,
-        body: bytes | memoryview | str,
+        body: bytes | memoryview | str | ArrivingBody,
         mode: _WriteMode = "replace",
         *,
         create: bool = False,

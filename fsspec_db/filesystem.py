@@ -26,6 +26,7 @@ from fsspec_db.write_file import TextFile, WriteFile, binary_mode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fsspec_db._bridge import ArrivingBody
     from fsspec_db.database import AbstractDatabase, Access, WriteMode
     from fsspec_db.read_file import ReadFile
 
@@ -144,7 +145,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
     def write(
         self,
         path: str,
-        body: bytes | memoryview | str,
+        body: bytes | memoryview | str | ArrivingBody,
         mode: WriteMode = "replace",
         *,
         create: bool | None = None,
@@ -155,7 +156,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
 
         Args:
             path: A data path, without protocol.
-            body: The bytes, or the name of a local file that holds them.
+            body: The bytes, or the name of a local file that holds them; or one that is still arriving.
             mode: `replace`, `append`, `upsert` by primary key, or `create`.
             create: Whether a missing relation is created; by default, if the access is `manage`.
             extension: Another format than the path's.

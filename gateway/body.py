@@ -19,7 +19,7 @@ from gateway.problems import Problem
 from gateway.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from gateway.exchange import Exchange
     from gateway.settings import Settings
@@ -75,9 +75,15 @@ def declared(headers: Mapping[bytes, bytes], limit: int) -> Declared:
 
 @asynccontextmanager
 async def received(
-    exchange: Exchange, expected: Declared, directory: SpoolDirectory, settings: Settings
+    exchange: Exchange,
+    expected: Declared,
+    directory: SpoolDirectory,
+    settings: Settings,
+    moved: Callable[[Spool], object],
 ) -> AsyncIterator[bytes | str]:
     """The whole body, verified and inflated: its bytes, or the name of a file that has them.
+
+    `moved` is told whenever the spool has got more of it.
 
     Raises:
         ClientGone: The connection ended before the body did.
@@ -88,7 +94,7 @@ async def received(
     bounds = (directory, settings.spool_memory_bytes, settings.max_body_bytes)
     with ExitStack() as stack:
         spool = stack.enter_context(Spool(*bounds, hashes.values()))
-        await _receive(exchange, spool, settings.stall_timeout)
+        await _receive(exchange, spool, settings.stall_timeout, moved)
         if expected.length is not None and spool.size != expected.length:
             raise Problem("incomplete-body", f"{spool.size} bytes came of {expected.length}.")
         if not spool.size:
@@ -128,7 +134,7 @@ async def small_body(exchange: Exchange, limit: int) -> bytes:
             return bytes(body)
 
 
-async def _receive(exchange: Exchange, spool: Spool, stall: float) -> None:
+async def _receive(exchange: Exchange, spool: Spool, stall: float, moved: Callable[[Spool], object]) -> None:
     more = exchange.reading = True
     while more:
         try:
@@ -144,6 +150,7 @@ async def _receive(exchange: Exchange, spool: Spool, stall: float) -> None:
         more = message.get("more_body", False)
         if piece:
             await spool.write(piece)
+            moved(spool)
 
 
 def _inflate(body: bytes | str, coding: str, spool: Spool) -> bytes | str:

@@ -6,7 +6,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote
 
-from gateway.body import declared, received
+from gateway.body import declared
+from gateway.ingest import ingest
 from gateway.negotiation import Representation, choose, content_coding, for_data
 from gateway.problems import Problem, from_backend
 from gateway.transfer import transfer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fsspec_db import AbstractDatabaseFileSystem
+    from fsspec_db._bridge import ArrivingBody
     from gateway.body import Declared
     from gateway.dav.app import DavApp
     from gateway.exchange import Exchange, Headers
@@ -178,9 +180,12 @@ class Data:
         fs, pool = target.database()
         # Nothing is created whose name the locks were not asked about.
         write = partial(fs.write, create=creates, timeout=self.settings.write_timeout or None)
-        async with received(exchange, expected, self.spools, self.settings) as body:
+
+        async def commit(body: bytes | str | ArrivingBody) -> tuple[int, bool]:
             with self.dav.locks.writing(target.place, exchange.scope["headers"], creates=creates):
-                written = await pool.write(write, target.path, body, mode)
+                return await pool.write(write, target.path, body, mode)
+
+        written = await ingest(exchange, expected, self.spools, self.settings, commit)
         self.dav.dates.written(target.place)
         return written
 

@@ -83,6 +83,8 @@ class Spool:
         self, directory: SpoolDirectory, memory: int, limit: int, hashes: Iterable[Any] = ()
     ) -> None:
         self.size = 0
+        self.filed = 0
+        """Bytes of the body that are in the file."""
         self._directory = directory
         self._memory = memory
         self._limit = limit
@@ -101,6 +103,11 @@ class Spool:
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
+
+    @property
+    def name(self) -> str | None:
+        """The name of the file, if there is one."""
+        return str(self._file.name) if self._file is not None else None
 
     async def write(self, piece: bytes) -> None:
         """Takes the next piece.
@@ -136,6 +143,7 @@ class Spool:
             view = memoryview(data)
             while view:
                 view = view[self._file.write(view) :]
+            self.filed += len(data)
         except OSError as error:
             raise _full(error) from error
 

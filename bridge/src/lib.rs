@@ -3,6 +3,7 @@
 //! A module imports only from the floors below its own, as `docs/architecture.md` lists them.
 #![deny(unsafe_code)]
 
+pub mod body;
 pub mod calendar;
 pub mod database;
 pub mod dialect;

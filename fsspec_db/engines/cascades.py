@@ -1,4 +1,4 @@
-"""Foreign keys by which a `DELETE` of one table's rows changes those of another."""
+"""What a `DELETE` of one table's rows has to do with others: their foreign keys, and who deletes too."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ FROM pg_catalog.pg_constraint k
 WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')
     AND k.confrelid IN (SELECT oid FROM emptied) AND k.conrelid NOT IN (SELECT oid FROM emptied)
 ORDER BY k.conparentid, k.conname LIMIT 1"""
+
+# Who only adds rows does not wait for it. Foreign tables cannot be locked.
+_LOCK = """
+SELECT 'LOCK TABLE ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    || ' IN SHARE UPDATE EXCLUSIVE MODE' AS found
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = {schema} AND c.relname = {relation} AND c.relkind IN ('r', 'p')"""
 
 # Its catalogue compares without case what may be two names.
 _MYSQL = """
@@ -65,6 +72,17 @@ def cascade_from(dialect: str, schema: str, relation: str) -> str | None:
         relation=_text(dialect, relation),
         catalogue=qualified("sqlite", schema, "sqlite_master"),
     )
+
+
+def lock_for(dialect: str, schema: str, relation: str) -> str | None:
+    """A `SELECT` of the statement by which one who replaces rows keeps out others who do, if one is needed.
+
+    Where a `DELETE` reads what was committed when it began, two of them at once would leave the rows of
+    both: the second does not see what the first inserts. `None` where the database sees to that itself.
+    """
+    if dialect != "postgresql":
+        return None
+    return _LOCK.format(schema=_text(dialect, schema), relation=_text(dialect, relation))
 
 
 def refusal(schema: str, relation: str, key: str) -> ConstraintViolationError:

@@ -9,6 +9,8 @@ from urllib.parse import quote, unquote
 _FILE = re.compile(r"((?:sqlite|duckdb):///)(?!/|:memory:)([^?]+)(\?.*)?", re.DOTALL | re.IGNORECASE)
 _MEMORY = re.compile(r"(?:sqlite|duckdb)://(?:/?|/:memory:)(?:\?.*)?", re.DOTALL | re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)([^/?#@:]*)(:[^/?#]*)?@")
+_OF_SQLALCHEMY = re.compile(r"(?<=://)([^:/]*)(:[^@]*)?@")
+"""Where SQLAlchemy finds a password: it may hold anything but `@`."""
 _VALUE = re.compile(r"(?<==)[^?&;]+")
 _SECRET = re.compile(
     r"(?i)(^:|[?&;])[^?&;=:/]*"
@@ -42,6 +44,8 @@ def without_credentials(url: str) -> str:
     scheme, colon, text = url.partition(":")
     if scheme.lower() == "odbc":  # a connection string, which may be quoted whole
         return scheme + colon + quote(_shown(colon + unquote(text)).removeprefix(":"), safe="=;{}")
+    if scheme.lower() == "sqlalchemy":
+        url = _OF_SQLALCHEMY.sub(r"\1@", url)
     return _VALUE.sub(_inner, _shown(url))
 
 

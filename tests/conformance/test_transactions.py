@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
-from fsspec_db import ConstraintViolationError, IncompleteBodyError
+from fsspec_db import ConstraintViolationError, DatabaseUnavailableError, IncompleteBodyError
 from tests.conformance.harness import USERS
 from tests.fsspec_db.samples import arrow_bytes, table_of
 
@@ -82,6 +83,21 @@ def test_writers_at_once_lose_nothing(db: Database) -> None:
         thread.join()
     assert failed == []
     assert db.ask("SELECT count(*), count(DISTINCT id) FROM blank") == [("800", "800")]
+
+
+def test_of_those_who_replace_at_once_the_rows_of_one_are_left(db: Database) -> None:
+    if not db.quirks.replaces:
+        return
+    fs, path = db.fs, db.path("empty", "arrow")
+    bodies = [arrow_bytes(pa.table({"id": pa.array([n] * 3000, pa.int32())})) for n in (1, 2)]
+    for _ in range(3):
+        with ThreadPoolExecutor() as threads:
+            writing = [threads.submit(fs.pipe_file, path, body) for body in bodies]
+        outcomes = [each.exception() for each in writing]
+        # A database may refuse the one who comes late.
+        assert None in outcomes
+        assert all(error is None or isinstance(error, DatabaseUnavailableError) for error in outcomes)
+        assert db.ask("SELECT count(*), count(DISTINCT id) FROM empty") == [("3000", "1")]
 
 
 def test_a_block_of_several_files_writes_them_at_its_end(db: Database) -> None:

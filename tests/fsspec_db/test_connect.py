@@ -155,6 +155,7 @@ def test_filesystems_of_objects_are_pickled_with_their_object() -> None:
         ("sqlite:////data/a@b.db?mode=ro", "sqlite:////data/a@b.db?mode=ro"),
         ("sqlite:////data/keys=1.db", "sqlite:////data/keys=1.db"),
         (f"sqlalchemy:oracle+oracledb://ada:{SECRET}@host/x", "sqlalchemy:oracle+oracledb://ada@host/x"),
+        (f"sqlalchemy:mysql+pymysql://ada:a/{SECRET}?#@host/x", "sqlalchemy:mysql+pymysql://ada@host/x"),
         (f"odbc:PWD={SECRET};UID=ada", "odbc:UID=ada"),
         (f"odbc:UID=ada;Pwd={{;{SECRET};}}}}x}};DSN=d", "odbc:UID=ada;DSN=d"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 from importlib.metadata import EntryPoint
@@ -55,6 +56,17 @@ def test_a_folder_of_parquet_files_is_a_database(parquet: DatabaseFileSystem, tm
         parquet.mv("/main/kept", "/main/orders")
     parquet.rm("/main/kept", recursive=True)
     assert [file.name for file in tmp_path.iterdir()] == ["orders.parquet"]
+
+
+def test_writers_at_once_lose_nothing(parquet: DatabaseFileSystem, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(
+            threads.map(
+                lambda n: parquet.pipe_file("/main/orders.csv", b"id,total\n%d,1\n" % n, mode="append"),
+                range(8),
+            )
+        )
+    assert pq.read_metadata(tmp_path / "orders.parquet").num_rows == 100_008
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 //! The boundary that a panic inside a decoder does not cross.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use crate::body::Arriving;
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
 
@@ -20,13 +22,17 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Rows that end at the first error, and whose panics are errors.
-pub(super) struct Guarded(Option<Box<dyn Rows>>, SchemaRef);
+/// Rows that end at the first error or with a body that is proven to be whole, and whose panics
+/// are errors.
+pub(super) struct Guarded {
+    rows: Option<Box<dyn Rows>>,
+    schema: SchemaRef,
+    arriving: Option<Arc<Arriving>>,
+}
 
 impl Guarded {
-    pub(super) fn new(rows: Box<dyn Rows>) -> Self {
-        let schema = rows.schema();
-        Self(Some(rows), schema)
+    pub(super) fn new(rows: Box<dyn Rows>, arriving: Option<Arc<Arriving>>) -> Self {
+        Self { schema: rows.schema(), rows: Some(rows), arriving }
     }
 }
 
@@ -34,31 +40,26 @@ impl Iterator for Guarded {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rows = self.0.as_mut()?;
-        match guarded(|| rows.next().transpose()) {
-            Ok(Some(batch)) => Some(Ok(batch)),
-            Ok(None) => {
-                self.0 = None;
-                None
-            }
-            Err(error) => {
-                self.0 = None;
-                Some(Err(error))
-            }
+        let rows = self.rows.as_mut()?;
+        let next = guarded(|| match (rows.next().transpose()?, &self.arriving) {
+            (None, Some(arriving)) => arriving.proven().map(|()| None),
+            (batch, _) => Ok(batch),
+        });
+        if !matches!(next, Ok(Some(_))) {
+            self.rows = None;
         }
+        next.transpose()
     }
 }
 
 impl Rows for Guarded {
     fn schema(&self) -> SchemaRef {
-        self.1.clone()
+        SchemaRef::clone(&self.schema)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_schema::Schema;
 
     use super::*;
@@ -83,7 +84,7 @@ mod tests {
     fn a_panic_of_a_decoder_is_a_malformed_body() {
         let opened = guarded::<()>(|| panic!("a length that was believed"));
         assert_eq!(opened.unwrap_err().code(), Code::MalformedBody);
-        let mut rows = Guarded::new(Box::new(Panics));
+        let mut rows = Guarded::new(Box::new(Panics), None);
         assert_eq!(rows.next().unwrap().unwrap_err().code(), Code::MalformedBody);
         assert!(rows.next().is_none());
     }

@@ -7,11 +7,12 @@ mod json;
 mod parquet;
 mod text;
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, SeekFrom};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
+use crate::body::Body;
 pub use crate::database::PartEncoder;
 use crate::database::{Part, Rows};
 use crate::error::{Code, Error, Result};
@@ -118,14 +119,13 @@ fn part_of_text(encoder: &dyn PartEncoder, part: Part) -> Result<Vec<u8>> {
     }
 }
 
-/// A whole body, in memory or in a file.
-pub trait Body: Read + Seek + Send {}
-impl<T: Read + Seek + Send> Body for T {}
-
 /// Opens a body. Sniffs: an Arrow file is accepted as a stream and the reverse.
 ///
 /// Text formats are parsed to `target` (the relation's schema; its columns in any order, some
 /// may be missing); without a target, types are inferred from the whole body.
+///
+/// Rows come while the body is still arriving, their end only once it is proven to be whole.
+/// Rows come while the body is still arriving, their end only once it is proven to be whole.
 ///
 /// # Errors
 /// `malformed-body`, `incomplete-body`, `schema-mismatch`, `value-out-of-range`.
@@ -134,6 +134,7 @@ pub fn decode(format: Format, mut body: Box<dyn Body>, target: Option<&SchemaRef
         return Err(Error::new(Code::MalformedBody, "the body is empty"));
     }
     body.rewind().map_err(body_error)?;
+    let arriving = body.arriving();
     let rows = guard::guarded(|| match format {
         Format::ArrowStream | Format::ArrowFile => ipc::open(body),
         Format::Parquet => parquet::open(body),
@@ -141,7 +142,7 @@ pub fn decode(format: Format, mut body: Box<dyn Body>, target: Option<&SchemaRef
         Format::Jsonl => json::open(body, false, target),
         Format::Json => json::open(body, true, target),
     })?;
-    Ok(Box::new(guard::Guarded::new(rows)))
+    Ok(Box::new(guard::Guarded::new(rows, arriving)))
 }
 
 /// The spool failed, not the body.

@@ -1,9 +1,10 @@
 //! Writing: a whole body becomes rows, in one transaction.
 
 use super::{DatabaseFs, at, format_of};
+use crate::body::Body;
 use crate::database::{Access, Cancel, Write, WriteMode};
 use crate::error::{Code, Error, Result};
-use crate::formats::{self, Body, Format};
+use crate::formats::{self, Format};
 use crate::path::Path;
 
 /// How to write.

@@ -45,6 +45,7 @@ fn bridge(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<path::PyPath>()?;
     module.add_class::<stream::PyChunkStream>()?;
     module.add_class::<stream::PyBatchStream>()?;
+    module.add_class::<body::PyArrivingBody>()?;
     module.add_class::<doorbell::PyDoorbell>()?;
     module.add_class::<fs::PyDatabaseFs>()?;
     py.import("atexit")?.call_method1("register", (wrap_pyfunction!(attach::end, module)?,))?;

@@ -14,7 +14,7 @@ from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInf
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.adbc.driver import CURRENT_CATALOG, Driver
 from fsspec_db.engines.adbc.rows import Rows
-from fsspec_db.engines.cascades import cascade_from, refusal
+from fsspec_db.engines.cascades import cascade_from, lock_for, refusal
 from fsspec_db.engines.statements import (
     create_table,
     definition_of,
@@ -295,6 +295,9 @@ class ADBC(AbstractDatabase):
     def _emptied(self, connection: adbc.AdbcConnection, schema: str, relation: str) -> None:
         """Deletes all rows, unless that would change rows of another table."""
         name = self._name(schema, relation)
+        lock = lock_for(self._driver.dialect, schema, relation)
+        for statement in self._rows(connection, lock) if lock else ():
+            self._driver.update(connection, statement)
         asked = cascade_from(self._driver.dialect, schema, relation)
         if asked and (found := self._rows(connection, asked)):
             if self._rows(connection, f"SELECT 1 FROM {name} LIMIT 1"):  # noqa: S608

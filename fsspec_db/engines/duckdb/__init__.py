@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,6 +18,7 @@ from fsspec_db.engines.duckdb.errors import told
 from fsspec_db.engines.duckdb.types import Carried, batch_as, new_types, quoted, taken, whole_microseconds
 from fsspec_db.errors import (
     AlreadyExistsError,
+    DatabaseUnavailableError,
     InvalidParameterError,
     InvalidQueryError,
     NotEmptyError,
@@ -47,6 +48,7 @@ SETTINGS: Mapping[str, str] = {
     # A name in SQL is never a variable of this process.
     "python_enable_replacements": "false",
 }
+_REPLACED: set[tuple[str, str, str]] = set()  # file, schema, relation; no other process writes a file
 _BATCH = 8_192  # rows: nearly as fast as more of them, in half the memory
 _INCOMING = "fsspec_db incoming rows"
 _STAGED = "fsspec_db staged rows"
@@ -77,6 +79,7 @@ class DuckDB(Catalogue):
             raise NotFoundError(f"there is no database file {file!r}")
         config: dict[str, Any] = {**SETTINGS, **(settings or {})}
         self._version: str | None = None
+        self._place = f"{id(self)}" if file is None else str(Path(file).resolve())
         with _OPENING, told(InvalidParameterError):
             # A database in memory begins empty, so nobody could read one that is read-only.
             if file is not None and access == "read":
@@ -166,7 +169,8 @@ class DuckDB(Catalogue):
         """
         if self.relation_info(schema, relation).kind != "table":
             raise UnsupportedError("a view cannot be written")
-        with self._transaction() as cursor:
+        alone = self._alone(schema, relation) if mode == "truncate" else nullcontext()
+        with alone, self._transaction() as cursor:
             if mode == "truncate":
                 cursor.execute(f"DELETE FROM {named(schema, relation)}")  # noqa: S608  # quoted, of the catalogue
             return self._insert(cursor, (schema, relation), reader, upsert=mode == "upsert")
@@ -218,6 +222,20 @@ class DuckDB(Catalogue):
             cursor.execute(f"DROP SCHEMA {quoted(schema)}")
 
     # Inside
+
+    @contextmanager
+    def _alone(self, schema: str, relation: str) -> Iterator[None]:
+        """Of two who replace rows at once one is refused: DuckDB does so itself only if both delete some."""
+        key = (self._place, schema, relation)
+        with _OPENING:
+            if key in _REPLACED:
+                raise DatabaseUnavailableError(f"the rows of {relation!r} are being replaced")
+            _REPLACED.add(key)
+        try:
+            yield
+        finally:
+            with _OPENING:
+                _REPLACED.remove(key)
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, fitted
 from fsspec_db.database import AbstractDatabase
-from fsspec_db.engines.cascades import RULES, cascade_from, refusal
+from fsspec_db.engines.cascades import RULES, cascade_from, lock_for, refusal
 from fsspec_db.engines.odbc.driver import Driver
 from fsspec_db.engines.odbc.result import Column
 from fsspec_db.engines.odbc.rows import filled, plain
@@ -209,6 +209,9 @@ class ODBC(AbstractDatabase):
     def _emptied(self, connection: arrow_odbc.Connection, schema: str, relation: str) -> None:
         """Deletes all rows, unless that would change rows of another table."""
         name = self._name(schema, relation)
+        lock = lock_for(self._driver.sql, schema, relation)
+        if lock and (statement := _first(connection, lock)):
+            connection.execute(statement)
         asked = cascade_from(self._driver.sql, schema, relation)
         key = _first(connection, asked) if asked else self._cascade(schema, relation)
         if key is None:

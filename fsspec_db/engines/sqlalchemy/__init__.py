@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
 from fsspec_db.database import AbstractDatabase
-from fsspec_db.engines.cascades import refusal
+from fsspec_db.engines.cascades import lock_for, refusal
 from fsspec_db.engines.sqlalchemy import dialects, types
 from fsspec_db.engines.sqlalchemy.cancelling import Cancel, severing
 from fsspec_db.engines.sqlalchemy.catalogue import (
@@ -405,6 +405,9 @@ class SQLAlchemy(AbstractDatabase):
         table = sa.table(
             _exact(relation), *(sa.column(_exact(name)) for name in targets), schema=_exact(schema)
         )
+        lock = lock_for(self._dialect.family, schema, relation) if mode == "truncate" else None
+        if lock and (statement := _first(connection, lock)):
+            _run(connection, statement)
         if mode == "truncate" and (cascade := cascade_of(inspector, schema, relation)):
             if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
                 raise refusal(schema, relation, cascade)
@@ -499,6 +502,10 @@ def _sqlite_value(value: Any) -> Any:
 
 def _run(connection: sa.Connection, statement: str) -> None:
     connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).close()
+
+
+def _first(connection: sa.Connection, statement: str) -> Any:
+    return connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).scalar()
 
 
 def _exact(name: str) -> Any:

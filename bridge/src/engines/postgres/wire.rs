@@ -15,6 +15,8 @@ use crate::error::Result;
 const READ: usize = 256 << 10;
 /// A message that claims more is not PostgreSQL's, whose values end at 1 GB.
 const LONGEST: usize = 1 << 30;
+/// Rows in one message, as psql sends them: the server copies a message whole before it reads it.
+const MESSAGE: usize = 8 << 10;
 /// What is gathered before it is written.
 const WRITE: usize = 256 << 10;
 
@@ -94,7 +96,9 @@ impl Conn {
     /// # Errors
     /// `database-unavailable`.
     pub fn copy_data(&mut self, rows: &[u8]) -> Result<()> {
-        self.put(b'd', rows);
+        for piece in rows.chunks(MESSAGE) {
+            self.put(b'd', piece);
+        }
         if self.output.len() >= WRITE { self.flush() } else { Ok(()) }
     }
 

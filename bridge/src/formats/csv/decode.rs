@@ -4,9 +4,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
 
 use super::records::Records;
+use crate::body::Body;
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
-use crate::formats::Body;
 use crate::formats::text::{Guess, Table, Token};
 
 /// Opens a body; without a target it is read twice, the first time for its types.

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Seek};
 
+use crate::body::Body;
 use crate::error::{Code, Error, Result};
-use crate::formats::{Body, body_error};
+use crate::formats::body_error;
 
 const BUFFER: usize = 256 << 10;
 /// What one field, and one record, may take.

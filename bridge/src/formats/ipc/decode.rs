@@ -14,9 +14,10 @@ use arrow_schema::{ArrowError, SchemaRef};
 
 use super::window::Window;
 use super::{CONTINUATION, MAGIC};
+use crate::body::{Arriving, Body};
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
-use crate::formats::{Body, body_error};
+use crate::formats::body_error;
 
 /// Rows handed on at once, so that run-ends and dictionaries unfold in bounded memory.
 const SLICE_ROWS: usize = 65_536;
@@ -33,7 +34,7 @@ const MAX_BATCH_ROWS: i64 = i32::MAX as i64;
 pub(in crate::formats) fn open(mut body: Box<dyn Body>) -> Result<Box<dyn Rows>> {
     let end = body.seek(SeekFrom::End(0)).map_err(body_error)?;
     body.rewind().map_err(body_error)?;
-    let mut source = Source { body, position: 0, end };
+    let mut source = Source { arriving: body.arriving(), body, position: 0, end };
     let magic = MAGIC.len() as u64;
     if end >= magic && source.bytes(magic)?.as_slice() == MAGIC {
         return Ok(Box::new(FileRows::open(source)?));
@@ -60,6 +61,7 @@ pub(super) fn invalid(error: ArrowError) -> Error {
 /// A body and what is left of it.
 pub(super) struct Source {
     body: Box<dyn Body>,
+    arriving: Option<Arc<Arriving>>,
     position: u64,
     end: u64,
 }
@@ -78,6 +80,9 @@ impl Source {
     pub(super) fn bytes(&mut self, length: u64) -> Result<Buffer> {
         if length > self.remaining() {
             return Err(self.short(length));
+        }
+        if let Some(arriving) = &self.arriving {
+            arriving.wait(self.position + length)?;
         }
         let size = usize::try_from(length).map_err(|_| malformed("a length beyond this machine"))?;
         let mut buffer = MutableBuffer::try_from_len_zeroed(size).map_err(malformed)?;

@@ -6,9 +6,9 @@ use arrow_schema::{Field, SchemaRef};
 
 use super::object::{Members, Name};
 use super::split::Split;
+use crate::body::Body;
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
-use crate::formats::Body;
 use crate::formats::text::{Guess, Table, Token, push_json_string};
 
 /// Distinct names that a body without a target may use.

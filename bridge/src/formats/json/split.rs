@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Seek};
 
+use crate::body::Body;
 use crate::error::{Code, Error, Result};
-use crate::formats::{Body, body_error};
+use crate::formats::body_error;
 
 const BUFFER: usize = 256 << 10;
 const MAX_OBJECT: usize = 256 << 20;

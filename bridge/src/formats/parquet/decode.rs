@@ -12,9 +12,10 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::{footer, intervals, pages};
+use crate::body::Body;
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
-use crate::formats::{Body, body_error};
+use crate::formats::body_error;
 
 const BATCH_ROWS: usize = 8_192;
 const MAGIC: &[u8; 4] = b"PAR1";

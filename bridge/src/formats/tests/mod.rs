@@ -10,6 +10,7 @@ use arrow_select::concat::concat_batches;
 use super::{EncodeOptions, Format, decode, encoder};
 use crate::error::Result;
 
+mod arriving;
 mod ipc;
 mod parquet;
 mod samples;
