@@ -88,7 +88,7 @@ def test_writers_at_once_lose_nothing(db: Database) -> None:
 def test_of_those_who_replace_at_once_the_rows_of_one_are_left(db: Database) -> None:
     if not db.quirks.replaces:
         return
-    fs, path = db.fs, db.path("empty", "arrow")
+    fs, path = db.fs, db.path("blank", "arrow")
     bodies = [arrow_bytes(pa.table({"id": pa.array([n] * 3000, pa.int32())})) for n in (1, 2)]
     for _ in range(3):
         with ThreadPoolExecutor() as threads:
@@ -97,7 +97,7 @@ def test_of_those_who_replace_at_once_the_rows_of_one_are_left(db: Database) -> 
         # A database may refuse the one who comes late.
         assert None in outcomes
         assert all(error is None or isinstance(error, DatabaseUnavailableError) for error in outcomes)
-        assert db.ask("SELECT count(*), count(DISTINCT id) FROM empty") == [("3000", "1")]
+        assert db.ask("SELECT count(*), count(DISTINCT id) FROM blank") == [("3000", "1")]
 
 
 def test_a_block_of_several_files_writes_them_at_its_end(db: Database) -> None:
