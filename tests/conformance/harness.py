@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TABLES = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(200) NOT NULL, score DOUBLE PRECISION DEFAULT 0.5);
-CREATE TABLE empty (id INTEGER, note VARCHAR(200));
+CREATE TABLE blank (id INTEGER, note VARCHAR(200));
 CREATE VIEW grown AS SELECT id, name FROM users WHERE id > 1;
 INSERT INTO users VALUES (1, 'ada', 1.5), (2, 'grace', NULL), (3, '', 3.0);
 """

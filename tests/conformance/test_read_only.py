@@ -55,8 +55,8 @@ def test_reading_does_not_write(db: Database) -> None:
         with pytest.raises(ReadOnlyError):
             fs.pipe_file(db.path("users", "csv"), CSV, mode=mode)
     for act in (
-        lambda: fs.rm(db.path("empty"), recursive=True),
-        lambda: fs.mv(db.path("empty"), db.path("void")),
+        lambda: fs.rm(db.path("blank"), recursive=True),
+        lambda: fs.mv(db.path("blank"), db.path("void")),
         lambda: fs.mkdir("/second"),
         lambda: fs.rmdir(db.root),
         lambda: fs.open(db.path("users", "csv"), "wb"),
@@ -65,7 +65,7 @@ def test_reading_does_not_write(db: Database) -> None:
             act()
     users = table_of(fs.cat_file(f"{db.path('users', 'arrow')}?order=id"))
     assert users.to_pylist() == USERS
-    assert db.count("empty") == 0
+    assert db.count("blank") == 0
 
 
 def test_writing_does_not_manage(db: Database) -> None:
@@ -76,15 +76,15 @@ def test_writing_does_not_manage(db: Database) -> None:
         fs.pipe_file(db.path("fresh", "csv"), CSV)
     for act in (
         lambda: fs.pipe_file(db.path("fresh", "csv"), CSV, mode="create"),
-        lambda: fs.rm(db.path("empty"), recursive=True),
-        lambda: fs.mv(db.path("empty"), db.path("void")),
+        lambda: fs.rm(db.path("blank"), recursive=True),
+        lambda: fs.mv(db.path("blank"), db.path("void")),
         lambda: fs.mkdir("/second"),
         lambda: fs.rmdir(db.root),
     ):
         with pytest.raises(PermissionError):
             act()
     assert not fs.exists(db.path("fresh"))
-    assert db.count("empty") == 0
+    assert db.count("blank") == 0
 
 
 def test_a_query_is_refused_where_the_engine_cannot_hold_it_to_reading(db: Database) -> None:
