@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from fsspec_db.engines.statements import qualified
+from fsspec_db.engines.statements import qualified, text_literal
 from fsspec_db.errors import ConstraintViolationError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ WHERE s.type = 'table' AND k."table" = {relation} COLLATE NOCASE AND s.name <> {
 ORDER BY 1 LIMIT 1"""
 
 _STATEMENTS: Mapping[str, str] = MappingProxyType(
-    {"mariadb": _MYSQL, "mysql": _MYSQL, "postgresql": _POSTGRESQL, "sqlite": _SQLITE}
+    {"mysql": _MYSQL, "postgresql": _POSTGRESQL, "sqlite": _SQLITE}
 )
 
 
@@ -103,7 +103,7 @@ def refusal(schema: str, relation: str, key: str) -> ConstraintViolationError:
 
 def _text(dialect: str, value: str) -> str:
     """A literal that means the same whatever the session says about backslashes."""
-    if dialect in {"mysql", "mariadb"}:
+    if dialect == "mysql":
         return f"_utf8mb4 X'{value.encode().hex()}'"
-    text = "'" + value.replace("'", "''") + "'"
+    text = text_literal(value)
     return "E" + text.replace("\\", "\\\\") if dialect == "postgresql" else text

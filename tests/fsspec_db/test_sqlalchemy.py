@@ -412,6 +412,24 @@ def test_a_result_of_psycopg_has_the_types_of_the_server(postgres: Postgres) -> 
     assert types["t"] == pa.timestamp("us", "UTC")
 
 
+def test_a_reader_at_work_gives_its_connection_back_after_the_database_was_closed(postgres: Postgres) -> None:
+    postgres.sql("CREATE TABLE read_late AS SELECT repeat('x', 99) AS t FROM generate_series(1, 99999)")
+    with opened(by_psycopg(postgres)) as fs:
+        stream = fs._bridge.read("/public/read_late.arrow")
+        assert stream.next()
+    while stream.next():
+        pass
+    stream.close()
+    left = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    deadline = time.monotonic() + 2
+    while (open_still := postgres.sql(left)) != "0\n" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert open_still == "0\n"
+
+
 def test_a_session_is_not_left_to_the_next_statement(postgres: Postgres) -> None:
     with opened(by_psycopg(postgres) + "?fsspec_db_pool_size=1", "read") as fs:
         fs.query("SELECT pg_advisory_lock(7), set_config('work_mem', '77MB', false)")

@@ -76,6 +76,18 @@ def of(dialect: sa.Dialect) -> Dialect:
     return DIALECTS.get(dialect.name, Dialect(family="generic"))
 
 
+def quoted(dialect: sa.Dialect, *names: str) -> str:
+    """A name, with those that it stands in, for a statement that no compiler of SQLAlchemy touches.
+
+    Those double the `%`.
+    """
+    marks = dialect.identifier_preparer
+    return ".".join(
+        marks.initial_quote + name.replace(marks.escape_quote, marks.escape_quote * 2) + marks.final_quote
+        for name in names
+    )
+
+
 _ONLY_READS = "only statements that read rows are let through: SELECT, VALUES, TABLE, WITH"
 
 # SQLite

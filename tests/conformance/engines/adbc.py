@@ -63,6 +63,7 @@ class ADBC(PostgreSQL):
     """The server of the native engine, with another way in."""
 
     name = "adbc"
+    unmade = frozenset({"duration", "struct", "timestamp_ns"})
     kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_driver, KINDS))
     unreachable = "adbc:postgresql?uri=postgresql://ada:canary@127.0.0.1:1/sales"
 

@@ -42,6 +42,7 @@ class ODBC(PostgreSQL):
     """The server of the native engine, with an account that writes: nobody vouches for its queries."""
 
     name = "odbc"
+    unmade = frozenset({"duration", "interval", "list", "struct", "texts", "timestamp_ns", "uuid"})
     kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_odbc, KINDS))
     unreachable = f"odbc:Driver={_DRIVER};Server=127.0.0.1;Port=1;Uid=ada;Pwd=canary;Database=sales"
 

@@ -288,6 +288,7 @@ class PostgreSQL(Harness):
     """A server of our own, with a database for each test."""
 
     name = "postgresql"
+    unmade = frozenset({"duration", "struct", "timestamp_ns"})
     schema = "public"
     kinds: ClassVar[Sequence[Kind]] = KINDS
     exact = "{}::text"

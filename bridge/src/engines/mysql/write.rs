@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::catalogue::{Column, Relation};
+use super::catalogue::{Column, Relation, check_name};
 use super::fault::of_errno;
 use super::ingest::{Cells, Target};
 use super::scan::Typed;
@@ -20,8 +20,8 @@ use crate::error::{Code, Error, Result};
 const BYTES: usize = 1 << 20;
 /// Values of a statement, at most: the protocol counts them in two bytes.
 const VALUES: usize = 65_535;
-/// Rows of a statement, at most: more are no faster.
-const ROWS: usize = 1024;
+/// Rows of a statement, at most: MySQL takes half as long again for the same rows by 1024.
+const ROWS: usize = 256;
 /// What MariaDB and MySQL note without a value being changed: a spelling is deprecated.
 const HARMLESS: u16 = 1287;
 
@@ -43,7 +43,7 @@ pub fn write(
         return Err(Error::new(Code::Forbidden, detail));
     }
     transactional(conn, &typed.relation)?;
-    let plan = Plan::new(&typed, &rows.schema())?;
+    let plan = Plan::new(&typed, &rows.schema(), conn.server.mariadb)?;
     let action = if mode == WriteMode::Upsert { plan.upsert(&typed.relation)? } else { String::new() };
     plan.check_rest(&typed.relation)?;
     if mode == WriteMode::Replace {
@@ -105,7 +105,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(typed: &Typed, schema: &SchemaRef) -> Result<Self> {
+    fn new(typed: &Typed, schema: &SchemaRef, mariadb: bool) -> Result<Self> {
         let mut plan = Self { targets: Vec::new() };
         let mut seen: Vec<usize> = Vec::new();
         for (index, field) in schema.fields().iter().enumerate() {
@@ -119,7 +119,8 @@ impl Plan {
             // What the database generates comes out of a read, and is made anew on the way in.
             if !column.generated {
                 let not_null = !column.nullable && !column.counted;
-                let target = Target::new(&column.name, &typed.kinds[at], &column.declared, not_null);
+                let mut target = Target::new(&column.name, &typed.kinds[at], &column.declared, not_null);
+                target.long_fractions = mariadb;
                 plan.targets.push((index, target));
             }
         }
@@ -373,6 +374,8 @@ pub fn create(schema: &str, name: &str, columns: &Schema) -> Result<String> {
     let mut sql = String::from("CREATE TABLE ");
     MYSQL.relation_into(&mut sql, schema, name);
     for (at, field) in columns.fields().iter().enumerate() {
+        check_name(field.name())
+            .map_err(|error| Error::new(Code::SchemaMismatch, error.detail()).with_column(field.name()))?;
         sql.push_str(if at == 0 { " (" } else { ", " });
         MYSQL.quote_into(&mut sql, field.name());
         let null = if field.is_nullable() { " NULL" } else { " NOT NULL" };
