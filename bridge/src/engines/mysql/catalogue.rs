@@ -6,6 +6,7 @@
 use super::view;
 use super::wire::Conn;
 use crate::dialect::MYSQL;
+use crate::engines::meet::member;
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 
@@ -35,6 +36,8 @@ pub struct Column {
     pub key: Option<usize>,
     pub comment: Option<String>,
 }
+
+member!(Column);
 
 type Row = Vec<Option<String>>;
 

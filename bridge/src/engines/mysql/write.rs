@@ -13,6 +13,7 @@ use super::statement::{BULK, Statement};
 use super::wire::Conn;
 use crate::database::{Cancel, Rows, WriteMode};
 use crate::dialect::MYSQL;
+use crate::engines::meet::{meet, whole_key};
 use crate::engines::would_change_others;
 use crate::error::{Code, Error, Result};
 
@@ -106,28 +107,15 @@ struct Plan {
 
 impl Plan {
     fn new(typed: &Typed, schema: &SchemaRef, mariadb: bool) -> Result<Self> {
-        let mut plan = Self { targets: Vec::new() };
-        let mut seen: Vec<usize> = Vec::new();
-        for (index, field) in schema.fields().iter().enumerate() {
-            let at = find(&typed.relation, field.name())?;
+        let met = meet(&typed.relation.name, &typed.relation.columns, schema)?;
+        let target = |at: usize| {
             let column = &typed.relation.columns[at];
-            if seen.contains(&at) {
-                let detail = format!("the body has column {:?} twice", column.name);
-                return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
-            }
-            seen.push(at);
-            // What the database generates comes out of a read, and is made anew on the way in.
-            if !column.generated {
-                let not_null = !column.nullable && !column.counted;
-                let mut target = Target::new(&column.name, &typed.kinds[at], &column.declared, not_null);
-                target.long_fractions = mariadb;
-                plan.targets.push((index, target));
-            }
-        }
-        if plan.targets.is_empty() {
-            return Err(Error::new(Code::SchemaMismatch, "the body has no column to write"));
-        }
-        Ok(plan)
+            let not_null = !column.nullable && !column.counted;
+            let mut target = Target::new(&column.name, &typed.kinds[at], &column.declared, not_null);
+            target.long_fractions = mariadb;
+            target
+        };
+        Ok(Self { targets: met.into_iter().map(|(index, at)| (index, target(at))).collect() })
     }
 
     /// What the body lacks must have a default: the server's own is none.
@@ -149,20 +137,11 @@ impl Plan {
     /// What to do with a row whose primary key is there. MySQL would also update the row that has
     /// the same value of another unique key: there a division by zero refuses the row.
     fn upsert(&self, relation: &Relation) -> Result<String> {
-        let mut key: Vec<&Column> = relation.columns.iter().filter(|column| column.key.is_some()).collect();
-        key.sort_by_key(|column| column.key);
-        let Some(first) = key.first() else {
-            let detail = format!("{:?} has no primary key to upsert by", relation.name);
-            return Err(Error::new(Code::SchemaMismatch, detail));
-        };
         let has = |name: &str| self.targets.iter().any(|(_, target)| target.name == name);
-        if let Some(column) = key.iter().find(|column| !has(&column.name)) {
-            let detail = format!("the body lacks {:?}, a column of the primary key", column.name);
-            return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
-        }
+        let key = whole_key(&relation.name, &relation.columns, has)?;
         let same = |column: &&Column| format!("{0} <=> VALUES({0})", MYSQL.quoted(&column.name));
         let same = key.iter().map(same).collect::<Vec<_>>().join(" AND ");
-        let guard = MYSQL.quoted(&first.name);
+        let guard = MYSQL.quoted(&key[0].name);
         let mut sets = vec![format!("{guard} = IF(1 DIV ({same}), {guard}, {guard})")];
         let rest =
             self.targets.iter().filter(|(_, target)| !key.iter().any(|column| column.name == target.name));
@@ -344,17 +323,6 @@ fn refuse(conn: &mut Conn) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The column of that name, which case does not distinguish.
-fn find(relation: &Relation, name: &str) -> Result<usize> {
-    let columns = &relation.columns;
-    let exact = columns.iter().position(|column| column.name == name);
-    let folded = || columns.iter().position(|column| column.name.to_lowercase() == name.to_lowercase());
-    exact.or_else(folded).ok_or_else(|| {
-        let detail = format!("the body has a column {name:?} that {:?} has not", relation.name);
-        Error::new(Code::SchemaMismatch, detail).with_column(name)
-    })
 }
 
 /// A name that no other relation has, for one that is not ready to be seen under its own.

@@ -2,6 +2,7 @@
 
 use super::wire::Conn;
 use crate::dialect::POSTGRESQL;
+use crate::engines::meet::member;
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 
@@ -35,6 +36,8 @@ pub struct Column {
     pub key: Option<usize>,
     pub comment: Option<String>,
 }
+
+member!(Column);
 
 type Row = Vec<Option<String>>;
 

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 
 use arrow_schema::SchemaRef;
 
-use super::catalogue::{Column, Relation};
+use super::catalogue::Relation;
 use super::ingest::{Keeps, Target};
 use super::scan::Typed;
 use super::types::Kind;
 use super::wire::Conn;
 use crate::dialect::POSTGRESQL;
+use crate::engines::meet::{meet, whole_key};
 use crate::error::{Code, Error, Result};
 
 /// Where rows wait that are not copied into their table at once.
@@ -53,16 +54,8 @@ impl Plan {
     pub fn new(conn: &mut Conn, typed: &Typed, schema: &SchemaRef) -> Result<Self> {
         let bases = Base::load(conn, &typed.relation)?;
         let mut plan = Self { targets: Vec::new(), places: Vec::new(), has_identity: false };
-        for (index, field) in schema.fields().iter().enumerate() {
-            let (at, column) = find(&typed.relation, field.name())?;
-            if plan.places.iter().any(|place| place.name == column.name) {
-                let detail = format!("the body has column {:?} twice", column.name);
-                return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
-            }
-            // What the database generates comes out of a read, and is made anew on the way in.
-            if column.generated {
-                continue;
-            }
+        for (index, at) in meet(&typed.relation.name, &typed.relation.columns, schema)? {
+            let (field, column) = (schema.field(index), &typed.relation.columns[at]);
             let kind = match &typed.kinds[at] {
                 // An array of several dimensions was read as text, and the table may not say that it has such.
                 // Intervals are text in files whose formats have none.
@@ -83,9 +76,6 @@ impl Plan {
             let keeps = base.keeps(&kind);
             let target = Target { name: column.name.clone(), kind, item: base.item, keeps };
             plan.targets.push((index, target));
-        }
-        if plan.places.is_empty() {
-            return Err(Error::new(Code::SchemaMismatch, "the body has no column to write"));
         }
         Ok(plan)
     }
@@ -183,19 +173,9 @@ impl Plan {
 
     /// The primary key, which the body has to have whole.
     fn key(&self, relation: &Relation) -> Result<Vec<&Place>> {
-        let mut key: Vec<&Column> = relation.columns.iter().filter(|column| column.key.is_some()).collect();
-        key.sort_by_key(|column| column.key);
-        if key.is_empty() {
-            let detail = format!("{:?} has no primary key to upsert by", relation.name);
-            return Err(Error::new(Code::SchemaMismatch, detail));
-        }
-        let place = |column: &Column| {
-            self.places.iter().find(|place| place.name == column.name).ok_or_else(|| {
-                let detail = format!("the body lacks {:?}, a column of the primary key", column.name);
-                Error::new(Code::SchemaMismatch, detail).with_column(&column.name)
-            })
-        };
-        key.into_iter().map(place).collect()
+        let find = |name: &str| self.places.iter().find(|place| place.name == name);
+        let key = whole_key(&relation.name, &relation.columns, |name| find(name).is_some())?;
+        Ok(key.into_iter().filter_map(|column| find(&column.name)).collect())
     }
 }
 
@@ -266,17 +246,4 @@ impl Base {
             _ => false,
         }
     }
-}
-
-/// The column of that name; case matters only where two differ by nothing else.
-fn find<'r>(relation: &'r Relation, name: &str) -> Result<(usize, &'r Column)> {
-    let columns = || relation.columns.iter().enumerate();
-    let folded = || {
-        let mut same = columns().filter(|(_, column)| column.name.eq_ignore_ascii_case(name));
-        same.next().filter(|_| same.next().is_none())
-    };
-    columns().find(|(_, column)| column.name == name).or_else(folded).ok_or_else(|| {
-        let detail = format!("the body has a column {name:?} that {:?} has not", relation.name);
-        Error::new(Code::SchemaMismatch, detail).with_column(name)
-    })
 }
