@@ -86,6 +86,7 @@ ENGINE_ROWS: dict[str, str] = {
     "definitions": "tells the text of views",
     "depends_on": "tells what views read",
     "comments": "comments",
+    "keeps_json": "keeps the text of JSON",
     "case_sensitive": "names differ by case alone",
     "longest_name": "bytes of a name",
     "last_character": "the last character of names",

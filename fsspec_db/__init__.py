@@ -6,6 +6,7 @@ from fsspec.registry import register_implementation
 
 from fsspec_db._bridge import (
     FORMATS,
+    ArrivingBody,
     ChunkStream,
     ColumnInfo,
     ConstraintInfo,
@@ -75,6 +76,7 @@ __all__ = [
     "AbstractDatabaseFileSystem",
     "Access",
     "AlreadyExistsError",
+    "ArrivingBody",
     "ArrowStream",
     "BodyTooLargeError",
     "ChunkStream",

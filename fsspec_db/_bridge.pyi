@@ -215,11 +215,11 @@ class ChunkStream:
     byte and one after it are raised alike, by the call that reaches it.
     """
 
-    def poll(self, wake: Callable[[], object], bell: Doorbell | None = None) -> bytes | None:
+    def poll(self, wake: Callable[[], object], bell: Doorbell | None = None) -> bytes | memoryview | None:
         """The next chunk (about 1 MiB), or `b""` at the proven end, or `None` if none is ready:
 
         when it pays to poll again, `wake` is then called once from another thread, or is among the
-        answers of `bell`. Never blocks.
+        answers of `bell`. Never blocks. A long chunk is a view of the bridge's own memory, not copied.
         """
     def next(self) -> bytes | None:
         """The next chunk, waiting for it without Python's lock; `None` at the proven end."""

@@ -67,7 +67,7 @@ class Chunks:
             self._listener.cancel()
         self.stream.close()
 
-    async def next(self) -> bytes:
+    async def next(self) -> bytes | memoryview:
         """The next chunk, or `b""` at the proven end.
 
         Raises:

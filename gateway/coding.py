@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Encoder(Protocol):
     """Makes one coded body out of pieces."""
 
-    def encode(self, piece: bytes, /) -> bytes:
+    def encode(self, piece: bytes | memoryview, /) -> bytes:
         """What is ready to be sent after a piece; may be nothing yet."""
 
     def finish(self) -> bytes:
@@ -28,7 +28,7 @@ class Gzip:
     def __init__(self) -> None:
         self._compress = zlib.compressobj(level=4, wbits=31)
 
-    def encode(self, piece: bytes, /) -> bytes:
+    def encode(self, piece: bytes | memoryview, /) -> bytes:
         """What is ready after a piece."""
         return self._compress.compress(piece)
 
@@ -44,7 +44,7 @@ class Zstd:
         self._sink = _Sink()
         self._stream = pa.CompressedOutputStream(pa.PythonFile(self._sink, mode="w"), "zstd")
 
-    def encode(self, piece: bytes, /) -> bytes:
+    def encode(self, piece: bytes | memoryview, /) -> bytes:
         """What is ready after a piece."""
         self._stream.write(piece)
         return self._sink.drain()

@@ -15,8 +15,7 @@ from gateway.transfer import transfer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fsspec_db import AbstractDatabaseFileSystem
-    from fsspec_db._bridge import ArrivingBody
+    from fsspec_db import AbstractDatabaseFileSystem, ArrivingBody
     from gateway.body import Declared
     from gateway.dav.app import DavApp
     from gateway.exchange import Exchange, Headers

@@ -56,7 +56,7 @@ class Exchange:
         self.started = True
         await self._tell({"type": "http.response.start", "status": status, "headers": headers})
 
-    async def body(self, body: bytes, *, more: bool) -> None:
+    async def body(self, body: bytes | memoryview, *, more: bool) -> None:
         """Sends a piece of the body."""
         await self._tell({"type": "http.response.body", "body": body, "more_body": more})
 
@@ -68,7 +68,7 @@ class Exchange:
                 raise
             raise ClientGone from error  # uvloop's word for a connection that is gone
 
-    async def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
+    async def answer(self, status: int, headers: Headers, body: bytes | memoryview = b"") -> None:
         """Sends a whole response. `content-length` is added; HEAD gets the head only."""
         if status not in _NO_BODY:
             headers = [*headers, (b"content-length", b"%d" % len(body))]

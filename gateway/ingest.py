@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from fsspec_db._bridge import ArrivingBody
+from fsspec_db import ArrivingBody
 from gateway.body import received
 from gateway.problems import Problem
 

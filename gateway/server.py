@@ -24,9 +24,28 @@ if TYPE_CHECKING:
 
 
 _LONGEST_HEAD: Final = 64 << 10
+_LONG: Final = 64 << 10
 _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
+
+
+class UnjoinedCycle(RequestResponseCycle):
+    """Hands long pieces of a body to the kernel as they are.
+
+    uvicorn would copy each to put its chunk's head and tail around it.
+    """
+
+    async def send(self, message: Any) -> None:
+        """As uvicorn's."""
+        body = message.get("body", b"")
+        if len(body) < _LONG or not message.get("more_body") or not self.chunked_encoding:
+            await super().send(message)
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if not self.disconnected:
+            self.transport.writelines((b"%x\r\n" % len(body), body, b"\r\n"))
 
 
 class ImpatientProtocol(HttpToolsProtocol):
@@ -68,6 +87,8 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._disarm()
         self._in_head, self._head = False, 0
         super().on_headers_complete()
+        if type(self.cycle) is RequestResponseCycle:
+            self.cycle.__class__ = UnjoinedCycle
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clock."""

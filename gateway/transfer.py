@@ -79,7 +79,12 @@ async def transfer(
 
 
 async def _send_all(
-    exchange: Exchange, chunks: Chunks, chunk: bytes, coding: Coding | None, stall: float, max_bytes: int
+    exchange: Exchange,
+    chunks: Chunks,
+    chunk: bytes | memoryview,
+    coding: Coding | None,
+    stall: float,
+    max_bytes: int,
 ) -> None:
     encode = encoder(coding) if coding else None
     sent = 0
@@ -97,7 +102,7 @@ async def _send_all(
         await _send(exchange, await asyncio.to_thread(encode.finish), stall)
 
 
-async def _send(exchange: Exchange, piece: bytes, stall: float) -> None:
+async def _send(exchange: Exchange, piece: bytes | memoryview, stall: float) -> None:
     try:
         async with asyncio.timeout(stall or None):
             await exchange.body(piece, more=True)
@@ -107,7 +112,7 @@ async def _send(exchange: Exchange, piece: bytes, stall: float) -> None:
         raise ClientGone from error
 
 
-async def _encode_whole(body: bytes, coding: Coding) -> bytes:
+async def _encode_whole(body: bytes | memoryview, coding: Coding) -> bytes:
     def run() -> bytes:
         encode = encoder(coding)
         return encode.encode(body) + encode.finish()

@@ -25,7 +25,8 @@ impl Fit {
         let mut fields: Vec<FieldRef> = Vec::with_capacity(body.fields().len());
         for (index, field) in body.fields().iter().enumerate() {
             let name = field.name();
-            match find(columns, name) {
+            let at = position(columns.fields().iter().map(|field| field.name().as_str()), name);
+            match at.map(|at| &columns.fields()[at]) {
                 Some(found) if fields.iter().any(|other| other.name() == found.name()) => {
                     return Err(mismatch(name, "is there twice"));
                 }
@@ -61,12 +62,14 @@ impl Fit {
     }
 }
 
-fn find<'c>(columns: &'c Schema, name: &str) -> Option<&'c FieldRef> {
-    let folded = || {
-        let mut same = columns.fields().iter().filter(|field| field.name().eq_ignore_ascii_case(name));
-        same.next().filter(|_| same.next().is_none())
-    };
-    columns.fields().iter().find(|field| field.name() == name).or_else(folded)
+/// The place of a name among `names`; case matters only where two of them differ by nothing else.
+pub fn position<'n>(mut names: impl Iterator<Item = &'n str> + Clone, name: &str) -> Option<usize> {
+    let folded = name.to_lowercase();
+    let mut same = names.clone().enumerate().filter(|(_, other)| other.to_lowercase() == folded);
+    names.position(|other| other == name).or_else(|| {
+        let (at, _) = same.next()?;
+        same.next().is_none().then_some(at)
+    })
 }
 
 fn missing(name: &str, row: u64) -> Error {

@@ -77,6 +77,14 @@ fn host(text: &str) -> Result<(String, String)> {
     Ok((decode(name)?, decode(port)?))
 }
 
+/// The name of an option that a database does not have, for an error: what is no name of any may be the
+/// end of a password with a `?` in it.
+#[must_use]
+pub fn shown(name: &str) -> &str {
+    let named = name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte));
+    if named { name } else { "…" }
+}
+
 fn invalid(detail: &str) -> Error {
     Error::new(Code::InvalidParameter, detail)
 }

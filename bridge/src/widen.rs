@@ -3,7 +3,7 @@
 //! A cast is allowed where each value can be had back from the result: integers of any width
 //! that fits, integers and decimals as each other and as floats where no digit is lost, dates and
 //! timestamps of any unit that holds them, dictionaries and runs as their values, views and large
-//! types as plain ones. What is lost in a single row is an error that names it. Types that mean
+//! types as plain ones, and lists of such as lists. What is lost in a single row is an error that names it. Types that mean
 //! something else (a timestamp with a zone and one without, numbers and texts) never mix.
 
 use std::sync::Arc;
@@ -32,11 +32,11 @@ pub fn widen(array: &ArrayRef, to: &DataType, column: &str, first_row: u64) -> R
         return Ok(new_null_array(to, array.len()));
     }
     let cast = Cast { array, to, column, first_row };
+    let values = decoded(from);
+    if values != *from {
+        return widen(&cast.forward(&values)?, to, column, first_row);
+    }
     match (from, to) {
-        (DataType::Dictionary(_, value), _) => widen(&cast.forward(value)?, to, column, first_row),
-        (DataType::RunEndEncoded(_, value), _) => {
-            widen(&cast.forward(value.data_type())?, to, column, first_row)
-        }
         (_, DataType::Dictionary(_, value)) => {
             let values = widen(array, value, column, first_row)?;
             Cast { array: &values, ..cast }.checked()
@@ -48,6 +48,19 @@ pub fn widen(array: &ArrayRef, to: &DataType, column: &str, first_row: u64) -> R
         (from, to) if from.is_floating() && is_decimal(to) => cast.float_to_decimal(),
         (from, to) if mixes(from, to) => cast.checked(),
         _ => Err(cast.mismatch()),
+    }
+}
+
+/// The type without dictionaries and runs, also within lists.
+fn decoded(data_type: &DataType) -> DataType {
+    let item = |field: &Field| Arc::new(field.clone().with_data_type(decoded(field.data_type())));
+    match data_type {
+        DataType::Dictionary(_, value) => decoded(value),
+        DataType::RunEndEncoded(_, value) => decoded(value.data_type()),
+        DataType::List(field) => DataType::List(item(field)),
+        DataType::LargeList(field) => DataType::LargeList(item(field)),
+        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(item(field), *size),
+        other => other.clone(),
     }
 }
 
@@ -246,6 +259,7 @@ fn unscaled(digits: &str, precision: u8, scale: i8) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::builder::{ListBuilder, StringBuilder, StringDictionaryBuilder};
     use arrow_array::types::{Int8Type, Int32Type, Int64Type};
     use arrow_array::{
         Date32Array, DictionaryArray, Float32Array, Int32Array, Int64Array, LargeStringArray, ListArray,
@@ -320,6 +334,16 @@ mod tests {
         let huge =
             ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1)]), Some([Some(1 << 40)])]);
         lost(arc(huge), small.data_type().clone(), 12);
+        let floats =
+            ListArray::from_iter_primitive::<Float64Type, _, _>([Some([Some(1.0)]), Some([Some(1.7)])]);
+        lost(arc(floats), small.data_type().clone(), 12);
+        let mut words = ListBuilder::new(StringDictionaryBuilder::<Int8Type>::new());
+        let mut plain = ListBuilder::new(StringBuilder::new());
+        for list in [vec![Some("b"), Some("a"), Some("b")], vec![None], vec![]] {
+            words.append_value(list.clone());
+            plain.append_value(list);
+        }
+        ok(arc(words.finish()), arc(plain.finish()));
         let texts = DataType::new_list(DataType::Utf8, true);
         let error = widen(&arc(small), &texts, "c", 1).expect_err("it must be refused");
         assert_eq!(error.code(), Code::SchemaMismatch);

@@ -77,7 +77,7 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "adbc": python_engine("adbc", "fsspec_db.engines.adbc:ADBC"),
         "duckdb": python_engine("duckdb", "fsspec_db.engines.duckdb:DuckDB"),
-        "mariadb": Engine("mysql", open_native),
+        "mariadb": Engine("mariadb", open_native),
         "mysql": Engine("mysql", open_native),
         "odbc": python_engine("odbc", "fsspec_db.engines.odbc:ODBC"),
         "postgres": Engine("postgresql", open_native),

@@ -1,11 +1,11 @@
-"""What a `DELETE` of one table's rows has to do with others: their foreign keys, and who deletes too."""
+"""What a `DELETE` of one table's rows has to do with others: foreign keys, heirs, and who deletes too."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from fsspec_db.engines.statements import qualified
+from fsspec_db.engines.statements import qualified, text_literal
 from fsspec_db.errors import ConstraintViolationError
 
 if TYPE_CHECKING:
@@ -20,12 +20,19 @@ WITH RECURSIVE emptied (oid) AS (
     SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = {schema} AND c.relname = {relation}
     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN emptied e ON e.oid = i.inhparent)
-SELECT CAST(k.conname AS text) || ' (ON DELETE ' || CASE k.confdeltype
+(SELECT CAST(h.relname AS text) || ' (INHERITS)' AS found
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_inherits i ON i.inhparent = c.oid JOIN pg_catalog.pg_class h ON h.oid = i.inhrelid
+WHERE n.nspname = {schema} AND c.relname = {relation} AND c.relkind <> 'p'
+ORDER BY h.relname LIMIT 1)
+UNION ALL
+(SELECT CAST(k.conname AS text) || ' (ON DELETE ' || CASE k.confdeltype
     WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END || ')' AS found
 FROM pg_catalog.pg_constraint k
 WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')
     AND k.confrelid IN (SELECT oid FROM emptied) AND k.conrelid NOT IN (SELECT oid FROM emptied)
-ORDER BY k.conparentid, k.conname LIMIT 1"""
+ORDER BY k.conparentid, k.conname LIMIT 1)
+LIMIT 1"""
 
 # Who only adds rows does not wait for it. Foreign tables cannot be locked.
 _LOCK = """
@@ -55,12 +62,12 @@ WHERE s.type = 'table' AND k."table" = {relation} COLLATE NOCASE AND s.name <> {
 ORDER BY 1 LIMIT 1"""
 
 _STATEMENTS: Mapping[str, str] = MappingProxyType(
-    {"mariadb": _MYSQL, "mysql": _MYSQL, "postgresql": _POSTGRESQL, "sqlite": _SQLITE}
+    {"mysql": _MYSQL, "postgresql": _POSTGRESQL, "sqlite": _SQLITE}
 )
 
 
 def cascade_from(dialect: str, schema: str, relation: str) -> str | None:
-    """A `SELECT` of one text, `NAME (ON DELETE RULE)`, or of no row where no other table would be changed.
+    """A `SELECT` of one text, `NAME (ON DELETE RULE)` or `NAME (INHERITS)`; of no row where none is changed.
 
     `None` where no catalogue is known that tells. On SQLite it looks at what its connection enforces.
     """
@@ -86,17 +93,17 @@ def lock_for(dialect: str, schema: str, relation: str) -> str | None:
 
 
 def refusal(schema: str, relation: str, key: str) -> ConstraintViolationError:
-    """The error of a replacement that `key`, `NAME (ON DELETE RULE)`, would carry into another table."""
+    """The error of a replacement that a foreign key or an heir, `NAME (HOW)`, carries into another table."""
     return ConstraintViolationError(
-        f"rows of {schema}.{relation} would be changed by the foreign key {key}: "
-        "update by primary key instead of replacing",
+        f"replacing the rows of {schema}.{relation} would change those of another table, by {key}: "
+        "update by primary key instead",
         path=f"/{schema}/{relation}",
     )
 
 
 def _text(dialect: str, value: str) -> str:
     """A literal that means the same whatever the session says about backslashes."""
-    if dialect in {"mysql", "mariadb"}:
+    if dialect == "mysql":
         return f"_utf8mb4 X'{value.encode().hex()}'"
-    text = "'" + value.replace("'", "''") + "'"
+    text = text_literal(value)
     return "E" + text.replace("\\", "\\\\") if dialect == "postgresql" else text

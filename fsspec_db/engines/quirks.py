@@ -61,6 +61,8 @@ class Quirks:
     """The catalogue tells what a view reads."""
     data_version: bool = False
     """There is a text that changes whenever rows may have changed."""
+    keeps_json: bool = True
+    """JSON is read as the text that was written."""
     case_sensitive: bool = True
     """Two names that differ by case alone are two names."""
     longest_name: int | None = None
@@ -87,7 +89,14 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             longest_name=63,
         ),
         "mysql": Quirks(
-            title="MySQL, MariaDB",
+            title="MySQL",
+            keeps_json=False,
+            longest_name=64,
+            last_character="\uffff",
+            notes=("Column names do not differ by case alone.",),
+        ),
+        "mariadb": Quirks(
+            title="MariaDB",
             longest_name=64,
             last_character="\uffff",
             notes=("Column names do not differ by case alone.",),

@@ -11,19 +11,24 @@ if TYPE_CHECKING:
 _CODES: Mapping[str, str] = MappingProxyType(
     {
         "08": "database-unavailable",
-        "08P01": "invalid-query",
+        "08P01": "invalid-query",  # values are missing
         "0A": "unsupported",
         "22": "value-out-of-range",
         "23": "constraint-violation",
         "25006": "read-only",
-        "28": "forbidden",
+        "28": "database-unavailable",
+        "2BP01": "not-empty",
         "3D": "database-unavailable",
+        "3F000": "not-found",
+        "40": "database-unavailable",
         "42": "invalid-query",
         "42501": "forbidden",
+        "42P06": "already-exists",
         "42P07": "already-exists",
         "42S01": "already-exists",
         "53": "database-unavailable",
-        "57014": "cancelled",
+        "55P03": "database-unavailable",
+        "57014": "query-timeout",
         "57P": "database-unavailable",
         "HY008": "cancelled",
         "HYC00": "unsupported",
@@ -39,10 +44,3 @@ def code_of_sqlstate(sqlstate: str | None) -> str | None:
         if sqlstate and (code := _CODES.get(sqlstate[:length])):
             return code
     return None
-
-
-def redacted(text: str, secrets: frozenset[str]) -> str:
-    """`text` without the secrets that a driver may have quoted."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text

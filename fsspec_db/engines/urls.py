@@ -6,17 +6,15 @@ import os
 import re
 from urllib.parse import quote, unquote
 
+from fsspec_db.engines.credentials import HIDDEN_NAME
+
 _FILE = re.compile(r"((?:sqlite|duckdb):///)(?!/|:memory:)([^?]+)(\?.*)?", re.DOTALL | re.IGNORECASE)
 _MEMORY = re.compile(r"(?:sqlite|duckdb)://(?:/?|/:memory:)(?:\?.*)?", re.DOTALL | re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)([^/?#@:]*)(:[^/?#]*)?@")
 _OF_SQLALCHEMY = re.compile(r"(?<=://)([^:/]*)(:[^@]*)?@")
 """Where SQLAlchemy finds a password: it may hold anything but `@`."""
 _VALUE = re.compile(r"(?<==)[^?&;]+")
-_SECRET = re.compile(
-    r"(?i)(^:|[?&;])[^?&;=:/]*"
-    r"(?:password|passwd|passphrase|pwd|secret|token|key|authorization|credential|call_header)"
-    r"[^?&;=]*=(?:\{(?:[^}]|\}\})*\}|[^&;])*"
-)
+_SECRET = re.compile(rf"(?i)(^:|[?&;])[^?&;=:/]*(?:{HIDDEN_NAME})[^?&;=]*=(?:\{{(?:[^}}]|\}}\}})*\}}|[^&;])*")
 
 
 def absolute(url: str) -> str:

@@ -16,6 +16,7 @@ from tests.fsspec_db.samples import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from types import TracebackType
     from typing import Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 TABLES = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(200) NOT NULL, score DOUBLE PRECISION DEFAULT 0.5);
-CREATE TABLE empty (id INTEGER, note VARCHAR(200));
+CREATE TABLE blank (id INTEGER, note VARCHAR(200));
 CREATE VIEW grown AS SELECT id, name FROM users WHERE id > 1;
 INSERT INTO users VALUES (1, 'ada', 1.5), (2, 'grace', NULL), (3, '', 3.0);
 """
@@ -81,6 +82,8 @@ class Harness(ABC):
     """A query that shows whether one did."""
     breaking: ClassVar[str]
     """A query that fails after many rows."""
+    unmade: ClassVar[AbstractSet[str]] = frozenset()
+    """The columns of `test_structure` that no table can be made for: types or values that it has not."""
     sqlstates: ClassVar[Mapping[str, str]] = {}
     """What the engine says of: syntax, no relation, no column, unique, not null."""
     unreachable: ClassVar[str] = ""

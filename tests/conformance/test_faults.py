@@ -277,7 +277,7 @@ def test_a_gateway_that_is_killed_in_mid_write_leaves_the_old_rows_or_the_new(
         connection.sendall(request + body)
         answered, _, _ = select.select([connection], [], [], delay)
     assert db.count("users") in ({MANY} if answered else {len(USERS), MANY})
-    db.execute("INSERT INTO empty (id) VALUES (1)")
+    db.execute("INSERT INTO blank (id) VALUES (1)")
     with serving(tmp_path / "after", db.url, "--access", "write") as gateway:
         put = httpx.put(f"{gateway.url}{db.path('users', 'csv')}", content=b"id,name\n1,ada\n")
         assert put.status_code == 204

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.conformance.harness import Database
 
-NAMES = ("empty", "grown", "users")
+NAMES = ("blank", "grown", "users")
 
 
 def test_the_root_lists_the_schema(db: Database) -> None:

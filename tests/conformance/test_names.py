@@ -160,6 +160,44 @@ def test_the_longest_name_and_one_that_is_longer(bare: Database) -> None:
         assert bare.fs.ls(bare.root, detail=False) == listed
 
 
+def test_a_name_that_is_too_long_is_no_other_name_for_what_begins_so(bare: Database) -> None:
+    longest = bare.quirks.longest_name
+    if longest is None:
+        return
+    name, beyond = "x" * longest, "x" * (longest + 1)
+    bare.execute(f"CREATE TABLE {name} (n INTEGER); INSERT INTO {name} VALUES (1)")
+    body = arrow_bytes(pa.table({"n": pa.array([2], pa.int32())}))
+    assert bare.fs.exists(bare.path(name))
+    assert not bare.fs.exists(bare.path(beyond))
+    with pytest.raises(FileNotFoundError):
+        bare.fs.cat_file(bare.path(beyond, "csv"))
+    for mode in ("overwrite", "append", "create"):
+        with pytest.raises((OSError, ValueError, NotImplementedError)):
+            bare.fs.pipe_file(bare.path(beyond, "arrow"), body, mode=mode)
+    with pytest.raises((OSError, NotImplementedError)):
+        bare.fs.rm(bare.path(beyond), recursive=True)
+    assert bare.ask(f"SELECT n FROM {name}") == [("1",)]
+
+
+def test_a_schema_whose_name_is_too_long_is_no_other_schema(bare: Database) -> None:
+    longest = bare.quirks.longest_name
+    if longest is None or not bare.quirks.creates_schemas:
+        return
+    name, beyond = (f"/{'s' * length}" for length in (longest, longest + 1))
+    body = arrow_bytes(pa.table({"n": pa.array([2], pa.int32())}))
+    bare.fs.mkdir(name)
+    assert not bare.fs.exists(beyond)
+    with pytest.raises((OSError, ValueError, NotImplementedError)):
+        bare.fs.pipe_file(f"{beyond}/t.arrow", body, mode="create")
+    bare.execute("CREATE TABLE t (n INTEGER)")
+    with pytest.raises((OSError, ValueError, NotImplementedError)):
+        bare.fs.mv(bare.path("t"), f"{beyond}/t")
+    assert bare.fs.ls(name) == []
+    with pytest.raises((OSError, ValueError, NotImplementedError)):
+        bare.fs.rmdir(beyond)
+    assert bare.fs.exists(name)
+
+
 def test_a_name_that_the_engine_cannot_have_is_refused(bare: Database) -> None:
     for name in set(NAMES) - set(names(bare)):
         assert not bare.fs.exists(bare.path(name))

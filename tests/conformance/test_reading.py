@@ -45,12 +45,12 @@ def test_a_view_is_read(db: Database) -> None:
 
 
 def test_an_empty_relation_has_its_schema(db: Database) -> None:
-    read = table_of(db.fs.cat_file(db.path("empty", "arrow")))
+    read = table_of(db.fs.cat_file(db.path("blank", "arrow")))
     assert (read.num_rows, read.column_names) == (0, ["id", "note"])
     assert read.schema.types[1] == pa.string()
-    assert db.fs.cat_file(db.path("empty", "csv")) == b"id,note\r\n"
-    assert db.fs.cat_file(db.path("empty", "json")).split() in ([b"[]"], [b"[", b"]"])
-    assert db.fs.cat_file(db.path("empty", "jsonl")) == b""
+    assert db.fs.cat_file(db.path("blank", "csv")) == b"id,note\r\n"
+    assert db.fs.cat_file(db.path("blank", "json")).split() in ([b"[]"], [b"[", b"]"])
+    assert db.fs.cat_file(db.path("blank", "jsonl")) == b""
 
 
 def test_many_rows_are_all_there_once(db: Database) -> None:

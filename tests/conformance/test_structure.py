@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -59,14 +60,23 @@ def test_a_new_table_holds_what_made_it_or_is_not_made(bare: Database, name: str
     column = COLUMNS[name]
     body = arrow_bytes(pa.table({"n": pa.array(range(len(column)), pa.int32()), "v": column}))
     path = bare.path("fresh", "arrow")
-    try:
-        bare.fs.pipe_file(path, body, mode="create")
-    except DatabaseError as error:
-        assert error.code in ("unsupported", "schema-mismatch", "value-out-of-range")  # noqa: PT017
+    if name in bare.engine.unmade:
+        with pytest.raises(DatabaseError) as caught:
+            bare.fs.pipe_file(path, body, mode="create")
+        assert caught.value.code in ("unsupported", "schema-mismatch", "value-out-of-range")
         assert not bare.fs.exists(bare.path("fresh"))
+        return
+    bare.fs.pipe_file(path, body, mode="create")
+    read = table_of(bare.fs.cat_file(f"{path}?order=n"))["v"].combine_chunks()
+    if name == "json" and not bare.quirks.keeps_json:
+        assert list(map(value, read)) == list(map(value, column))
+        assert shown(read) != shown(column)
     else:
-        read = table_of(bare.fs.cat_file(f"{path}?order=n"))["v"].combine_chunks()
         assert shown(read) == shown(column)
+
+
+def value(text: pa.Scalar) -> Any:
+    return json.loads(text.as_py() or "null")
 
 
 def shown(array: pa.Array) -> list[Any]:
@@ -126,14 +136,14 @@ def test_a_body_that_breaks_leaves_no_new_relation(db: Database) -> None:
 def test_a_relation_is_dropped_with_its_directory(db: Database) -> None:
     if not db.quirks.creates:
         with pytest.raises(UnsupportedError):
-            db.fs.rm(db.path("empty"), recursive=True)
-        assert db.count("empty") == 0
+            db.fs.rm(db.path("blank"), recursive=True)
+        assert db.count("blank") == 0
         return
-    for name in ("grown", "empty"):
+    for name in ("grown", "blank"):
         db.fs.rm(db.path(name), recursive=True)
         assert not db.fs.exists(db.path(name))
     with pytest.raises(FileNotFoundError):
-        db.fs.rm(db.path("empty"), recursive=True)
+        db.fs.rm(db.path("blank"), recursive=True)
     for path in (db.path("users", "csv"), db.path("users", "sql"), db.path("users") + "/columns/id"):
         with pytest.raises(PermissionError):
             db.fs.rm(path, recursive=True)
@@ -143,16 +153,16 @@ def test_a_relation_is_dropped_with_its_directory(db: Database) -> None:
 def test_a_relation_is_renamed_with_its_directory(db: Database) -> None:
     if not db.quirks.renames:
         with pytest.raises(UnsupportedError):
-            db.fs.mv(db.path("empty"), db.path("void"))
-        assert db.fs.exists(db.path("empty"))
+            db.fs.mv(db.path("blank"), db.path("void"))
+        assert db.fs.exists(db.path("blank"))
         return
-    db.fs.mv(db.path("empty"), db.path("void"))
-    assert not db.fs.exists(db.path("empty"))
+    db.fs.mv(db.path("blank"), db.path("void"))
+    assert not db.fs.exists(db.path("blank"))
     assert db.count("void") == 0
     with pytest.raises(FileExistsError):
         db.fs.mv(db.path("void"), db.path("users"))
     with pytest.raises(FileNotFoundError):
-        db.fs.mv(db.path("empty"), db.path("other"))
+        db.fs.mv(db.path("blank"), db.path("other"))
     assert db.rows() == USERS
 
 
@@ -193,9 +203,9 @@ def test_a_relation_moves_between_schemas(db: Database) -> None:
             db.fs.mv(db.path("users"), "/second/users")
     else:
         db.fs.mkdir("/second")
-        db.fs.mv(db.path("empty"), "/second/empty")
+        db.fs.mv(db.path("blank"), "/second/empty")
         assert db.fs.exists("/second/empty.csv")
-        assert not db.fs.exists(db.path("empty"))
+        assert not db.fs.exists(db.path("blank"))
         db.fs.rm("/second/empty", recursive=True)
         db.fs.rmdir("/second")
     assert db.rows() == USERS

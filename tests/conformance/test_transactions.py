@@ -72,7 +72,7 @@ def test_writers_at_once_lose_nothing(db: Database) -> None:
     def write(start: int) -> None:
         body = arrow_bytes(pa.table({"id": pa.array(range(start, start + 100), pa.int32())}))
         try:
-            fs.pipe_file(db.path("empty", "arrow"), body, mode="append")
+            fs.pipe_file(db.path("blank", "arrow"), body, mode="append")
         except Exception as error:  # noqa: BLE001
             failed.append(error)
 
@@ -82,13 +82,13 @@ def test_writers_at_once_lose_nothing(db: Database) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
-    assert db.ask("SELECT count(*), count(DISTINCT id) FROM empty") == [("800", "800")]
+    assert db.ask("SELECT count(*), count(DISTINCT id) FROM blank") == [("800", "800")]
 
 
 def test_of_those_who_replace_at_once_the_rows_of_one_are_left(db: Database) -> None:
     if not db.quirks.replaces:
         return
-    fs, path = db.fs, db.path("empty", "arrow")
+    fs, path = db.fs, db.path("blank", "arrow")
     bodies = [arrow_bytes(pa.table({"id": pa.array([n] * 3000, pa.int32())})) for n in (1, 2)]
     for _ in range(3):
         with ThreadPoolExecutor() as threads:
@@ -97,12 +97,12 @@ def test_of_those_who_replace_at_once_the_rows_of_one_are_left(db: Database) -> 
         # A database may refuse the one who comes late.
         assert None in outcomes
         assert all(error is None or isinstance(error, DatabaseUnavailableError) for error in outcomes)
-        assert db.ask("SELECT count(*), count(DISTINCT id) FROM empty") == [("3000", "1")]
+        assert db.ask("SELECT count(*), count(DISTINCT id) FROM blank") == [("3000", "1")]
 
 
 def test_a_block_of_several_files_writes_them_at_its_end(db: Database) -> None:
     with db.fs.transaction:
         db.fs.pipe_file(db.path("users", "csv"), b"id,name\n9,eve\n", mode="append")
-        db.fs.pipe_file(db.path("empty", "csv"), b"id\n1\n", mode="append")
+        db.fs.pipe_file(db.path("blank", "csv"), b"id\n1\n", mode="append")
         assert db.count("users") == 3
-    assert (db.count("users"), db.count("empty")) == (4, 1)
+    assert (db.count("users"), db.count("blank")) == (4, 1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from fsspec_db import (
     ConstraintViolationError,
@@ -106,6 +107,19 @@ def test_a_body_updates_by_primary_key(db: Database, extension: str) -> None:
     assert db.rows() == [*USERS, EVE]
 
 
+@pytest.mark.parametrize("extension", ["arrow", "csv"])
+def test_of_rows_with_one_key_the_last_one_counts(db: Database, extension: str) -> None:
+    if not db.quirks.upserts:
+        return
+    old = [{"id": n, "name": "old", "score": 7.0} for n in (9, 1, 9, 2)]
+    rows = pa.Table.from_pylist([*old, EVE, USERS[0], USERS[1]], TABLE.schema)
+    sink = io.BytesIO()
+    csv.write_csv(rows, sink)
+    body = arrow_bytes(rows) if extension == "arrow" else sink.getvalue()
+    db.fs.pipe_file(db.path("users", extension), body, mode="upsert")
+    assert db.rows() == [*USERS, EVE]
+
+
 def test_an_update_keeps_the_columns_that_the_body_has_not(db: Database) -> None:
     if db.quirks.upserts:
         db.fs.pipe_file(db.path("users", "csv"), b"name,id\naugusta,1\nnew,4\n", mode="upsert")
@@ -115,11 +129,11 @@ def test_an_update_keeps_the_columns_that_the_body_has_not(db: Database) -> None
 
 def test_an_update_of_a_table_without_a_key_is_refused(db: Database) -> None:
     with pytest.raises((UnsupportedError, SchemaMismatchError)):
-        db.fs.pipe_file(db.path("empty", "csv"), b"id,note\n1,a\n", mode="upsert")
+        db.fs.pipe_file(db.path("blank", "csv"), b"id,note\n1,a\n", mode="upsert")
     if db.quirks.upserts:
         with pytest.raises(SchemaMismatchError):
             db.fs.pipe_file(db.path("users", "csv"), b"name\na\n", mode="upsert")
-    assert db.count("empty") == 0
+    assert db.count("blank") == 0
     assert db.rows() == USERS
 
 
@@ -137,9 +151,9 @@ def test_columns_match_by_name_in_any_order(db: Database) -> None:
 
 def test_a_missing_column_takes_its_default(db: Database) -> None:
     db.fs.pipe_file(db.path("users", "csv"), b"name,id\neve,9\n", mode="append")
-    db.fs.pipe_file(db.path("empty", "csv"), b"id\n1\n", mode="append")
+    db.fs.pipe_file(db.path("blank", "csv"), b"id\n1\n", mode="append")
     assert db.rows()[-1] == {**EVE, "score": 0.5}
-    assert db.ask("SELECT id, note FROM empty") == [("1", None)]
+    assert db.ask("SELECT id, note FROM blank") == [("1", None)]
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -224,7 +238,7 @@ def test_a_large_body_is_written_whole(db: Database) -> None:
 def test_many_batches_with_dictionaries_are_one_body(db: Database) -> None:
     words = pa.array(["a", "b", None, "a"]).dictionary_encode()
     batches = [pa.record_batch({"note": words, "id": pa.array([n] * 4, pa.int32())}) for n in range(50)]
-    db.fs.pipe_file(db.path("empty", "arrow"), arrow_bytes(pa.Table.from_batches(batches)), mode="append")
-    assert db.ask("SELECT count(*), count(note), sum(id) FROM empty") == [
+    db.fs.pipe_file(db.path("blank", "arrow"), arrow_bytes(pa.Table.from_batches(batches)), mode="append")
+    assert db.ask("SELECT count(*), count(note), sum(id) FROM blank") == [
         ("200", "150", str(4 * sum(range(50))))
     ]

@@ -30,6 +30,13 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A SQLite file of the test's own, `made.db`, as SQLite itself opens it."""
+    with closing(sqlite3.connect(tmp_path / "made.db", isolation_level=None)) as connection:
+        yield connection
+
+
 @pytest.fixture(params=["python", "sqlite"])
 def engine(request: pytest.FixtureRequest) -> str:
     """A database in Python, and the native one: both hold to all that is tested with `fs`."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
@@ -26,25 +23,20 @@ from fsspec_db import (
     connect,
 )
 from tests.flightsql import FlightSQL
+from tests.fsspec_db.drivers import opened, postgres_url, sqlite_url
 from tests.fsspec_db.samples import arrow_bytes
 from tests.postgres import Postgres
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fsspec_db import Access, DatabaseFileSystem
 
 pytest.importorskip("adbc_driver_manager")
 pytestmark = pytest.mark.timeout(600)  # the first one may have to build the server
 
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c"
-
-
-@contextmanager
-def opened(url: str, access: Access = "read", **options: Any) -> Iterator[DatabaseFileSystem]:
-    with closing(connect(url, access=access, **options)) as fs:
-        yield fs
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +61,7 @@ def url(postgres: Postgres) -> str:
         "INSERT INTO s.t VALUES (1, 'one', 1.50, 0.5), (2, NULL, NULL, NULL);"
         "CREATE VIEW s.v AS SELECT id FROM s.t"
     )
-    return f"adbc:postgresql?uri={quote(postgres.url, safe='')}"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    pytest.importorskip("adbc_driver_sqlite")
-    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
-        yield connection
+    return postgres_url("adbc", postgres)
 
 
 def test_a_catalog_whose_schemas_have_no_name_is_a_schema(server: FlightSQL) -> None:
@@ -214,24 +199,6 @@ def test_rows_are_updated_by_primary_key(url: str, postgres: Postgres) -> None:
     assert postgres.sql("SELECT id, name FROM s.t ORDER BY 1") == "1|one\n2|deux\n3|trois\n"
 
 
-@pytest.mark.parametrize("rule", ["CASCADE", "SET NULL", "SET DEFAULT"])
-def test_replacing_rows_changes_no_other_table(url: str, postgres: Postgres, rule: str) -> None:
-    postgres.sql(
-        "CREATE TABLE s.a (id int PRIMARY KEY, up int REFERENCES s.a ON DELETE CASCADE);"
-        f"CREATE TABLE s.b (a int DEFAULT 1 CONSTRAINT told REFERENCES s.a ON DELETE {rule});"
-    )
-    with opened(url, "write") as fs:
-        fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")  # an empty one
-        postgres.sql("INSERT INTO s.b VALUES (1)")
-        with pytest.raises(ConstraintViolationError, match=rf"rows of s\.a .* told \(ON DELETE {rule}\): up"):
-            fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")
-        fs.pipe_file("/s/b.csv", b"a\n1\n")
-        assert fs.cat_file("/s/b.csv") == b"a\r\n1\r\n"
-        postgres.sql("DROP TABLE s.b")
-        fs.pipe_file("/s/a.csv", b"id,up\n2,2\n")  # its own foreign key does not count
-    assert postgres.sql("SELECT * FROM s.a") == "2|2\n"
-
-
 def test_a_created_relation_has_the_types_of_its_rows(url: str, postgres: Postgres) -> None:
     schema = pa.schema([pa.field("id", pa.int32(), nullable=False), ("d", pa.decimal128(5, 2))])
     rows = pa.table({"id": [1], "d": [Decimal("1.10")]}, schema=schema)
@@ -271,36 +238,6 @@ def test_a_query_may_end_in_a_comment(url: str) -> None:
         assert fs.query("SELECT 1 AS a -- one").to_pylist() == [{"a": 1}]
 
 
-def test_a_reader_who_leaves_stops_the_statement(url: str, postgres: Postgres) -> None:
-    with opened(url) as fs:
-        stream = fs._bridge.query("SELECT 42424242 AS n, i FROM generate_series(1, 1000000000) i")
-        stream.close()
-        with pytest.raises(QueryTimeoutError):
-            fs.query("SELECT 42424242, pg_sleep(60)", timeout=0.3)
-        busy = (
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%42424242%' AND pid <> pg_backend_pid()"
-        )
-        deadline = time.monotonic() + 2
-        while (left := postgres.sql(busy)) != "0\n" and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert left == "0\n"
-
-
-def test_a_password_is_in_no_error_and_no_form(postgres: Postgres) -> None:
-    postgres.sql("CREATE USER guarded PASSWORD 'c4nary'")
-    postgres.demand("scram-sha-256", "guarded")
-    place = postgres.url.partition("@")[2]
-    for word in ("c4nary", "wr0ng-c4nary"):
-        uri = quote(f"postgresql://guarded:{word}@{place}", safe="")
-        try:
-            with opened(f"adbc:postgresql?uri={uri}") as fs:
-                shown = repr(fs) + fs.url
-                assert fs.exists("/public")
-        except DatabaseError as error:
-            shown = str(error) + repr(error)
-        assert "c4nary" not in shown
-
-
 @pytest.mark.parametrize(
     ("first", "later"),
     [
@@ -313,26 +250,26 @@ def test_a_password_is_in_no_error_and_no_form(postgres: Postgres) -> None:
     ],
 )
 def test_sqlites_driver_changes_no_value(
-    file: sqlite3.Connection, tmp_path: Path, first: Any, later: Any
+    made: sqlite3.Connection, tmp_path: Path, first: Any, later: Any
 ) -> None:
-    file.execute("CREATE TABLE t (a)")
-    file.executemany("INSERT INTO t VALUES (?)", [*[(first,)] * 3000, (later,)])
-    with opened(f"adbc:sqlite?uri={tmp_path}/a.db") as fs, pytest.raises(ValueOutOfRangeError):
+    made.execute("CREATE TABLE t (a)")
+    made.executemany("INSERT INTO t VALUES (?)", [*[(first,)] * 3000, (later,)])
+    with opened(sqlite_url("adbc", tmp_path / "made.db")) as fs, pytest.raises(ValueOutOfRangeError):
         fs.cat_file("/main/t.arrow")
 
 
-def test_sqlites_driver_shortens_no_number_beside_a_text(file: sqlite3.Connection, tmp_path: Path) -> None:
-    file.execute("CREATE TABLE t (a)")
-    file.executemany(
+def test_sqlites_driver_shortens_no_number_beside_a_text(made: sqlite3.Connection, tmp_path: Path) -> None:
+    made.execute("CREATE TABLE t (a)")
+    made.executemany(
         "INSERT INTO t VALUES (?)", [("text",), (0.1234567890123,)]
     )  # six digits, by the driver alone
-    with opened(f"adbc:sqlite?uri={tmp_path}/a.db") as fs, pytest.raises(ValueOutOfRangeError):
+    with opened(sqlite_url("adbc", tmp_path / "made.db")) as fs, pytest.raises(ValueOutOfRangeError):
         fs.cat_file("/main/t.arrow")
 
 
-def test_sqlite_is_held_to_reading(file: sqlite3.Connection, tmp_path: Path) -> None:
-    file.execute("CREATE TABLE t (a)")
-    with opened(f"adbc:sqlite?uri={tmp_path}/a.db", "manage") as fs:
+def test_sqlite_is_held_to_reading(made: sqlite3.Connection, tmp_path: Path) -> None:
+    made.execute("CREATE TABLE t (a)")
+    with opened(sqlite_url("adbc", tmp_path / "made.db"), "manage") as fs:
         for sql in ("INSERT INTO t VALUES (1)", "CREATE TEMP TABLE x (a)", "DROP TABLE t"):
             with pytest.raises(ReadOnlyError):
                 fs.query(sql)
@@ -340,25 +277,7 @@ def test_sqlite_is_held_to_reading(file: sqlite3.Connection, tmp_path: Path) -> 
         with pytest.raises(ReadOnlyError):
             fs.query("INSERT INTO t VALUES (1)")
         fs.pipe_file("/main/t.arrow", arrow_bytes(pa.table({"a": [1]})))
-    assert file.execute("SELECT a FROM t").fetchall() == [(1,)]
-
-
-def test_sqlite_replaces_where_no_foreign_key_is_enforced(file: sqlite3.Connection, tmp_path: Path) -> None:
-    file.executescript(
-        "CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES a ON DELETE CASCADE);"
-        "CREATE TABLE b (a INTEGER REFERENCES a ON DELETE CASCADE);"
-        "INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1)"
-    )
-    with opened(f"adbc:sqlite?uri={tmp_path / 'a.db'}", "write") as fs:
-        fs.pipe_file("/main/a.arrow", arrow_bytes(pa.table({"id": [2], "up": [2]})))
-    assert file.execute("SELECT a, id FROM b, a").fetchall() == [(1, 2)]
-
-
-def test_a_sqlite_file_that_is_missing_is_not_made(tmp_path: Path) -> None:
-    pytest.importorskip("adbc_driver_sqlite")
-    with pytest.raises(NotFoundError):
-        connect(f"adbc:sqlite?uri={tmp_path}/none.db", access="manage")
-    assert not list(tmp_path.iterdir())
+    assert made.execute("SELECT a FROM t").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize(

@@ -326,3 +326,13 @@ def test_options_of_any_filesystem_and_variables_of_the_gateway_are_taken(
     monkeypatch.setitem(fsspec.config.conf, "db", {"databases": "sqlite://"})  # FSSPEC_DB_DATABASES
     options = {"use_listings_cache": False, "listings_expiry_time": 1, "max_paths": 1}
     assert fsspec.filesystem("db", url="sqlite://", **options).ls("/")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_the_end_of_a_password_is_no_option_to_name(scheme: str) -> None:
+    for url in ("ada:x?canary@host/d", "ada:x?y=1&canary1"):
+        with pytest.raises(ValueError, match="no option") as caught:
+            connect(f"{scheme}://{url}")
+        assert "canary" not in str(caught.value)
+    with pytest.raises(ValueError, match='no option "nonsense"'):
+        connect(f"{scheme}://host/d?nonsense=1")

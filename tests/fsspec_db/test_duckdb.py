@@ -23,6 +23,7 @@ from fsspec_db.errors import (
     ForbiddenError,
     InvalidParameterError,
     InvalidQueryError,
+    NotEmptyError,
     NotFoundError,
     QueryTimeoutError,
     ReadOnlyError,
@@ -588,3 +589,13 @@ def test_the_catalogue_is_told(make: Callable[[str], None], opened: Opened) -> N
         "/s/a AS b/depends_on/s.c",
         "/s/a AS b/depends_on/s.p",
     ]
+
+
+def test_a_table_that_another_refers_to_is_not_dropped(make: Callable[[str], None], opened: Opened) -> None:
+    make("CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER REFERENCES p (id))")
+    fs = opened()
+    with pytest.raises(NotEmptyError):
+        fs.rm("/main/p", recursive=True)
+    for name in ("c", "p"):
+        fs.rm(f"/main/{name}", recursive=True)
+    assert not fs.exists("/main/p")

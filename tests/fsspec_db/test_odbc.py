@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
-from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,22 +15,22 @@ from fsspec_db import (
     InvalidParameterError,
     InvalidQueryError,
     NotFoundError,
-    QueryTimeoutError,
     ReadOnlyError,
     SchemaMismatchError,
     UnsupportedError,
     ValueOutOfRangeError,
     connect,
 )
+from tests.fsspec_db.drivers import opened, postgres_url, sqlite_url
 from tests.fsspec_db.samples import arrow_bytes
 from tests.odbc import needs
 from tests.postgres import Postgres
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fsspec_db import Access, DatabaseFileSystem
 
 pytest.importorskip("arrow_odbc")
 pytest.importorskip("pyodbc")
@@ -53,16 +50,6 @@ CREATE TABLE s.u (x int REFERENCES s.t)
 """
 
 
-def _address(server: Postgres) -> str:
-    return f"Driver={{PostgreSQL Unicode}};Server=127.0.0.1;Port={server.port};Database=postgres;"
-
-
-@contextmanager
-def opened(url: str, access: Access = "read", **options: Any) -> Iterator[DatabaseFileSystem]:
-    with closing(connect(url, access=access, **options)) as fs:
-        yield fs
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     needs("PostgreSQL Unicode")
@@ -74,14 +61,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def url(postgres: Postgres) -> str:
     postgres.sql("DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s;" + TYPES)
-    return "odbc:" + quote(_address(postgres) + "Uid=postgres")
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    needs("SQLite3")
-    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
-        yield connection
+    return postgres_url("odbc", postgres)
 
 
 def test_the_catalogue_is_what_the_driver_tells(url: str) -> None:
@@ -214,24 +194,6 @@ def test_writes_are_one_transaction(url: str, postgres: Postgres) -> None:
             fs.pipe_file("/s/t.arrow", arrow_bytes(pa.table({"id": [8]})), mode="upsert")
 
 
-@pytest.mark.parametrize("rule", ["CASCADE", "SET NULL", "SET DEFAULT"])
-def test_replacing_rows_changes_no_other_table(url: str, postgres: Postgres, rule: str) -> None:
-    postgres.sql(
-        "CREATE TABLE s.a (id int PRIMARY KEY, up int REFERENCES s.a ON DELETE CASCADE);"
-        f"CREATE TABLE s.b (a int DEFAULT 1 CONSTRAINT told REFERENCES s.a ON DELETE {rule});"
-    )
-    with opened(url, "write") as fs:
-        fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")  # an empty one
-        postgres.sql("INSERT INTO s.b VALUES (1)")
-        with pytest.raises(ConstraintViolationError, match=rf"rows of s\.a .* told \(ON DELETE {rule}\): up"):
-            fs.pipe_file("/s/a.csv", b"id,up\n1,1\n")
-        fs.pipe_file("/s/b.csv", b"a\n1\n")
-        assert fs.cat_file("/s/b.csv") == b"a\r\n1\r\n"
-        postgres.sql("DROP TABLE s.b")
-        fs.pipe_file("/s/a.csv", b"id,up\n2,2\n")  # its own foreign key does not count
-    assert postgres.sql("SELECT * FROM s.a") == "2|2\n"
-
-
 @pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.date32()])
 @pytest.mark.parametrize("value", [2**31 - 1, -(2**31), 2**62])
 def test_a_moment_beyond_all_calendars_is_an_error(url: str, kind: pa.DataType, value: int) -> None:
@@ -300,23 +262,6 @@ def test_there_are_no_queries_unless_the_account_is_vouched_for(url: str, postgr
     assert postgres.sql("SELECT count(*) FROM s.t") == "3\n"
 
 
-def test_a_reader_who_leaves_stops_the_statement(url: str, postgres: Postgres) -> None:
-    with opened(url + ";read_only=account") as fs:
-        stream = fs._bridge.query("SELECT 42424242 AS n, i FROM generate_series(1, 1000000000) i")
-        time.sleep(0.3)
-        stream.close()
-        with pytest.raises(QueryTimeoutError):
-            fs.query("SELECT 42424242, pg_sleep(60)", timeout=0.3)
-        busy = (
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%42424242%' AND state = 'active'"
-            " AND pid <> pg_backend_pid()"
-        )
-        deadline = time.monotonic() + 2
-        while (left := postgres.sql(busy)) != "0\n" and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert left == "0\n"
-
-
 def test_a_result_streams(url: str) -> None:
     with opened(url + ";read_only=account") as fs:
         stream = fs._bridge.query(
@@ -326,27 +271,14 @@ def test_a_result_streams(url: str) -> None:
         stream.close()
 
 
-def test_a_password_is_in_no_error_and_no_form(postgres: Postgres) -> None:
-    postgres.sql("CREATE USER guarded PASSWORD 'c4nary'")
-    postgres.demand("scram-sha-256", "guarded")
-    for word in ("c4nary", "{wr0ng-c4nary}"):
-        try:
-            with opened("odbc:" + quote(f"{_address(postgres)}Uid=guarded;Pwd={word}")) as fs:
-                shown = repr(fs) + fs.url
-                assert fs.exists("/public")
-        except DatabaseError as error:
-            shown = str(error) + repr(error)
-        assert "c4nary" not in shown
-
-
-def test_sqlite_is_read_and_written(file: sqlite3.Connection, tmp_path: Path) -> None:
-    file.executescript(
+def test_sqlite_is_read_and_written(made: sqlite3.Connection, tmp_path: Path) -> None:
+    made.executescript(
         "CREATE TABLE t (i INTEGER PRIMARY KEY, t TEXT, b BLOB, d DATE); CREATE VIEW v AS SELECT i FROM t"
     )
-    with opened(f"odbc:Driver=SQLite3;Database={tmp_path}/a.db", "manage") as fs:
+    with opened(sqlite_url("odbc", tmp_path / "made.db"), "manage") as fs:
         assert fs.ls("/", detail=False) == ["/main"]
         fs.pipe_file("/main/t.csv", b"t,i,b,d\r\n\xc3\xa9,7,AP8=,2024-02-29\r\n,8,,\r\n")
-        assert file.execute("SELECT * FROM t").fetchall() == [
+        assert made.execute("SELECT * FROM t").fetchall() == [
             (7, "é", b"\x00\xff", "2024-02-29"),
             (8, None, None, None),
         ]
@@ -365,34 +297,18 @@ def test_sqlite_is_read_and_written(file: sqlite3.Connection, tmp_path: Path) ->
     ],
 )
 def test_sqlites_driver_changes_no_value(
-    file: sqlite3.Connection, tmp_path: Path, declared: str, values: list[Any]
+    made: sqlite3.Connection, tmp_path: Path, declared: str, values: list[Any]
 ) -> None:
-    file.execute(f"CREATE TABLE t (a {declared})")
-    file.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
-    with opened(f"odbc:Driver=SQLite3;Database={tmp_path}/a.db") as fs, pytest.raises(ValueOutOfRangeError):
+    made.execute(f"CREATE TABLE t (a {declared})")
+    made.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
+    with opened(sqlite_url("odbc", tmp_path / "made.db")) as fs, pytest.raises(ValueOutOfRangeError):
         fs.cat_file("/main/t.arrow")
-
-
-def test_sqlite_replaces_where_no_other_table_is_changed(file: sqlite3.Connection, tmp_path: Path) -> None:
-    file.executescript(
-        "CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES a ON DELETE CASCADE);"
-        "CREATE TABLE b (a INTEGER REFERENCES a ON DELETE CASCADE);"
-        "INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1)"
-    )
-    rows = arrow_bytes(pa.table({"id": [2], "up": [2]}))
-    url = f"odbc:Driver=SQLite3;Database={tmp_path / 'a.db'};"
-    with opened(url + "FKSupport=1", "write") as fs, pytest.raises(ConstraintViolationError, match="fk_b_1"):
-        fs.pipe_file("/main/a.arrow", rows)
-    assert file.execute("SELECT a, id FROM b, a").fetchall() == [(1, 1)]
-    with opened(url, "write") as fs:
-        fs.pipe_file("/main/a.arrow", rows)
-    assert file.execute("SELECT a, id FROM b, a").fetchall() == [(1, 2)]
 
 
 def test_a_driver_that_nothing_is_known_of_tells_which_foreign_keys_change_rows(
     url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fsspec_db.engines.odbc.cascade_from", lambda *_: None)
+    monkeypatch.setattr("fsspec_db.engines.driven.cascade_from", lambda *_: None)
     postgres.sql(
         "CREATE TABLE s.a (id int PRIMARY KEY, up int REFERENCES s.a ON DELETE CASCADE);"
         "CREATE TABLE s.b (a int CONSTRAINT told REFERENCES s.a ON DELETE SET NULL);"
@@ -404,13 +320,6 @@ def test_a_driver_that_nothing_is_known_of_tells_which_foreign_keys_change_rows(
         postgres.sql("DROP TABLE s.b")
         fs.pipe_file("/s/a.csv", b"id,up\n2,2\n")
     assert postgres.sql("SELECT * FROM s.a") == "2|2\n"
-
-
-def test_a_sqlite_file_that_is_missing_is_not_made(tmp_path: Path) -> None:
-    needs("SQLite3")
-    with pytest.raises(NotFoundError):
-        connect(f"odbc:Driver=SQLite3;Database={tmp_path}/none.db", access="manage")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import struct
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -18,6 +21,7 @@ import pytest
 from fsspec_db import (
     ConstraintViolationError,
     DatabaseError,
+    DatabaseUnavailableError,
     ForbiddenError,
     InvalidPredicateError,
     InvalidQueryError,
@@ -177,6 +181,94 @@ def test_a_text_becomes_an_interval(server: Postgres, database: str) -> None:
         with pytest.raises(ValueOutOfRangeError):
             fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"span": ["soon"]})))
         assert run(server, database, "SELECT span FROM t") == said
+
+
+DOMAINS = """
+CREATE DOMAIN moment AS timestamp(0); CREATE DOMAIN short AS varchar(3); CREATE DOMAIN word AS short;
+CREATE DOMAIN moments AS timestamp(0)[]; CREATE DOMAIN bits AS bit(3);
+"""
+CUT = [
+    ("timestamp(0)", "2024-01-01T12:00:00", "2024-01-01T12:00:00.6"),
+    ("timestamptz(3)", "2024-01-01T12:00:00.600Z", "2024-01-01T12:00:00.6006Z"),
+    ("time(0)", "23:59:59", "23:59:59.999999"),
+    ("timetz(0)", "12:00:00+00", "12:00:00.6+00"),
+    ("interval(0)", "PT1S", "PT1.6S"),
+    ("interval year to month", "P1Y2M", "P1Y2M5D"),
+    ("interval day to minute", "P1DT2H3M", "P1DT2H3M4S"),
+    ("numeric(100,50)", "1.50", "0." + "1" * 60),
+    ("numeric(5,-2)", "12300", "12345"),
+    ("bit(3)", "101", "10101"),
+    ("bit(3)", "101", "1"),
+    ("bit varying(3)", "1", "10101"),
+    ("varchar(3)", "äb ", "äb  "),
+    ("char(3)", "äb ", "äb  "),
+    ('"char"', "x", "xy"),
+    ("moment", "2024-01-01T12:00:00", "2024-01-01T12:00:00.6"),
+    ("short", "ab ", "ab  "),
+    ("word", "ab ", "ab  "),
+    ("bits", "101", "10101"),
+    ("timestamp(0)[]", '["2024-01-01T12:00:00"]', '["2024-01-01T12:00:00.6"]'),
+    ("moments", '["2024-01-01T12:00:00"]', '["2024-01-01T12:00:00.6"]'),
+    ("interval(0)[]", '["PT1S"]', '["PT1.6S"]'),
+    ("varchar(3)[]", '["ab "]', '["ab  "]'),
+    ("short[]", '["ab "]', '["ab  "]'),
+    ("varchar(3)[][]", '{{"ab "}}', '{{"ab  "}}'),
+]
+
+
+@pytest.mark.parametrize(("declared", "kept", "cut"), CUT)
+def test_what_a_column_would_round_or_cut_is_refused_with_its_row(
+    server: Postgres, database: str, declared: str, kept: str, cut: str
+) -> None:
+    run(server, database, f"{DOMAINS} CREATE TABLE t (id int PRIMARY KEY, v {declared})")
+    kept, cut = ('"' + text.replace('"', '""') + '"' for text in (kept, cut))
+    with opened(database, "write") as fs:
+        fs.pipe_file("/public/t.csv", f"id,v\n1,{kept}\n2,\n".encode())
+        was = fs.cat_file("/public/t.csv?order=id")
+        for mode in ("overwrite", "append", "upsert"):
+            with pytest.raises(ValueOutOfRangeError) as caught:
+                fs.pipe_file("/public/t.csv", f"id,v\n3,{kept}\n4,\n5,{cut}\n".encode(), mode=mode)
+            assert (caught.value.column, caught.value.row) == ("v", 3)
+        assert fs.cat_file("/public/t.csv?order=id") == was
+
+
+def listed(item: pa.DataType, *values: Any) -> pa.Array:
+    return pa.array([list(values)], pa.list_(item))
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "error"),
+    [
+        ("integer[]", listed(pa.int64(), 2**40), ValueOutOfRangeError),
+        ("integer[]", listed(pa.float64(), 1.7), ValueOutOfRangeError),
+        ("bigint[]", listed(pa.string(), "12", "x"), SchemaMismatchError),
+        ("numeric(5,2)[]", listed(pa.int64(), 12345678), ValueOutOfRangeError),
+        ("numeric(5,2)[]", listed(pa.float64(), 1.239), ValueOutOfRangeError),
+        ("real[]", listed(pa.float64(), 0.1), ValueOutOfRangeError),
+        ("date[]", listed(pa.timestamp("us"), 13 * 3600 * 10**6), ValueOutOfRangeError),
+        ("timestamptz[]", listed(pa.timestamp("us"), 0), SchemaMismatchError),
+        ("boolean[]", listed(pa.int32(), 0, 5), SchemaMismatchError),
+        ("text[]", listed(pa.int64(), 1), SchemaMismatchError),
+    ],
+)
+def test_an_array_keeps_its_values_or_is_refused(
+    server: Postgres, database: str, declared: str, value: pa.Array, error: type[DatabaseError]
+) -> None:
+    run(server, database, f"CREATE TABLE t (v {declared})")
+    with opened(database, "write") as fs:
+        with pytest.raises(error) as caught:
+            fs.pipe_file("/public/t.arrow", arrow_bytes(pa.table({"v": value})))
+        assert caught.value.column == "v"
+    assert run(server, database, "SELECT count(*) FROM t").strip() == "0"
+
+
+def test_arrays_of_other_types_are_widened(server: Postgres, database: str) -> None:
+    run(server, database, "CREATE TABLE t (v text[], w bigint[], n numeric(5,2)[])")
+    words = pa.ListArray.from_arrays([0, 3], pa.array(["b", None, "b"]).dictionary_encode())
+    body = pa.table({"v": words, "w": listed(pa.int8(), -1, None), "n": listed(pa.float64(), 0.1, 2)})
+    with opened(database, "write") as fs:
+        fs.pipe_file("/public/t.arrow", arrow_bytes(body))
+    assert run(server, database, "SELECT * FROM t").strip() == "{b,NULL,b}|{-1,NULL}|{0.10,2.00}"
 
 
 def test_a_value_that_arrow_cannot_say_is_an_error_with_its_column(server: Postgres, database: str) -> None:
@@ -384,6 +476,7 @@ def test_what_a_read_only_transaction_lets_pass_is_taken_back(
 
 def test_a_role_forbids_what_a_transaction_does_not(server: Postgres, database: str) -> None:
     run(server, database, "CREATE TABLE t (n int); CREATE SCHEMA hidden; CREATE TABLE hidden.t (n int)")
+    run(server, database, "CREATE EXTENSION dblink")
     documented = Path("docs/postgresql.md").read_text().partition("CREATE ROLE reader")
     script = documented[1] + documented[2].partition("\n\n")[0]
     run(server, database, script.replace("'…'", "'canary'").replace("sales", database.rpartition("/")[2]))
@@ -406,6 +499,8 @@ def test_a_role_forbids_what_a_transaction_does_not(server: Postgres, database: 
                 "SELECT pg_create_physical_replication_slot('x')::text",
                 "SELECT rolpassword FROM pg_authid",
                 "SELECT pg_logical_emit_message(false, 'a', 'b')::text",
+                "SELECT dblink_exec('', 'INSERT INTO t VALUES (1)')",
+                "SELECT * FROM dblink('', 'SELECT 1') AS d (n int)",
                 "SELECT * FROM hidden.t",
             ):
                 with pytest.raises(ForbiddenError):
@@ -448,6 +543,33 @@ def test_rows_are_replaced_appended_and_updated_by_key(server: Postgres, databas
         assert (
             fs.cat_file("/public/t.csv?columns=id,v&order=id") == b"id,v\r\n1,a\r\n2,B\r\n3,none\r\n4,D\r\n"
         )
+
+
+def test_of_rows_with_one_key_the_last_one_counts_whatever_the_key_is(
+    server: Postgres, database: str
+) -> None:
+    run(
+        server,
+        database,
+        """CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN net AS inet;
+           CREATE TABLE a (n inet, m mood, o net, v int, PRIMARY KEY (o, m, n));
+           CREATE TABLE b (k text PRIMARY KEY);""",
+    )
+    body = "n,m,o,v\n::1,ok,::2,1\n::1,sad,::2,2\n0::1,ok,::2,3\n"
+    with opened(database, "write") as fs:
+        for _ in range(2):
+            assert fs.write("/public/a.csv", body.encode(), "upsert") == (2, False)
+            assert fs.cat_file("/public/a.csv?columns=m,v&order=v") == b"m,v\r\nsad,2\r\nok,3\r\n"
+        assert fs.write("/public/b.csv", b"k\nx\ny\nx\n", "upsert") == (2, False)
+        assert fs.write("/public/b.csv", b"k\nx\nz\n", "upsert") == (1, False)
+        long = "".join(f"{n % 3},{'x' * (n % 7) * 900}{n}\n" for n in range(200))
+        run(server, database, "CREATE TABLE c (k int PRIMARY KEY, v text)")
+        fs.pipe_file("/public/c.csv", f"k,v\n{long}".encode(), mode="upsert")
+    assert run(server, database, "SELECT k, trim(v, 'x') FROM c ORDER BY k").split() == [
+        "0|198",
+        "1|199",
+        "2|197",
+    ]
 
 
 def test_a_write_that_fails_changes_nothing(server: Postgres, database: str) -> None:
@@ -709,3 +831,78 @@ def test_memory_is_bounded_by_bytes_where_rows_are_long(server: Postgres, databa
     assert size >= 480
     assert grown < 240
     assert held < 64
+
+
+def test_what_nothing_holds_to_not_null_may_be_null(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        """CREATE DOMAIN said AS text NOT NULL; CREATE TABLE a (n int NOT NULL, v said);
+           INSERT INTO a VALUES (1, 'x');
+           CREATE VIEW b AS SELECT m, v FROM generate_series(1, 2) m LEFT JOIN a ON n = m;
+           CREATE MATERIALIZED VIEW c AS SELECT * FROM b;""",
+    )
+    with opened(database) as fs:
+        assert [field.nullable for field in table(fs, "/public/a.arrow").schema] == [False, False]
+        for view in "bc":
+            read = table(fs, f"/public/{view}.arrow?order=m")
+            assert read.to_pydict() == {"m": [1, 2], "v": ["x", None]}
+            assert fs.cat_file(f"/public/{view}.csv?order=m") == b"m,v\r\n1,x\r\n2,\r\n"
+
+
+def test_replacing_a_table_takes_no_rows_of_its_heirs(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        """CREATE TABLE a (n int); CREATE TABLE heir (b text) INHERITS (a); INSERT INTO a VALUES (1);
+           CREATE TABLE grandchild () INHERITS (heir);""",
+    )
+    with opened(database, "write") as fs:
+        fs.pipe_file("/public/a.csv", b"n\n2\n")
+        for table in ("heir", "grandchild"):
+            run(server, database, f"INSERT INTO {table} VALUES (3, 'precious')")
+            with pytest.raises(ConstraintViolationError, match="heir"):
+                fs.pipe_file("/public/a.csv", b"n\n4\n")
+            assert run(server, database, f"SELECT b FROM {table}").strip() == "precious"
+            run(server, database, f"DELETE FROM {table}")
+        fs.pipe_file("/public/heir.csv", b"n,b\n5,kept\n")
+    assert run(server, database, "SELECT n FROM a ORDER BY n").split() == ["2", "5"]
+
+
+def test_the_rows_written_are_those_that_the_server_counts(server: Postgres, database: str) -> None:
+    run(
+        server,
+        database,
+        """CREATE TABLE t (id int PRIMARY KEY, v inet);
+           CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS
+               'BEGIN RETURN CASE WHEN NEW.id % 2 = 1 THEN NEW END; END';
+           CREATE TRIGGER odd BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION odd();""",
+    )
+    with opened(database, "write") as fs:
+        assert fs.write("/public/t.csv", b"id\n1\n2\n3\n") == (2, False)
+        assert fs.write("/public/t.csv", b"id,v\n5,::1\n6,\n", "append") == (1, False)
+        assert fs.write("/public/t.csv", b"id\n1\n7\n8\n", "upsert") == (1, False)
+    assert run(server, database, "SELECT id FROM t ORDER BY id").split() == ["1", "3", "5", "7"]
+
+
+def test_a_commit_that_takes_back_is_no_success() -> None:
+    def told(tag: bytes, body: bytes = b"") -> bytes:
+        return tag + struct.pack("!i", len(body) + 4) + body
+
+    class Undoing(socketserver.StreamRequestHandler):
+        """Lets anybody in, and rolls back whatever is asked."""
+
+        def handle(self) -> None:
+            (length,) = struct.unpack("!i", self.rfile.read(4))
+            self.rfile.read(length - 4)
+            ready = told(b"Z", b"I")
+            self.wfile.write(told(b"R", bytes(4)) + ready)
+            while (head := self.rfile.read(5)) and head[:1] != b"X":
+                self.rfile.read(struct.unpack("!i", head[1:])[0] - 4)
+                self.wfile.write(told(b"C", b"ROLLBACK\0") + ready)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Undoing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(DatabaseUnavailableError, match="took back"):
+            connect(f"postgresql://ada@127.0.0.1:{server.server_address[1]}/d?sslmode=disable")
+        server.shutdown()

@@ -412,6 +412,24 @@ def test_a_result_of_psycopg_has_the_types_of_the_server(postgres: Postgres) -> 
     assert types["t"] == pa.timestamp("us", "UTC")
 
 
+def test_a_reader_at_work_gives_its_connection_back_after_the_database_was_closed(postgres: Postgres) -> None:
+    postgres.sql("CREATE TABLE read_late AS SELECT repeat('x', 99) AS t FROM generate_series(1, 99999)")
+    with opened(by_psycopg(postgres)) as fs:
+        stream = fs._bridge.read("/public/read_late.arrow")
+        assert stream.next()
+    while stream.next():
+        pass
+    stream.close()
+    left = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    deadline = time.monotonic() + 2
+    while (open_still := postgres.sql(left)) != "0\n" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert open_still == "0\n"
+
+
 def test_a_session_is_not_left_to_the_next_statement(postgres: Postgres) -> None:
     with opened(by_psycopg(postgres) + "?fsspec_db_pool_size=1", "read") as fs:
         fs.query("SELECT pg_advisory_lock(7), set_config('work_mem', '77MB', false)")
@@ -436,6 +454,16 @@ def test_batches_stay_small_and_so_does_what_the_server_keeps_for_us(postgres: P
     with opened(by_psycopg(postgres), "read") as fs, closing(fs.read_batches("/public/long.arrow")) as stream:
         reader = pa.RecordBatchReader.from_stream(stream)
         assert max(batch.nbytes for batch in reader) < 2**21
+
+
+def test_what_a_view_of_postgresql_is_not_held_to_may_be_null(postgres: Postgres) -> None:
+    postgres.sql(
+        """CREATE DOMAIN said AS text NOT NULL; CREATE TABLE spoken (n int, v said);
+           CREATE VIEW heard AS SELECT m, v FROM generate_series(1, 1) m LEFT JOIN spoken ON n = m;"""
+    )
+    with opened(by_psycopg(postgres), "read") as fs:
+        assert fs.cat_file("/public/heard.arrow")
+        assert fs.cat_file("/public/heard.csv") == b"m,v\r\n1,\r\n"
 
 
 # Foreign keys
@@ -467,6 +495,20 @@ def test_replacing_rows_of_postgresql_changes_no_other_table(postgres: Postgres)
             assert fs.cat_file(f"{place}/c.csv") == b"p\r\n1\r\n"
             postgres.sql(f'ALTER TABLE "{schema}".b DROP CONSTRAINT told')
             fs.pipe_file(f"{place}/a.csv", b"id,up\n2,2\n")  # its own foreign key does not count
+
+
+@pytest.mark.parametrize("address", ["sqlalchemy:postgresql+psycopg://", "adbc:postgresql?uri=postgresql://"])
+def test_replacing_rows_of_postgresql_takes_none_of_heirs(postgres: Postgres, address: str) -> None:
+    postgres.sql(
+        """DROP TABLE IF EXISTS stem CASCADE; CREATE TABLE stem (n int);
+           CREATE TABLE heir (b text) INHERITS (stem); INSERT INTO heir VALUES (1, 'precious')"""
+    )
+    with opened(postgres.url.replace("postgresql://", address)) as fs:
+        with pytest.raises(ConstraintViolationError, match=r"by heir \(INHERITS\)"):
+            fs.pipe_file("/public/stem.csv", b"n\n2\n")
+        assert postgres.sql("SELECT b FROM stem JOIN heir USING (n)").strip() == "precious"
+        fs.pipe_file("/public/heir.csv", b"n,b\n3,kept\n")
+        assert fs.cat_file("/public/stem.csv") == b"n\r\n3\r\n"
 
 
 def test_replacing_rows_of_mariadb_changes_no_other_table(mariadb: MariaDB) -> None:

@@ -1,6 +1,7 @@
 //! Native engines, each behind the [`Database`](crate::database::Database) trait.
 
 mod column;
+mod meet;
 pub mod mysql;
 mod order;
 pub mod overlap;

@@ -1,14 +1,44 @@
-//! A `bytes` object of unknown length, filled in place as its parts come.
+//! Bytes for Python: parts gathered in one `bytes` object, or one that is lent without a copy.
 #![allow(unsafe_code)] // PyBytes has no safe way to grow, nor to be filled without Python's lock.
+
+use std::ffi::c_int;
 
 use super::attach::detached;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyMemoryView};
 
 unsafe extern "C" {
     /// Part of Python's stable interface, but not of `pyo3::ffi`.
-    fn _PyBytes_Resize(object: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> std::ffi::c_int;
+    fn _PyBytes_Resize(object: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> c_int;
+}
+
+/// From here on, a copy costs more than an object that lends its memory.
+const LONG: usize = 16 << 10;
+
+/// The bytes as `bytes`, or as a `memoryview` of them where they are many.
+pub fn lent(py: Python<'_>, bytes: Vec<u8>) -> PyResult<Bound<'_, PyAny>> {
+    if bytes.len() < LONG {
+        return Ok(PyBytes::new(py, &bytes).into_any());
+    }
+    Ok(PyMemoryView::from(Bound::new(py, Lender(bytes))?.as_any())?.into_any())
+}
+
+/// Owns what a `memoryview` shows.
+#[pyclass(module = "fsspec_db._bridge", frozen)]
+struct Lender(Vec<u8>);
+
+#[pymethods]
+impl Lender {
+    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let bytes = &slf.get().0;
+        // SAFETY: the view is one to be filled. It keeps `slf` alive, which never changes its bytes.
+        let filled = unsafe {
+            let (start, length) = (bytes.as_ptr().cast_mut().cast(), ffi::Py_ssize_t::try_from(bytes.len())?);
+            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 1, flags)
+        };
+        if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
 }
 
 /// Room grows by at least this; what is not filled costs addresses, not memory.

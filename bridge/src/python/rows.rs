@@ -24,7 +24,7 @@ pub fn held_to(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
     )
 }
 
-/// Cuts a long batch, without copying; a row is never cut.
+/// Cuts a long batch evenly, without copying; a row is never cut.
 pub fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let rows = batch.num_rows();
     let bytes: usize = batch
@@ -34,7 +34,9 @@ pub fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
             column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
         })
         .sum();
-    let step = (rows * PIECE).checked_div(bytes).unwrap_or(rows).max(1);
+    let count = ((bytes + PIECE / 2) / PIECE).max(1);
+    // Bits are copied fastest from where a byte begins.
+    let step = rows.div_ceil(count).next_multiple_of(8).max(1);
     (0..rows).step_by(step).map(move |start| batch.slice(start, step.min(rows - start)))
 }
 

@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 
 use super::arrow;
 use super::attach::{attach, detached};
-use super::bytes::Gathering;
+use super::bytes::{Gathering, lent};
 use super::doorbell::PyDoorbell;
 use crate::error::{Code, Error};
 use crate::stream::{BatchStream, ChunkStream, Wake};
@@ -32,7 +32,7 @@ impl PyChunkStream {
         py: Python<'py>,
         wake: Py<PyAny>,
         bell: Option<&PyDoorbell>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let ring = || -> Wake {
             match bell {
                 Some(bell) => Box::new(bell.ringer(wake)),
@@ -41,7 +41,7 @@ impl PyChunkStream {
         };
         match self.0.poll(ring) {
             Poll::Pending => Ok(None),
-            Poll::Ready(chunk) => Ok(Some(PyBytes::new(py, &chunk?.unwrap_or_default()))),
+            Poll::Ready(chunk) => lent(py, chunk?.unwrap_or_default()).map(Some),
         }
     }
 

@@ -14,6 +14,8 @@ from fsspec_db.errors import ValueOutOfRangeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from fsspec_db.engines.precision import Precisions
+
 
 class Rows:
     """The batches of a body, in the types in which a driver takes them.
@@ -23,13 +25,17 @@ class Rows:
     Args:
         body: What is to be written.
         columns: Those of the relation, as a query shows them.
+        precisions: What they keep of longer values.
         guessed: Whether their types say nothing.
 
     Raises:
         SchemaMismatchError: The relation has no such column.
     """
 
-    def __init__(self, body: pa.RecordBatchReader, columns: pa.Schema, *, guessed: bool) -> None:
+    def __init__(
+        self, body: pa.RecordBatchReader, columns: pa.Schema, precisions: Precisions, *, guessed: bool
+    ) -> None:
+        self._precisions = precisions
         wanted = pa.schema([_wanted(field, body.schema, guessed=guessed) for field in columns])
         numbers = {field.name: field.type for field in wanted if pa.types.is_decimal(field.type)}
         self._reader = fitted(self._parsed(body, numbers), wanted)
@@ -45,6 +51,7 @@ class Rows:
         """The rows, once."""
         try:
             for batch in self._reader:
+                self._precisions.check(batch, self.rows)
                 yield self._sent(batch) if self._oids else batch
                 self.rows += batch.num_rows
             self.ended = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -12,10 +11,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import duckdb
 import pyarrow as pa
 
-from fsspec_db._bridge import fitted, on_cancel
+from fsspec_db._bridge import fitted
 from fsspec_db.engines.duckdb.catalogue import Catalogue, named
 from fsspec_db.engines.duckdb.errors import told
-from fsspec_db.engines.duckdb.types import Carried, batch_as, new_types, quoted, taken, whole_microseconds
+from fsspec_db.engines.duckdb.statement import batches_of, interruptible, reading
+from fsspec_db.engines.duckdb.types import Carried, new_types, quoted, taken, whole_microseconds
 from fsspec_db.errors import (
     AlreadyExistsError,
     DatabaseUnavailableError,
@@ -23,7 +23,6 @@ from fsspec_db.errors import (
     InvalidQueryError,
     NotEmptyError,
     NotFoundError,
-    ReadOnlyError,
     SchemaMismatchError,
     UnsupportedError,
 )
@@ -52,7 +51,6 @@ _REPLACED: set[tuple[str, str, str]] = set()  # file, schema, relation; no other
 _BATCH = 8_192  # rows: nearly as fast as more of them, in half the memory
 _INCOMING = "fsspec_db incoming rows"
 _STAGED = "fsspec_db staged rows"
-_EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?!ANALYZE)", re.IGNORECASE)
 
 
 class DuckDB(Catalogue):
@@ -145,16 +143,16 @@ class DuckDB(Catalogue):
         cursor = self._connection()
         try:
             with told(InvalidQueryError):
-                statement = _reading(cursor, sql)
+                statement = reading(cursor, sql)
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                with _interruptible(cursor):
+                with interruptible(cursor):
                     carried = Carried(cursor.sql(statement, params=params))
                     reader = carried.relation.to_arrow_reader(_BATCH)
         except BaseException:
             cursor.close()
             raise
         schema = carried.described(reader.schema)
-        return pa.RecordBatchReader.from_batches(schema, _batches(cursor, reader, schema))
+        return pa.RecordBatchReader.from_batches(schema, batches_of(cursor, reader, schema))
 
     def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
         """As `insert_stream`."""
@@ -165,7 +163,13 @@ class DuckDB(Catalogue):
     ) -> int:
         """Writes in one transaction; DuckDB keeps what does not fit into its memory limit in the file.
 
-        Generated columns in the rows are passed over.
+        Generated columns in the rows are passed over. How many rows were read from `reader`.
+
+        Raises:
+            ConstraintViolationError: A row breaks a constraint, or is referred to and would be replaced.
+            SchemaMismatchError: A column is not there or takes no such type, or an upsert has no key.
+            UnsupportedError: It is a view.
+            ValueOutOfRangeError: A value does not fit, with its column and row.
         """
         if self.relation_info(schema, relation).kind != "table":
             raise UnsupportedError("a view cannot be written")
@@ -176,12 +180,18 @@ class DuckDB(Catalogue):
             return self._insert(cursor, (schema, relation), reader, upsert=mode == "upsert")
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
-        """Creates a table of the types that DuckDB gives to Arrow's."""
+        """Creates a table of the types that DuckDB gives to Arrow's, or that a field's metadata says.
+
+        Raises:
+            AlreadyExistsError: There is such a relation, but for the case of letters.
+            NotFoundError: There is no such schema.
+            SchemaMismatchError: DuckDB has no such type.
+        """
         with self._transaction() as cursor:
             self._create(cursor, (schema, relation), arrow_schema)
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
-        """Creates a table and fills it, in one transaction."""
+        """As `create_relation` and `insert_stream`, in one transaction."""
         with self._transaction() as cursor:
             self._create(cursor, (schema, relation), reader.schema)
             return self._insert(cursor, (schema, relation), reader)
@@ -189,13 +199,25 @@ class DuckDB(Catalogue):
     # Structure
 
     def drop_relation(self, schema: str, relation: str) -> None:
-        """Drops a table or a view; not a table that a foreign key refers to."""
+        """Drops a table or a view.
+
+        Raises:
+            NotEmptyError: A foreign key refers to it.
+            NotFoundError: There is none of that name.
+        """
         kind = self.relation_info(schema, relation).kind
         with self._transaction() as cursor:
             cursor.execute(f"DROP {kind} {named(schema, relation)}")
 
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        """Renames a table or a view within its schema; DuckDB cannot move it into another."""
+        """Renames a table or a view within its schema.
+
+        Raises:
+            AlreadyExistsError: The name is taken.
+            NotEmptyError: Something depends on it, a foreign key or an index.
+            NotFoundError: There is no such relation.
+            UnsupportedError: The target is in another schema, where DuckDB cannot move it.
+        """
         kind = self.relation_info(*source).kind
         if source[0] != target[0]:
             raise UnsupportedError("DuckDB cannot move a relation into another schema")
@@ -204,7 +226,12 @@ class DuckDB(Catalogue):
             cursor.execute(f"ALTER {kind} {named(*source)} RENAME TO {quoted(target[1])}")
 
     def create_schema(self, schema: str) -> None:
-        """Creates a schema, unless it has the name of the file, which DuckDB could not tell from it."""
+        """Creates a schema.
+
+        Raises:
+            AlreadyExistsError: There is one, but for the case of letters.
+            UnsupportedError: It has the name of the file, and DuckDB could not tell the two apart.
+        """
         database = self._one("SELECT current_database()")[0]
         if schema.casefold() == database.casefold():
             raise UnsupportedError(f"DuckDB takes the schema {schema!r} for the database of that name")
@@ -214,7 +241,12 @@ class DuckDB(Catalogue):
             cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
 
     def drop_schema(self, schema: str) -> None:
-        """Drops a schema without relations."""
+        """Drops a schema without relations.
+
+        Raises:
+            NotEmptyError: It has relations.
+            NotFoundError: There is none of that name.
+        """
         self._about_schema(schema)
         if self._relations(schema):
             raise NotEmptyError("the schema has relations")
@@ -243,7 +275,7 @@ class DuckDB(Catalogue):
         with self._cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             try:
-                with _interruptible(cursor):
+                with interruptible(cursor):
                     yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
@@ -305,54 +337,6 @@ class DuckDB(Catalogue):
             f" ON CONFLICT ({by}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
         )
         return found
-
-
-def _reading(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
-    """The one statement of `sql`, if it reads.
-
-    A transaction that is read-only lets through what is not in the database: it can be ended, and
-    files attached, variables set, temporary tables made. A `SELECT` does none of that.
-    """
-    statements = cursor.extract_statements(sql)
-    if len(statements) != 1:
-        raise InvalidQueryError(f"a query is one statement, not {len(statements)}")
-    (statement,) = statements
-    explained = _EXPLAIN.match(sql)
-    if statement.type == duckdb.StatementType.EXPLAIN and explained:
-        _reading(cursor, sql[explained.end() :])
-    elif statement.type == duckdb.StatementType.MULTI:
-        raise ReadOnlyError("a PIVOT reads only if it says its values: PIVOT … ON … IN (…)")
-    elif statement.type != duckdb.StatementType.SELECT:
-        raise ReadOnlyError(f"only what reads can be run here, a SELECT; not {statement.type.name}")
-    return statement
-
-
-@contextmanager
-def _interruptible(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Stops what runs when the reader leaves; afterwards, once, what is still read."""
-    over = threading.Event()
-
-    def stop() -> None:
-        cursor.interrupt()
-        while not over.wait(0.05):  # DuckDB forgets an interrupt that comes before a statement runs
-            cursor.interrupt()
-
-    on_cancel(stop)
-    try:
-        yield
-    finally:
-        over.set()
-
-
-def _batches(
-    cursor: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    try:
-        with told():
-            for batch in reader:
-                yield batch_as(batch, schema)
-    finally:
-        cursor.close()
 
 
 def _version(file: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -11,7 +12,7 @@ import duckdb
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo
 from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.duckdb.errors import told
-from fsspec_db.engines.duckdb.types import quoted
+from fsspec_db.engines.statements import qualified
 from fsspec_db.errors import AlreadyExistsError, NotFoundError
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ class Catalogue(AbstractDatabase):
         return [RelationInfo(name, kind, comment=comment) for name, kind, comment in self._relations(schema)]
 
     def relation_info(self, schema: str, relation: str) -> RelationInfo:
-        """One of them."""
+        """One table or view.
+
+        Raises:
+            NotFoundError: There is none of that name; it is compared to the letter.
+        """
         for info in self._relations(schema, relation):
             return RelationInfo(info[0], info[1], comment=info[2])
         raise NotFoundError(f"there is no relation {relation!r}")
@@ -185,9 +190,8 @@ class Catalogue(AbstractDatabase):
         return [name for (name,) in found]
 
 
-def named(schema: str, relation: str) -> str:
-    """A relation as SQL has it."""
-    return f"{quoted(schema)}.{quoted(relation)}"
+named = partial(qualified, "duckdb")
+"""A relation as SQL has it."""
 
 
 def _plain(name: str) -> str:

@@ -39,7 +39,7 @@ _KINDS: tuple[tuple[str, type[DatabaseError]], ...] = (
     (r"Permission Error", ForbiddenError),
     (r"(?:Conversion|Out of Range) Error", ValueOutOfRangeError),
     (r"Invalid Input Error: (?=infinity|24:00:00|an interval is too long)", ValueOutOfRangeError),
-    (r"Dependency Error", NotEmptyError),
+    (r"Dependency Error|Catalog Error: Could not drop the table", NotEmptyError),
     (r".*(?:No space left on device|failed to offload data block)", SpoolFullError),
     (r"(?:IO|Connection|Out of Memory|Serialization) Error", DatabaseUnavailableError),
     (r"(?:FATAL|INTERNAL) Error", InternalError),

@@ -6,11 +6,13 @@ wrapped, `BIT` in its inner form, long intervals wrapped, infinities as some day
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fsspec_db.engines import statements
 from fsspec_db.errors import SchemaMismatchError, ValueOutOfRangeError
 
 if TYPE_CHECKING:
@@ -32,9 +34,8 @@ _MOMENTS = {
 _LONGEST = 2_562_046  # whole hours that 64 bits of nanoseconds hold
 
 
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
+quoted = partial(statements.quoted, "duckdb")
+"""A name as SQL has it."""
 
 
 class Carried:
@@ -218,8 +219,8 @@ def _column(at: int, name: str, kind: DuckDBPyType) -> str:
 
 
 def _unless(condition: str, detail: str, column: str, value: str) -> str:
-    said = f"{detail}, in column {quoted(column)}".replace("'", "''")
-    return f"if({condition}, error('{said}'), {value})"
+    said = statements.text_literal(f"{detail}, in column {quoted(column)}")
+    return f"if({condition}, error({said}), {value})"
 
 
 def _spelled(kind: DuckDBPyType) -> str:

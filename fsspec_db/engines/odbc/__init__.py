@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import arrow_odbc
 import pyarrow as pa
 
 from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, fitted
-from fsspec_db.database import AbstractDatabase
-from fsspec_db.engines.cascades import RULES, cascade_from, lock_for, refusal
+from fsspec_db.engines.cascades import RULES
+from fsspec_db.engines.driven import Driven, kind_of
 from fsspec_db.engines.odbc.driver import Driver
 from fsspec_db.engines.odbc.result import Column
 from fsspec_db.engines.odbc.rows import filled, plain
-from fsspec_db.engines.statements import create_table, definition_of, qualified
+from fsspec_db.engines.statements import create_table
 from fsspec_db.errors import AlreadyExistsError, InvalidParameterError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import arrow_odbc
-
     from fsspec_db.database import Access, InsertMode
-    from fsspec_db.engines.odbc.result import Result
 
 _REAL = 7
 _CHANGES = dict(zip((0, 2, 4), RULES, strict=True))  # SQL_CASCADE, SQL_SET_NULL, SQL_SET_DEFAULT
 
 
-class ODBC(AbstractDatabase):
+class ODBC(Driven[arrow_odbc.Connection]):
     """The database behind an ODBC driver.
 
     Reads and writes go by `arrow-odbc`, the catalogue by `pyodbc`, which has ODBC's functions for it.
     """
 
-    concurrent: ClassVar[bool] = True
+    _driver: Driver
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -51,12 +49,9 @@ class ODBC(AbstractDatabase):
             raise InvalidParameterError("an ODBC driver reads as it likes: `threads` says nothing")
         return cls(Driver(url))
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._driver.name}>"
-
     def dialect(self) -> str:
         """By the name of the database; ODBC marks parameters by `?`, as PostgreSQL's own dialect does not."""
-        return "generic" if self._driver.sql == "postgresql" else self._driver.sql
+        return "generic" if self._driver.dialect == "postgresql" else self._driver.dialect
 
     def list_schemas(self) -> list[SchemaInfo]:
         """Schemas, by the database's own catalogue or by those of relations."""
@@ -73,7 +68,11 @@ class ODBC(AbstractDatabase):
         return self._relations(schema)
 
     def relation_info(self, schema: str, relation: str) -> RelationInfo:
-        """One of them."""
+        """One table or view.
+
+        Raises:
+            NotFoundError: There is none of that name; it is compared to the letter.
+        """
         for info in self._relations(schema, relation):
             if info.name == relation:
                 return info
@@ -129,18 +128,10 @@ class ODBC(AbstractDatabase):
             found.append(ConstraintInfo(name, "fk", [row[7] for row in parts], target))
         return found
 
-    def view_definition(self, schema: str, view: str) -> str:
-        """What the database's own catalogue says, by its dialect."""
-        if not self.relation_info(schema, view).kind.endswith("view"):
-            raise NotFoundError(f"{view!r} is no view", path=f"/{schema}/{view}")
-        with self._driver.catalogue() as connection:
-            row = connection.execute(definition_of(self._driver.sql, schema, view)).fetchone()
-        if row is None or row[0] is None:
-            raise UnsupportedError("the definition of this view is not told", path=f"/{schema}/{view}")
-        return str(row[0])
-
-    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> Result:
-        """Runs one statement that reads.
+    def query(
+        self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> pa.RecordBatchReader:
+        """Runs one statement that reads, with values for its `?` by position.
 
         Raises:
             UnsupportedError: Nothing would keep it from writing: drivers take several statements as one, and
@@ -157,68 +148,61 @@ class ODBC(AbstractDatabase):
 
     def read_relation(
         self, schema: str, relation: str, sql: str, params: Sequence[Any] | None = None
-    ) -> Result:
+    ) -> pa.RecordBatchReader:
         """Runs the `SELECT` of the bridge, with the types that the catalogue knows better than the driver."""
         return self._driver.run(sql, params, self._known(schema, relation))
-
-    def insert(self, schema: str, relation: str, table: pa.Table, mode: InsertMode = "append") -> int:
-        """As `insert_stream`."""
-        return self.insert_stream(schema, relation, table.to_reader(), mode)
 
     def insert_stream(
         self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
     ) -> int:
-        """Writes by array-bound `INSERT`, in one transaction; there is no upsert."""
+        """Writes by array-bound `INSERT`, in one transaction.
+
+        Raises:
+            ConstraintViolationError: A row breaks a constraint, or replacing would change another table.
+            SchemaMismatchError: The relation has no such column.
+            UnsupportedError: It is a view, or an upsert is asked for, which there is not.
+            ValueOutOfRangeError: A value does not fit, with its column and row.
+        """
         if mode == "upsert":
-            raise UnsupportedError("over ODBC there is no upsert", path=f"/{schema}/{relation}")
+            raise UnsupportedError("over ODBC there is no upsert")
         if self.relation_info(schema, relation).kind != "table":
-            raise UnsupportedError("a view cannot be written", path=f"/{schema}/{relation}")
+            raise UnsupportedError("a view cannot be written")
         columns = self._shown(schema, relation)
         name = self._name(schema, relation)
         with self._driver.transaction() as connection:
             if mode == "truncate":
                 self._emptied(connection, schema, relation)
-            return filled(connection, self._driver.sql, name, fitted(reader, columns))
-
-    def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
-        """Creates an empty relation."""
-        self.create_relation_from(schema, relation, arrow_schema.empty_table().to_reader())
+            precisions = self._precisions(connection, schema, relation)
+            return filled(connection, self._driver.dialect, name, fitted(reader, columns), precisions)
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
-        """Creates a relation with the columns and the rows of `reader`, in one transaction."""
+        """Creates a relation with the columns and the rows of `reader`, in one transaction.
+
+        Where the database commits with its DDL, an empty or half a relation may stay after an error.
+
+        Raises:
+            AlreadyExistsError: There is one of that name.
+            SchemaMismatchError: The dialect has no type for a column.
+            ValueOutOfRangeError: A value does not fit.
+        """
         if any(info.name == relation for info in self._relations(schema, relation)):
-            path = f"/{schema}/{relation}"
-            raise AlreadyExistsError(f"there is a relation {relation!r} already", path=path)
+            raise AlreadyExistsError(f"there is a relation {relation!r} already")
         with self._driver.transaction() as connection:
-            connection.execute(create_table(self._driver.sql, schema, relation, reader.schema))
+            connection.execute(create_table(self._driver.dialect, schema, relation, reader.schema))
             sent = pa.schema([pa.field(field.name, plain(field.type)) for field in reader.schema])
             name = self._name(schema, relation)
-            return filled(connection, self._driver.sql, name, fitted(reader, sent))
-
-    def drop_relation(self, schema: str, relation: str) -> None:
-        """Drops a table or a view."""
-        kind = self.relation_info(schema, relation).kind.upper()
-        with self._driver.transaction() as connection:
-            connection.execute(f"DROP {kind} {self._name(schema, relation)}")
+            precisions = self._precisions(connection, schema, relation)
+            return filled(connection, self._driver.dialect, name, fitted(reader, sent), precisions)
 
     def ping(self) -> None:
         """Connects."""
         with self._driver.catalogue():
             return
 
-    def _emptied(self, connection: arrow_odbc.Connection, schema: str, relation: str) -> None:
-        """Deletes all rows, unless that would change rows of another table."""
-        name = self._name(schema, relation)
-        lock = lock_for(self._driver.sql, schema, relation)
-        if lock and (statement := _first(connection, lock)):
-            connection.execute(statement)
-        asked = cascade_from(self._driver.sql, schema, relation)
-        key = _first(connection, asked) if asked else self._cascade(schema, relation)
-        if key is None:
-            connection.execute(f"DELETE FROM {name}")  # noqa: S608
-        # An empty one has nothing to delete, nor what somebody adds meanwhile.
-        elif _first(connection, f"SELECT 1 FROM {name}" + (" LIMIT 1" if asked else "")) is not None:  # noqa: S608
-            raise refusal(schema, relation, key)
+    def _told(self, sql: str) -> Any:
+        with self._driver.catalogue() as connection:
+            row = connection.execute(sql).fetchone()
+        return None if row is None else row[0]
 
     def _cascade(self, schema: str, relation: str) -> str | None:
         """A foreign key that changes rows of another table, by SQLForeignKeys where the driver has it."""
@@ -233,13 +217,10 @@ class ODBC(AbstractDatabase):
 
     def _relations(self, schema: str, relation: str | None = None) -> list[RelationInfo]:
         return [
-            RelationInfo(row[2], _kind(row[3]), comment=row[4] or None)
+            RelationInfo(row[2], kind_of(row[3]), comment=row[4] or None)
             for row in self._tables(schema, relation)
             if self._in(schema, row)
         ]
-
-    def _name(self, schema: str, relation: str) -> str:
-        return qualified(self._driver.sql, schema, relation)
 
     def _filter(self, schema: str) -> str | None:
         """A schema, as the catalogue functions take it."""
@@ -283,13 +264,6 @@ class ODBC(AbstractDatabase):
         return self._driver.run(sql, None, self._known(schema, relation)).schema
 
 
-def _first(connection: arrow_odbc.Connection, sql: str) -> Any:
-    """The first value that a statement of our own answers; `None` where there is no row."""
-    for batch in connection.read_arrow_batches(sql, batch_size=1, fetch_concurrently=False):
-        return batch.column(0)[0].as_py()
-    return None
-
-
 def _schema(row: Any) -> str:
     return str(row[1] or row[0] or "")
 
@@ -300,10 +274,3 @@ def _pattern(name: str | None) -> str | None:
     A backslash may escape, and PostgreSQL's driver mistakes what UTF-16 has two units for.
     """
     return None if name is None or "\\" in name or max(name, default="") > "\uffff" else name
-
-
-def _kind(kind: str | None) -> str:
-    kind = (kind or "").lower()
-    if "view" not in kind:
-        return "table"
-    return "materialized view" if "mat" in kind else "view"

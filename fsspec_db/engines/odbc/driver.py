@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import arrow_odbc
+import pyarrow as pa
 import pyodbc
 
 from fsspec_db._bridge import on_cancel
+from fsspec_db.engines.credentials import redacted, secrets_of, spellings
+from fsspec_db.engines.driven import dialect_of, vouched
 from fsspec_db.engines.odbc.postgresql import told
 from fsspec_db.engines.odbc.result import Result
-from fsspec_db.engines.sqlstate import code_of_sqlstate, redacted
+from fsspec_db.engines.sqlstate import code_of_sqlstate
 from fsspec_db.errors import DatabaseError, InvalidParameterError, UnsupportedError, make_error
 
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ MAX_TEXT = 65_536
 """Bytes of a value whose column has no limit of its own; longer ones are an error."""
 
 _PAIR = re.compile(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*);?")
-_SECRET = re.compile(r"(?i)pwd|password|secret|token|key|credential")
 _BATCH_BYTES = 16 << 20
 
 
@@ -78,32 +80,30 @@ class Driver:
 
     Attributes:
         name: Of the database management system, as the driver says.
-        sql: The dialect of its SQL.
+        dialect: Of the SQL that it understands.
         vouched: Whether the account may not write, as the connection string says.
+        habits: What else is known of the database.
     """
 
     def __init__(self, url: str) -> None:
         given = dict(_pairs(unquote(url.partition(":")[2])))
-        vouched = given.pop("read_only", None)
-        if vouched not in {None, "account"}:
-            raise InvalidParameterError("`read_only` can only be `account`: it may not write")
+        self.vouched = vouched(given)
         limit = given.pop("max_text_size", str(MAX_TEXT))
         if not limit.isdigit() or not 0 < int(limit) <= 1 << 30:
             raise InvalidParameterError("`max_text_size` is a number of bytes")
         if not given:
             raise InvalidParameterError("no connection string: the form is odbc:DSN=… or odbc:Driver=…;…")
-        self.vouched = vouched is not None
         self._limit = int(limit)
-        self._secrets = _secrets(given)
+        secrets = secrets_of(given)
+        plain = {value[1:-1].replace("}}", "}") for value in secrets if value.startswith("{")}
+        self._secrets = spellings(secrets | plain)
         self._string = "".join(f"{name}={value};" for name, value in given.items())
         if "sqlite" in given.get("driver", "").lower():
             self._string += _HABITS["sqlite"].settings
         with self.catalogue() as connection:
             self.name = str(connection.getinfo(pyodbc.SQL_DBMS_NAME))
-        known = ("postgresql", "sqlite", "duckdb", "mysql", "mariadb")
-        found = next((sql for sql in known if sql in self.name.lower()), "generic")
-        self.sql = "mysql" if found == "mariadb" else found
-        self.habits = _HABITS.get(self.sql, Habits())
+        self.dialect = dialect_of(self.name)
+        self.habits = _HABITS.get(self.dialect, Habits())
         self._string += self.habits.settings.format(text=limit)
 
     @contextmanager
@@ -135,7 +135,7 @@ class Driver:
 
     def run(
         self, sql: str, params: Sequence[Any] | None, known: Mapping[str, Column] | None = None
-    ) -> Result:
+    ) -> pa.RecordBatchReader:
         """What a statement answers, in a transaction of its own for reading.
 
         Args:
@@ -146,7 +146,7 @@ class Driver:
         over = threading.Event()
         texts = None if params is None else [_spelled(value) for value in params]
         better = None
-        if self.sql == "postgresql":
+        if self.dialect == "postgresql":
             with self.catalogue() as describing:
                 better = told(describing, sql.rstrip().removesuffix(";"), texts or ())
         try:
@@ -155,7 +155,7 @@ class Driver:
             for statement in self.habits.read:
                 connection.execute(statement)
             self._stoppable(connection, over)
-            return Result(
+            result = Result(
                 self,
                 connection,
                 better.sql if better else sql,
@@ -168,6 +168,16 @@ class Driver:
         except arrow_odbc.Error as error:
             over.set()
             raise self.error(error) from None
+        return pa.RecordBatchReader.from_batches(result.schema, result)
+
+    def execute(self, connection: arrow_odbc.Connection, sql: str) -> None:
+        """Runs a statement of our own that answers with nothing."""
+        connection.execute(sql)
+
+    def values(self, connection: arrow_odbc.Connection, sql: str) -> Iterator[Any]:
+        """The values of the first column of what a statement of our own answers, one at a time."""
+        for batch in connection.read_arrow_batches(sql, batch_size=1, fetch_concurrently=False):
+            yield from batch.column(0).to_pylist()
 
     def error(self, raised: Exception, long: str | None = None) -> DatabaseError:
         """What a driver raised, with a code, and without what the connection string holds of secrets.
@@ -228,12 +238,6 @@ def _pairs(string: str) -> Iterator[tuple[str, str]]:
             raise InvalidParameterError("the connection string is not of the form NAME=VALUE;…")
         yield found[1].lower(), found[2]
         at = found.end()
-
-
-def _secrets(given: Mapping[str, str]) -> frozenset[str]:
-    found = {value for name, value in given.items() if _SECRET.search(name)}
-    found |= {value[1:-1].replace("}}", "}") for value in found if value.startswith("{")}
-    return frozenset(value for value in found if len(value) > 2)
 
 
 def _spelled(value: Any) -> str | None:

@@ -70,8 +70,10 @@ class Result:
         long = [field.name for field in self._shown if field.type in {pa.string(), pa.binary()}]
         self._long = long[0] if len(long) == 1 else None
 
-    def read_next_batch(self) -> pa.RecordBatch:
-        """The next batch; `StopIteration` at the end."""
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
         if self._reader is None:
             raise StopIteration
         try:
@@ -84,16 +86,6 @@ class Result:
         except BaseException:
             self.close()
             raise
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> pa.RecordBatch:
-        return self.read_next_batch()
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        reader = pa.RecordBatchReader.from_batches(self.schema, self)
-        return reader.__arrow_c_stream__(requested_schema)
 
     def close(self) -> None:
         """Gives the connection back."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import arrow_odbc
 
+    from fsspec_db.engines.precision import Precisions
+
 _CHUNK = 1024
 _BYTES = 16 << 20
 """Of the texts that are sent at once."""
@@ -32,7 +34,11 @@ _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def filled(
-    connection: arrow_odbc.Connection, dialect: str, relation: str, reader: pa.RecordBatchReader
+    connection: arrow_odbc.Connection,
+    dialect: str,
+    relation: str,
+    reader: pa.RecordBatchReader,
+    precisions: Precisions,
 ) -> int:
     """Inserts rows by arrays of values, in the transaction of `connection`; how many they were.
 
@@ -41,8 +47,9 @@ def filled(
         dialect: Of its SQL.
         relation: The quoted name of a table.
         reader: Its rows, in the types that `plain` gives or the table has.
+        precisions: What its columns keep of longer values.
     """
-    rows = _Rows(reader, dialect)
+    rows = _Rows(reader, dialect, precisions)
     for chunk, parts in groupby(rows, _chunk):
         connection.insert_into_table(pa.RecordBatchReader.from_batches(rows.schema, parts), relation, chunk)
     return rows.count
@@ -89,8 +96,9 @@ class _Rows:
     its own.
     """
 
-    def __init__(self, reader: pa.RecordBatchReader, dialect: str) -> None:
+    def __init__(self, reader: pa.RecordBatchReader, dialect: str, precisions: Precisions) -> None:
         self._reader = reader
+        self._precisions = precisions
         self.count = 0
         self.schema = pa.schema(
             [pa.field(quoted(dialect, field.name), _sendable(field.type)) for field in reader.schema]
@@ -98,6 +106,7 @@ class _Rows:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._reader:
+            self._precisions.check(batch, self.count)
             columns = [self._sent(*pair) for pair in zip(batch.columns, batch.schema, strict=True)]
             sent = pa.RecordBatch.from_arrays(columns, schema=self.schema)
             for start in range(0, sent.num_rows, _CHUNK):

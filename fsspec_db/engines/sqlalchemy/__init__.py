@@ -5,40 +5,38 @@ from __future__ import annotations
 
 import re
 import secrets
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import sqlalchemy as sa
 
-from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo, on_cancel
-from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.cascades import lock_for, refusal
+from fsspec_db.engines.precision import Precisions, precisions_of
 from fsspec_db.engines.sqlalchemy import dialects, types
-from fsspec_db.engines.sqlalchemy.cancelling import Cancel, severing
+from fsspec_db.engines.sqlalchemy.cancelling import cancelling
 from fsspec_db.engines.sqlalchemy.catalogue import (
+    Catalogue,
     cascade_of,
     columns_in,
-    comment_of,
-    constraint_of,
     key_of,
     kind_of,
     known,
     relations,
+    texts,
 )
 from fsspec_db.engines.sqlalchemy.ddl import columns_of
 from fsspec_db.engines.sqlalchemy.errors import Errors
-from fsspec_db.engines.sqlalchemy.opening import prepared, sqlite_begun, sqlite_connected
-from fsspec_db.engines.sqlalchemy.placeholders import spelled
-from fsspec_db.engines.sqlalchemy.reading import Rows, Selection, discard
-from fsspec_db.engines.sqlalchemy.writing import Target, Writer, sqlite_number
+from fsspec_db.engines.sqlalchemy.opening import opened
+from fsspec_db.engines.sqlalchemy.placeholders import bound_for, spelled
+from fsspec_db.engines.sqlalchemy.reading import Rows, discard
+from fsspec_db.engines.sqlalchemy.selection import Selection
+from fsspec_db.engines.sqlalchemy.writing import Target, Writer
 from fsspec_db.errors import (
     AlreadyExistsError,
     ForbiddenError,
     InvalidParameterError,
     InvalidQueryError,
     NotEmptyError,
-    NotFoundError,
     UnsupportedError,
 )
 
@@ -48,14 +46,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fsspec_db.database import Access, InsertMode
-
-# A type that SQLAlchemy does not know is carried as its text.
-warnings.filterwarnings("ignore", "Did not recognize type", sa.exc.SAWarning)
+    from fsspec_db.engines.sqlalchemy.cancelling import Cancel
 
 _POOL = 8
 
 
-class SQLAlchemy(AbstractDatabase):
+class SQLAlchemy(Catalogue):
     """A database behind an engine of SQLAlchemy.
 
     Args:
@@ -74,29 +70,8 @@ class SQLAlchemy(AbstractDatabase):
         self._errors = Errors(url)
         self._shown = url.render_as_string(hide_password=True)
         self._role = role
-        url = prepared(url, access)
-        try:
-            self._engine = sa.create_engine(
-                url,
-                hide_parameters=True,
-                poolclass=sa.QueuePool,
-                pool_size=pool,
-                max_overflow=0,
-                pool_timeout=10,
-                pool_pre_ping=True,
-            )
-        except sa.exc.ArgumentError as error:
-            raise InvalidParameterError(self._errors.of(error).detail) from None
+        self._engine = opened(url, access, pool, self._errors)
         self._dialect = dialects.of(self._engine.dialect)
-        self._errors.driver = self._engine.dialect.loaded_dbapi.Error
-        if self._engine.dialect.is_async:
-            raise InvalidParameterError(f"{url.drivername} is for asyncio: name another driver")
-        if self._dialect.family == "sqlite":
-            sa.event.listen(self._engine, "connect", sqlite_connected)
-            sa.event.listen(self._engine, "begin", sqlite_begun)
-        driver = self._dialect.drivers.get(self._engine.dialect.driver)
-        if driver and (connected := driver.connected):
-            sa.event.listen(self._engine, "connect", lambda connection, _: connected(connection))
 
     @classmethod
     def open(cls, url: str, access: Access, threads: int | None) -> Self:  # noqa: ARG003  (one suffices)
@@ -125,93 +100,10 @@ class SQLAlchemy(AbstractDatabase):
     def dialect(self) -> str:
         return self._dialect.family
 
-    # What there is
-
-    @contextmanager
-    def _connected(self) -> Iterator[sa.Connection]:
-        with self._errors.told(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _inspector(self) -> Iterator[sa.Inspector]:
-        with self._connected() as connection:
-            yield sa.inspect(connection)
-
-    def list_schemas(self) -> list[SchemaInfo]:
-        with self._inspector() as inspector:
-            hidden = self._dialect.hidden
-            return [SchemaInfo(name) for name in inspector.get_schema_names() if name not in hidden]
-
-    def list_relations(self, schema: str) -> list[RelationInfo]:
-        with self._inspector() as inspector:
-            if schema not in inspector.get_schema_names():
-                raise NotFoundError(f"there is no schema {schema!r}")
-            return [
-                RelationInfo(name, kind, comment=comment_of(inspector, schema, name))
-                for name, kind in sorted(relations(inspector, schema).items())
-            ]
-
-    def relation_info(self, schema: str, relation: str) -> RelationInfo:
-        with self._inspector() as inspector:
-            return RelationInfo(
-                relation,
-                kind_of(inspector, schema, relation),
-                comment=comment_of(inspector, schema, relation),
-            )
-
-    def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
-        with self._inspector() as inspector:
-            key = key_of(inspector, schema, relation)
-            return [
-                ColumnInfo(
-                    column["name"],
-                    column["declared"],
-                    column["nullable"],
-                    column.get("default"),
-                    at,
-                    column["name"] in key,
-                    column.get("comment"),
-                )
-                for at, column in enumerate(columns_in(inspector, schema, relation), 1)
-            ]
-
-    def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:
-        with self._inspector() as inspector:
-            found = known(inspector.get_indexes, relation, schema)
-            return [
-                IndexInfo(
-                    index["name"] or f"index_{at}",
-                    [str(name) for name in index.get("expressions") or index["column_names"]],
-                    bool(index["unique"]),
-                    (index.get("dialect_options") or {}).get(f"{self._engine.dialect.name}_using"),
-                )
-                for at, index in enumerate(found, 1)
-            ]
-
-    def list_constraints(self, schema: str, relation: str) -> list[ConstraintInfo]:
-        with self._inspector() as inspector:
-            key = inspector.get_pk_constraint(relation, schema)
-            found = [("pk", key, f"pk_{relation}")] if key.get("constrained_columns") else []
-            for kind, tell in (
-                ("fk", inspector.get_foreign_keys),
-                ("unique", inspector.get_unique_constraints),
-                ("check", inspector.get_check_constraints),
-            ):
-                each: Any = known(tell, relation, schema)
-                found += [(kind, one, f"{kind}_{relation}_{at}") for at, one in enumerate(each, 1)]
-            return [constraint_of(schema, *one) for one in found]
-
-    def view_definition(self, schema: str, view: str) -> str:
-        with self._inspector() as inspector:
-            if kind_of(inspector, schema, view) == "table":
-                raise NotFoundError(f"{view!r} is no view")
-            return str(inspector.get_view_definition(view, schema) or "")
-
-    def ping(self) -> None:
-        with self._connected() as connection:
-            connection.execute(sa.select(sa.literal(1)))
-
     def close(self) -> None:
+        """Gives all connections back, those of readers at work when they end."""
+        # They return to a pool that nobody has any more.
+        sa.event.listen(self._engine.pool, "checkin", lambda _, record: record.invalidate())
         self._engine.dispose()
 
     # Reading
@@ -223,6 +115,12 @@ class SQLAlchemy(AbstractDatabase):
 
         The types of the columns are the driver's where it tells them (psycopg, pymysql). Otherwise the
         first rows decide, before the first byte; a later value that does not fit is an error.
+
+        Raises:
+            InvalidQueryError: The database does not take the statement, or values do not match its marks.
+            ReadOnlyError: The statement is none that only reads.
+            UnsupportedError: Nothing is known that would hold it to reading.
+            ValueOutOfRangeError: Values of a column have no type in common, or do not fit the one told.
         """
         dialect = self._engine.dialect
         driver = (
@@ -231,7 +129,7 @@ class SQLAlchemy(AbstractDatabase):
             else dialects.driver_of(dialect)
         )
         numbered = spelled(sql, params, self._dialect.family, "numeric_dollar")[0] if params else sql
-        sql, bound = self._bound(sql, params)
+        sql, bound = bound_for(dialect, sql, params)
 
         def held(connection: sa.Connection) -> None:
             if driver:
@@ -256,25 +154,26 @@ class SQLAlchemy(AbstractDatabase):
     def read_relation(
         self, schema: str, relation: str, sql: str, params: Sequence[Any] | None = None
     ) -> pa.RecordBatchReader:
-        """Reads rows of a relation, in the types of its columns."""
+        """Reads rows of a relation, in the types of its columns, declared ones in `fsspec_db.sql_type`.
+
+        Raises:
+            NotFoundError: There is no such relation.
+            ValueOutOfRangeError: A value is none of its column's type; also while the rows are read.
+        """
         asked = Selection(sql, params)
-        family = self._dialect.family
         with self._inspector() as inspector:
             columns = {column["name"]: column for column in columns_in(inspector, schema, relation)}
         chosen = [columns[name] for name in asked.names]
         carriers = [column["carrier"] for column in chosen]
-        limit = asked.limit
-        rest, values = asked.rest, list(asked.params)
-        if family != "generic" and limit is not None:
-            rest += f" LIMIT {limit:d}" + (f" OFFSET {asked.offset:d}" if asked.offset else "")
-        text = f"SELECT {self._list(chosen, carriers)} FROM {self._quoted(schema, relation)}"  # noqa: S608
-        text, bound = self._bound(text + rest, values) if values else (text + rest, ())
+        dialect = self._engine.dialect
+        text = asked.text(self._quoted(schema, relation), chosen, dialect)
+        text, bound = bound_for(dialect, text, asked.params)
         rows = self._started(spent=False)
         try:
-            if limit != 0:
+            if asked.limit != 0:
                 description = rows.run(text, bound)
-                if family == "generic":
-                    rows.cut(asked.offset, limit)
+                if self._dialect.family == "generic":
+                    rows.cut(asked.offset, asked.limit)
                 if types.UNDECLARED in carriers:
                     told = [None if carrier is types.UNDECLARED else carrier for carrier in carriers]
                     carriers = rows.decide(description, told)
@@ -288,33 +187,11 @@ class SQLAlchemy(AbstractDatabase):
             raise
         return rows.reader()
 
-    def _list(self, columns: Sequence[Mapping[str, Any]], carriers: Sequence[types.Carrier]) -> str:
-        cast = sa.cast(sa.literal_column("fsspec_db"), sa.Text()).compile(dialect=self._engine.dialect)
-        parts = []
-        for at, (column, carrier) in enumerate(zip(columns, carriers, strict=True)):
-            name = self._quote(column["name"])
-            if carrier.as_text and self._dialect.casts:
-                # Under its own name it would be what ORDER BY sorts by.
-                name = f"{str(cast).replace('fsspec_db', name)} AS fsspec_db_{at}"
-            elif self._dialect.family == "mysql" and carrier is types.FLOAT32:
-                name = f"{name} + 0e0 AS fsspec_db_{at}"  # its text has six digits
-            parts.append(name)
-        return ", ".join(parts)
-
-    def _bound(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> tuple[str, Any]:
-        if not params:
-            return sql, ()
-        family, style = self._dialect.family, self._engine.dialect.paramstyle
-        text, values = spelled(sql, params, family, style)
-        if family == "sqlite":
-            values = tuple(map(_sqlite_value, values))
-        return text, values
-
     def _started(self, *, spent: bool, before: Callable[[sa.Connection], object] | None = None) -> Rows:
         """A connection in a read-only transaction, that stops when its reader leaves."""
         with self._errors.told():
             connection = self._engine.connect()
-            cancel = self._cancelling(connection)
+            cancel = cancelling(connection)
             try:
                 for statement in self._dialect.reading:
                     _run(connection, statement)
@@ -328,33 +205,6 @@ class SQLAlchemy(AbstractDatabase):
                 raise
         return Rows(connection, self._errors, cancel, spent=spent, unbuffered=self._dialect.family == "mysql")
 
-    def _cancelling(self, connection: sa.Connection) -> Cancel:
-        """What stops the statement that `connection` runs; it is told when the reader leaves."""
-        driver: Any = connection.connection.driver_connection
-        if self._dialect.family == "mysql":
-            number = int(driver.thread_id())
-
-            def stop() -> None:
-                aside = sa.create_engine(self._engine.url, poolclass=sa.NullPool)
-                with aside.connect() as other:
-                    other.exec_driver_sql(f"KILL QUERY {number:d}")
-        else:
-            names = ("cancel_safe", "interrupt", "cancel", "close")
-            stop = next(found for name in names if (found := getattr(driver, name, None)))
-        cancel = Cancel(stop, severing(driver))
-        on_cancel(cancel)
-        return cancel
-
-    def _quote(self, name: str) -> str:
-        """A name in a statement that no compiler of SQLAlchemy touches: those double the `%`."""
-        marks = self._engine.dialect.identifier_preparer
-        return (
-            marks.initial_quote + name.replace(marks.escape_quote, marks.escape_quote * 2) + marks.final_quote
-        )
-
-    def _quoted(self, schema: str, relation: str) -> str:
-        return f"{self._quote(schema)}.{self._quote(relation)}"
-
     # Writing
 
     @contextmanager
@@ -362,7 +212,7 @@ class SQLAlchemy(AbstractDatabase):
         """A connection in a transaction that is committed at the end of the block, unless it raises."""
         with self._errors.told(), self._engine.connect() as opened:
             connection = opened.execution_options(fsspec_db_begin="BEGIN IMMEDIATE")
-            cancel = self._cancelling(connection)
+            cancel = cancelling(connection)
             try:
                 with connection.begin():
                     for statement in self._dialect.writing:
@@ -378,10 +228,20 @@ class SQLAlchemy(AbstractDatabase):
     def insert_stream(
         self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode = "append"
     ) -> int:
+        """Writes in one transaction, 1000 rows a step.
+
+        Raises:
+            ConstraintViolationError: A row breaks a constraint, or replacing would change another table.
+            ForbiddenError: It is a view.
+            SchemaMismatchError: A column is not there, or cannot hold values of that type.
+            UnsupportedError: An upsert without a primary key.
+            ValueOutOfRangeError: A value does not fit, with its column and row.
+        """
         with self._writing() as (connection, cancel):
             return self._filled(connection, cancel, schema, relation, reader, mode)
 
     def create_relation_from(self, schema: str, relation: str, reader: pa.RecordBatchReader) -> int:
+        """In one transaction on PostgreSQL and SQLite; elsewhere dropped again where it cannot be filled."""
         if not self._dialect.transactional:
             return super().create_relation_from(schema, relation, reader)
         with self._writing() as (connection, cancel):
@@ -406,7 +266,7 @@ class SQLAlchemy(AbstractDatabase):
             _exact(relation), *(sa.column(_exact(name)) for name in targets), schema=_exact(schema)
         )
         lock = lock_for(self._dialect.family, schema, relation) if mode == "truncate" else None
-        if lock and (statement := _first(connection, lock)):
+        for statement in texts(connection, lock) if lock else ():
             _run(connection, statement)
         if mode == "truncate" and (cascade := cascade_of(inspector, schema, relation)):
             if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
@@ -414,7 +274,11 @@ class SQLAlchemy(AbstractDatabase):
             mode = "append"  # nothing is there to delete, nor what somebody adds meanwhile
         key = key_of(inspector, schema, relation)
         unique = [index for index in known(inspector.get_indexes, relation, schema) if index["unique"]]
-        writer = Writer(connection, table, targets, key, plain_upsert=not unique, check=cancel.check)
+        asked = precisions_of(self._dialect.family, schema, relation)
+        precisions = Precisions(texts(connection, asked) if asked else ())
+        writer = Writer(
+            connection, table, targets, key, precisions, plain_upsert=not unique, check=cancel.check
+        )
         return writer.write(reader, mode)
 
     # Structure
@@ -445,11 +309,11 @@ class SQLAlchemy(AbstractDatabase):
         passing = f"fsspec_db_{secrets.token_hex(8)}"
         names = {
             "source": self._quoted(*source),
-            "passing": self._quote(passing),
+            "passing": self._quoted(passing),
             "passed": self._quoted(source[0], passing),
-            "schema": self._quote(target[0]),
+            "schema": self._quoted(target[0]),
             "moved": self._quoted(target[0], passing),
-            "target": self._quote(target[1]),
+            "target": self._quoted(target[1]),
             "there": self._quoted(*target),
         }
         with self._writing() as (connection, _):
@@ -475,6 +339,9 @@ class SQLAlchemy(AbstractDatabase):
                 raise NotEmptyError(f"{schema!r} has relations")
             connection.execute(sa.schema.DropSchema(_exact(schema)))
 
+    def _quoted(self, *names: str) -> str:
+        return dialects.quoted(self._engine.dialect, *names)
+
     def _named(self, *names: str) -> None:
         """Refuses names that the database would cut."""
         most = self._engine.dialect.max_identifier_length
@@ -487,25 +354,8 @@ class SQLAlchemy(AbstractDatabase):
             raise UnsupportedError("schemas cannot be created or dropped there")
 
 
-def _sqlite_value(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str, bytes)):
-        return value
-    if hasattr(value, "as_tuple"):
-        try:
-            return sqlite_number(value)
-        except ValueError:
-            raise InvalidQueryError(f"SQLite has no number {value}") from None
-    if isinstance(value, list):
-        raise InvalidQueryError("SQLite has no lists")
-    return str(value)
-
-
 def _run(connection: sa.Connection, statement: str) -> None:
     connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).close()
-
-
-def _first(connection: sa.Connection, statement: str) -> Any:
-    return connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).scalar()
 
 
 def _exact(name: str) -> Any:

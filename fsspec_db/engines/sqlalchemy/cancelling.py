@@ -8,6 +8,9 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
+from fsspec_db._bridge import on_cancel
 from fsspec_db.errors import OperationCancelledError
 
 if TYPE_CHECKING:
@@ -88,3 +91,21 @@ def severing(driver: Any) -> Callable[[], object] | None:
 
         return shut
     return None
+
+
+def cancelling(connection: sa.Connection) -> Cancel:
+    """What stops the statement that `connection` runs; it is told when the reader leaves."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name in ("mysql", "mariadb"):
+        number, url = int(driver.thread_id()), connection.engine.url
+
+        def stop() -> None:
+            aside = sa.create_engine(url, poolclass=sa.NullPool)
+            with aside.connect() as other:
+                other.exec_driver_sql(f"KILL QUERY {number:d}")
+    else:
+        names = ("cancel_safe", "interrupt", "cancel", "close")
+        stop = next(found for name in names if (found := getattr(driver, name, None)))
+    cancel = Cancel(stop, severing(driver))
+    on_cancel(cancel)
+    return cancel

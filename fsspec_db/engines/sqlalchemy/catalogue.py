@@ -1,19 +1,115 @@
 """What SQLAlchemy's inspector tells of schemas and relations, in our words."""
+# ruff: noqa: D102  (the contract says what they do)
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from fsspec_db._bridge import ConstraintInfo
+from fsspec_db._bridge import ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo
+from fsspec_db.database import AbstractDatabase
 from fsspec_db.engines.cascades import RULES, cascade_from
 from fsspec_db.engines.sqlalchemy import dialects, types
 from fsspec_db.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from fsspec_db.engines.sqlalchemy.errors import Errors
+
+
+class Catalogue(AbstractDatabase):
+    """The half of the engine that describes a database."""
+
+    _dialect: dialects.Dialect
+    _engine: sa.Engine
+    _errors: Errors
+
+    def list_schemas(self) -> list[SchemaInfo]:
+        with self._inspector() as inspector:
+            hidden = self._dialect.hidden
+            return [SchemaInfo(name) for name in inspector.get_schema_names() if name not in hidden]
+
+    def list_relations(self, schema: str) -> list[RelationInfo]:
+        with self._inspector() as inspector:
+            if schema not in inspector.get_schema_names():
+                raise NotFoundError(f"there is no schema {schema!r}")
+            return [
+                RelationInfo(name, kind, comment=comment_of(inspector, schema, name))
+                for name, kind in sorted(relations(inspector, schema).items())
+            ]
+
+    def relation_info(self, schema: str, relation: str) -> RelationInfo:
+        with self._inspector() as inspector:
+            return RelationInfo(
+                relation,
+                kind_of(inspector, schema, relation),
+                comment=comment_of(inspector, schema, relation),
+            )
+
+    def list_columns(self, schema: str, relation: str) -> list[ColumnInfo]:
+        with self._inspector() as inspector:
+            key = key_of(inspector, schema, relation)
+            return [
+                ColumnInfo(
+                    column["name"],
+                    column["declared"],
+                    column["nullable"],
+                    column.get("default"),
+                    at,
+                    column["name"] in key,
+                    column.get("comment"),
+                )
+                for at, column in enumerate(columns_in(inspector, schema, relation), 1)
+            ]
+
+    def list_indexes(self, schema: str, relation: str) -> list[IndexInfo]:
+        with self._inspector() as inspector:
+            found = known(inspector.get_indexes, relation, schema)
+            return [
+                IndexInfo(
+                    index["name"] or f"index_{at}",
+                    [str(name) for name in index.get("expressions") or index["column_names"]],
+                    bool(index["unique"]),
+                    (index.get("dialect_options") or {}).get(f"{self._engine.dialect.name}_using"),
+                )
+                for at, index in enumerate(found, 1)
+            ]
+
+    def list_constraints(self, schema: str, relation: str) -> list[ConstraintInfo]:
+        with self._inspector() as inspector:
+            key = inspector.get_pk_constraint(relation, schema)
+            found = [("pk", key, f"pk_{relation}")] if key.get("constrained_columns") else []
+            for kind, tell in (
+                ("fk", inspector.get_foreign_keys),
+                ("unique", inspector.get_unique_constraints),
+                ("check", inspector.get_check_constraints),
+            ):
+                each: Any = known(tell, relation, schema)
+                found += [(kind, one, f"{kind}_{relation}_{at}") for at, one in enumerate(each, 1)]
+            return [constraint_of(schema, *one) for one in found]
+
+    def view_definition(self, schema: str, view: str) -> str:
+        with self._inspector() as inspector:
+            if kind_of(inspector, schema, view) == "table":
+                raise NotFoundError(f"{view!r} is no view")
+            return str(inspector.get_view_definition(view, schema) or "")
+
+    def ping(self) -> None:
+        with self._connected() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        with self._errors.told(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _inspector(self) -> Iterator[sa.Inspector]:
+        with self._connected() as connection:
+            yield sa.inspect(connection)
 
 
 def columns_in(inspector: sa.Inspector, schema: str, relation: str) -> list[dict[str, Any]]:
@@ -32,7 +128,8 @@ def columns_in(inspector: sa.Inspector, schema: str, relation: str) -> list[dict
         connection: Any = inspector.bind
         spelling = {row[0]: row for row in connection.execute(sa.text(dialect.declared), names)}
     for column in columns:
-        _, declared, base = spelling.get(column["name"], (None, None, None))
+        _, declared, base, *held = spelling.get(column["name"], (None, None, None))
+        column["nullable"] = column["nullable"] or held == [False]
         column["declared"] = declared = declared or _spelled(column["type"], inspector.dialect)
         column["carrier"] = types.carrier_of(column["type"], dialect.family, base or declared)
     return columns
@@ -91,14 +188,19 @@ def key_of(inspector: sa.Inspector, schema: str, relation: str) -> list[str]:
     return list(inspector.get_pk_constraint(relation, schema).get("constrained_columns") or [])
 
 
+def texts(connection: sa.Connection, statement: str) -> Iterator[str]:
+    """The texts that a statement of our own answers."""
+    answer = connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    yield from answer.scalars().all()
+
+
 def cascade_of(inspector: sa.Inspector, schema: str, relation: str) -> str | None:
     """A foreign key, `NAME (ON DELETE RULE)`, by which deleting rows would change those of another table."""
     connection: Any = inspector.bind
     dialect = dialects.of(inspector.dialect)
     asked = cascade_from(dialect.family, schema, relation)
     if asked is not None:
-        found = connection.exec_driver_sql(asked, execution_options={"no_parameters": True})
-        return found.scalar()  # type: ignore[no-any-return]
+        return next(texts(connection, asked), None)
     for near in inspector.get_schema_names():
         if near in dialect.hidden:
             continue

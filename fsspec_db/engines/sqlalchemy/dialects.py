@@ -47,7 +47,7 @@ class Dialect:
         writing: Statements at the beginning of one that writes.
         drivers: Those by which a statement of somebody else's is held to reading.
         declared: Names and types of the columns of `:schema`, `:relation`, as the database spells them; the
-            base of a type that is a domain, or NULL.
+            base of a type that is a domain, or NULL; whether NOT NULL holds, where it may not.
         casts: Whether a column of another type can be selected as the exact text of its value.
         transactional: Whether tables are created in a transaction.
         schemas: Whether schemas can be created and dropped.
@@ -74,6 +74,18 @@ class Dialect:
 def of(dialect: sa.Dialect) -> Dialect:
     """The record of a dialect of SQLAlchemy; one that is not known can do the least."""
     return DIALECTS.get(dialect.name, Dialect(family="generic"))
+
+
+def quoted(dialect: sa.Dialect, *names: str) -> str:
+    """A name, with those that it stands in, for a statement that no compiler of SQLAlchemy touches.
+
+    Those double the `%`.
+    """
+    marks = dialect.identifier_preparer
+    return ".".join(
+        marks.initial_quote + name.replace(marks.escape_quote, marks.escape_quote * 2) + marks.final_quote
+        for name in names
+    )
 
 
 _ONLY_READS = "only statements that read rows are let through: SELECT, VALUES, TABLE, WITH"
@@ -253,7 +265,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             declared="""
                 SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
                        || CASE WHEN a.attndims > 1 THEN repeat('[]', a.attndims - 1) ELSE '' END,
-                       pg_catalog.format_type(t.typbasetype, t.typtypmod)
+                       pg_catalog.format_type(t.typbasetype, t.typtypmod), c.relkind IN ('r', 'p')
                 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
                 LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid AND t.typtype = 'd'
                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

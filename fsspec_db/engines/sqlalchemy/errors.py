@@ -5,38 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 import sqlalchemy as sa
 
+from fsspec_db.engines.credentials import redacted, secrets_of, spellings
+from fsspec_db.engines.sqlstate import code_of_sqlstate
 from fsspec_db.errors import DatabaseError, make_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_STATES: Mapping[str, str] = MappingProxyType(
-    {
-        "08": "database-unavailable",
-        "08P01": "invalid-query",  # values are missing
-        "0A": "unsupported",
-        "22": "value-out-of-range",
-        "23": "constraint-violation",
-        "25006": "read-only",
-        "28": "database-unavailable",
-        "2BP01": "not-empty",
-        "3F000": "not-found",
-        "40": "database-unavailable",
-        "42": "invalid-query",
-        "42501": "forbidden",
-        "42P06": "already-exists",
-        "42P07": "already-exists",
-        "53": "database-unavailable",
-        "55P03": "database-unavailable",
-        "57014": "query-timeout",
-        "57P": "database-unavailable",
-    }
-)
-"""By SQLSTATE, or how it begins."""
 
 _NUMBERS: Mapping[int, str] = MappingProxyType(
     {
@@ -87,13 +64,8 @@ class Errors:
 
     def __init__(self, url: sa.URL) -> None:
         self.driver: type[Exception] = sa.exc.SQLAlchemyError
-        named = [
-            value
-            for name, value in url.query.items()
-            if any(word in name.lower() for word in ("password", "passwd", "pwd", "secret", "token", "key"))
-        ]
-        secrets = {str(url.password or ""), *(str(one) for one in named)} - {""}
-        self._secrets = secrets | {quote(one) for one in secrets} | {quote_plus(one) for one in secrets}
+        query = {name: str(value) for name, value in url.query.items()}
+        self._secrets = spellings({str(url.password or ""), *secrets_of(query)})
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -110,24 +82,20 @@ class Errors:
         """The error of this package that says the same."""
         source: Any = getattr(error, "orig", None) or error
         state = getattr(source, "sqlstate", None) or getattr(source, "pgcode", None)
+        state = state if isinstance(state, str) else None
         diagnosis = getattr(source, "diag", None)
         column = getattr(diagnosis, "column_name", None)
         text = str(source)
         number = source.args[0] if source.args and isinstance(source.args[0], int) else None
         if number is not None and len(source.args) > 1:
             text = str(source.args[1])
-        code = self._code(error, source, state if isinstance(state, str) else None, number)
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return make_error(
-            code, text.strip(), column=column, sqlstate=state if isinstance(state, str) else None
-        )
+        code = self._code(error, source, state, number)
+        text = redacted(text.strip(), self._secrets)
+        return make_error(code, text, column=column, sqlstate=state)
 
     def _code(self, error: BaseException, source: Any, state: str | None, number: int | None) -> str:
-        if state is not None:
-            for length in (5, 3, 2):
-                if state[:length] in _STATES:
-                    return _STATES[state[:length]]
+        if (code := code_of_sqlstate(state)) is not None:
+            return code
         if number is not None and number in _NUMBERS:
             return _NUMBERS[number]
         name = getattr(source, "sqlite_errorname", None) or ""

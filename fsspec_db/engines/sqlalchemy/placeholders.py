@@ -6,10 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fsspec_db.engines.sqlalchemy import dialects
+from fsspec_db.engines.sqlalchemy.writing import sqlite_number
 from fsspec_db.errors import InvalidQueryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import sqlalchemy as sa
 
 _NUMBERED = r"\$\d+ | (?<![:\w]):[A-Za-z_]\w*"
 _MARK = rf"(?P<mark> \? | {_NUMBERED})"
@@ -73,6 +77,34 @@ def spelled(
     if paramstyle in ("named", "pyformat"):
         return "".join(out), {f"p{at}": value for at, value in enumerate(values, 1)}
     return "".join(out), tuple(values)
+
+
+def bound_for(
+    dialect: sa.Dialect, sql: str, params: Sequence[Any] | Mapping[str, Any] | None
+) -> tuple[str, tuple[Any, ...] | dict[str, Any]]:
+    """`sql` and its values as the driver of `dialect` takes them.
+
+    Raises:
+        InvalidQueryError: Marks and values do not match, or SQLite has no such value.
+    """
+    if not params:
+        return sql, ()
+    family = dialects.of(dialect).family
+    text, values = spelled(sql, params, family, dialect.paramstyle)
+    return text, tuple(map(_sqlite_value, values)) if family == "sqlite" else values
+
+
+def _sqlite_value(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        return value
+    if hasattr(value, "as_tuple"):
+        try:
+            return sqlite_number(value)
+        except ValueError:
+            raise InvalidQueryError(f"SQLite has no number {value}") from None
+    if isinstance(value, list):
+        raise InvalidQueryError("SQLite has no lists")
+    return str(value)
 
 
 def _spelling(paramstyle: str, ordinal: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -28,41 +27,6 @@ BATCH = 1 << 20
 """Bytes of a batch, about."""
 SAMPLE = 8192
 """Rows by which the types of a result are decided whose driver does not tell them."""
-
-_IDENTIFIER = r'(?:"(?:[^"]|"")*"|`(?:[^`]|``)*`)'
-_SELECT = re.compile(
-    rf"(?P<list>{_IDENTIFIER}(?:, {_IDENTIFIER})*) FROM (?:{_IDENTIFIER}\.)?{_IDENTIFIER}(?P<rest>.*)",
-    re.DOTALL,
-)
-_LIMIT = re.compile(r" LIMIT (?:\?|\$\d+)(?P<offset> OFFSET (?:\?|\$\d+))?\Z")
-
-
-class Selection:
-    """The `SELECT` of the bridge, taken apart: `SELECT names FROM relation rest`.
-
-    Attributes:
-        names: The columns, in their order.
-        rest: What follows the relation; the limit is left out.
-        params: The values of `rest`.
-        limit: The most rows, if there is a limit.
-        offset: Rows to pass over.
-    """
-
-    def __init__(self, sql: str, params: Sequence[Any] | None) -> None:
-        found = _SELECT.fullmatch(sql.removeprefix("SELECT "))
-        if found is None:
-            raise ValueError(f"no SELECT of the bridge: {sql}")
-        self.names = [
-            name[1:-1].replace(name[0] * 2, name[0]) for name in re.findall(_IDENTIFIER, found["list"])
-        ]
-        self.rest, self.params = found["rest"], list(params or ())
-        self.limit: int | None = None
-        self.offset = 0
-        if bound := _LIMIT.search(self.rest):
-            self.rest = self.rest[: bound.start()]
-            if bound["offset"]:
-                self.offset = self.params.pop()
-            self.limit = self.params.pop()
 
 
 class Rows:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fsspec_db.database import InsertMode
+    from fsspec_db.engines.precision import Precisions
 
 STEP = 1000
 """Rows of one `executemany`."""
@@ -193,6 +194,7 @@ class Writer:
         table: The relation, with its columns untyped: values go to the driver as they are.
         targets: Its columns.
         key: Its primary key.
+        precisions: What columns keep of longer values.
         plain_upsert: Whether the dialect's own upsert looks at the primary key alone.
         check: Raises where the work is to stop.
     """
@@ -203,6 +205,7 @@ class Writer:
         table: sa.TableClause,
         targets: Mapping[str, Target],
         key: Sequence[str],
+        precisions: Precisions,
         *,
         plain_upsert: bool,
         check: Callable[[], None],
@@ -211,6 +214,7 @@ class Writer:
         self._table = table
         self._targets = targets
         self._key = list(key)
+        self._precisions = precisions
         self._plain_upsert = plain_upsert
         self._check = check
 
@@ -251,6 +255,7 @@ class Writer:
     def _steps(self, reader: pa.RecordBatchReader, names: list[str]) -> Iterator[list[dict[str, Any]]]:
         first = 1
         for batch in reader:
+            self._precisions.check(batch, first - 1)
             for start in range(0, batch.num_rows, STEP):
                 piece = batch.slice(start, STEP)
                 columns = [

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WIRE = {
     "bit varying": ("varbit", "varbit_send"),
+    "bit varying(3)": ("varbit", "varbit_send"),
     "bit(3)": ("bit", "bit_send"),
     "cidr": ("cidr", "cidr_send"),
     "citext": ("citext", "citextsend"),
@@ -27,6 +28,7 @@ _WIRE = {
     "macaddr": ("macaddr", "macaddr_send"),
     "point": ("point", "point_send"),
     "timetz": ("timetz", "timetz_send"),
+    "timetz(0)": ("timetz", "timetz_send"),
     "tsvector": ("tsvector", "tsvectorsend"),
     "xml": ("xml", "xml_send"),
 }
@@ -40,11 +42,11 @@ def _by_driver(kind: Kind) -> Kind:
     if kind.declared in _WIRE:
         name, send = _WIRE[kind.declared]
         opaque = pa.opaque(pa.binary(), name, "PostgreSQL")
-        return replace(kind, arrow=opaque, ask=f"encode({send}({{}}), 'hex')")
+        return replace(kind, arrow=opaque, ask=f"encode({send}({{}}), 'hex')", unheld=())
     if kind.declared in {"numeric", "numeric(100,50)"}:
         ask = "replace(lower({}::text), 'infinity', 'inf')"
         opaque = pa.opaque(pa.string(), "numeric", "PostgreSQL")
-        return replace(kind, arrow=opaque, ask=ask, formats=_UNWRITTEN)
+        return replace(kind, arrow=opaque, ask=ask, formats=_UNWRITTEN, unheld=())
     if kind.declared in {"pair", "numeric(50,2)[]"}:
         wrong = dict.fromkeys(FORMATS, "schema-mismatch") if kind.declared == "pair" else _UNWRITTEN
         return replace(kind, arrow=pa.string(), ask="{}::text", formats=wrong)
@@ -61,6 +63,7 @@ class ADBC(PostgreSQL):
     """The server of the native engine, with another way in."""
 
     name = "adbc"
+    unmade = frozenset({"duration", "struct", "timestamp_ns"})
     kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_driver, KINDS))
     unreachable = "adbc:postgresql?uri=postgresql://ada:canary@127.0.0.1:1/sales"
 

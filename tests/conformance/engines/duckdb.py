@@ -191,6 +191,7 @@ class DuckDB(Harness):
     """Files in a folder."""
 
     name = "duckdb"
+    unmade = frozenset({"decimal76", "duration"})
     schema = "main"
     kinds = KINDS
     exact = "typeof({0}) || ' ' || CAST({0} AS VARCHAR)"

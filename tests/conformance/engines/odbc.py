@@ -21,10 +21,11 @@ _DRIVER = "PostgreSQL Unicode"
 def _by_odbc(kind: Kind) -> Kind:
     """What has no type in ODBC is its text; moments are of the years 1 to 9999, and long values an error."""
     values, unsaid = list(kind.values), dict(kind.unsaid)
-    arrow, ask = kind.arrow, kind.ask
+    arrow, ask, unheld = kind.arrow, kind.ask, kind.unheld
     if isinstance(arrow, pa.BaseExtensionType) or pa.types.is_nested(arrow) or _is_said_as_text(arrow):
         arrow, ask = pa.string(), "{}::text"
         values, unsaid = [*values, *unsaid], {}
+        unheld = tuple((value, "schema-mismatch") for value, _ in unheld)
     if kind.declared == "inet":
         ask = "{}::text"  # with the mask
     for value in list(values):
@@ -32,7 +33,7 @@ def _by_odbc(kind: Kind) -> Kind:
         if beyond or "524288" in value:
             values.remove(value)
             unsaid[value] = RANGE
-    return replace(kind, arrow=arrow, ask=ask, values=tuple(values), unsaid=unsaid)
+    return replace(kind, arrow=arrow, ask=ask, values=tuple(values), unsaid=unsaid, unheld=unheld)
 
 
 def _is_said_as_text(kind: pa.DataType) -> bool:
@@ -43,6 +44,7 @@ class ODBC(PostgreSQL):
     """The server of the native engine, with an account that writes: nobody vouches for its queries."""
 
     name = "odbc"
+    unmade = frozenset({"duration", "interval", "list", "struct", "texts", "timestamp_ns", "uuid"})
     kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_odbc, KINDS))
     unreachable = f"odbc:Driver={_DRIVER};Server=127.0.0.1;Port=1;Uid=ada;Pwd=canary;Database=sales"
 

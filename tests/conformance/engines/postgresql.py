@@ -52,8 +52,11 @@ def decimal(precision: int, scale: int) -> Kind:
     )
 
 
-def text(declared: str, *values: str, before: str = "", ask: str = "{}") -> Kind:
-    return Kind(declared=declared, arrow=pa.string(), values=values, before=before, ask=ask)
+def text(
+    declared: str, *values: str, before: str = "", ask: str = "{}", unheld: tuple[str, ...] = ()
+) -> Kind:
+    beyond = tuple((pa.scalar(value), RANGE) for value in unheld)
+    return Kind(declared=declared, arrow=pa.string(), values=values, before=before, ask=ask, unheld=beyond)
 
 
 KINDS = (
@@ -99,9 +102,9 @@ KINDS = (
     decimal(76, 0),
     decimal(76, 20),
     text("numeric", "0", "'NaN'", "'-Infinity'", "1.10", f"-{'9' * 100}.{'9' * 50}", "1e-100"),
-    text("numeric(100,50)", "0", "1.10", f"-{'9' * 50}.{'9' * 50}"),
+    text("numeric(100,50)", "0", "1.10", f"-{'9' * 50}.{'9' * 50}", unheld=("0." + "1" * 51,)),
     text("text", *TEXTS),
-    text("varchar(9)", "''", "'nine byte'", "'日本 語 🙂'"),
+    text("varchar(9)", "''", "'nine byte'", "'日本 語 🙂'", unheld=("ten bytes ", "nine byte ")),
     text("char(5)", "''", "'ab'", "'abcde'", ask="CASE WHEN {0} IS NOT NULL THEN concat({0}) END"),
     text("name", "''", "'pg_class'"),
     text("citext", "'Ada'", "'ada'", before="CREATE EXTENSION IF NOT EXISTS citext"),
@@ -109,13 +112,15 @@ KINDS = (
     text("inet", "'::1/128'", "'10.0.0.0/8'", "'10.0.0.1'"),
     text("cidr", "'10.0.0.0/8'"),
     text("macaddr", "'08:00:2b:01:02:03'"),
-    text("bit(3)", "B'101'", "B'000'"),
+    text("bit(3)", "B'101'", "B'000'", unheld=("1", "10101")),
     text("bit varying", "B''", "B'10111'"),
+    text("bit varying(3)", "B''", "B'101'", unheld=("10101",)),
     text("int4range", "'[1,5)'", "'empty'", "'(,)'"),
     text("tsvector", "'a:1 fat:2,4B'", "''"),
     text("point", "'(0.1,-2)'"),
     text("money", "'12.34'", "'-92233720368547758.08'"),
     text("timetz", "'23:59:59.999999+05:30'"),
+    text("timetz(0)", "'23:59:59+05:30'", unheld=("12:00:00.6+00",)),
     text("pair", "ROW(1, 'a,\"b\"')", "ROW(NULL, '')", before="CREATE TYPE pair AS (a int, b text)"),
     Kind(
         declared="bytea",
@@ -149,6 +154,13 @@ KINDS = (
         unsaid={"'24:00:00'": RANGE},
     ),
     Kind(
+        declared="time(0)",
+        arrow=pa.time64("us"),
+        values=("'23:59:59'",),
+        ask=MICROSECONDS,
+        unheld=((pa.scalar(86_399_999_999, pa.time64("us")), RANGE),),
+    ),
+    Kind(
         declared="timestamp",
         arrow=pa.timestamp("us"),
         values=(
@@ -174,11 +186,39 @@ KINDS = (
         unsaid={"'infinity'": RANGE, "'-infinity'": RANGE},
     ),
     Kind(
+        declared="timestamp(0)",
+        arrow=pa.timestamp("us"),
+        values=("'2024-02-29 12:00:00'",),
+        ask=MICROSECONDS,
+        unheld=((pa.scalar(600_000, pa.timestamp("us")), RANGE),),
+    ),
+    Kind(
+        declared="timestamptz(3)",
+        arrow=pa.timestamp("us", "UTC"),
+        values=("'2024-02-29 12:00:00.123+00'",),
+        ask=MICROSECONDS,
+        unheld=((pa.scalar(600, pa.timestamp("us", "UTC")), RANGE),),
+    ),
+    Kind(
         declared="interval",
         arrow=pa.month_day_nano_interval(),
         values=("'0'", "'-1 mon -2 days -0.000001 sec'", "'178 years 11 mons'", "'1000000:00:00'"),
         ask=INTERVAL,
         unsaid={"'100000000:00:00'": RANGE},
+    ),
+    Kind(
+        declared="interval(0)",
+        arrow=pa.month_day_nano_interval(),
+        values=("'1 mon -2 days 00:00:03'",),
+        ask=INTERVAL,
+        unheld=((pa.scalar(pa.MonthDayNano([0, 0, 1_600_000_000])), RANGE),),
+    ),
+    Kind(
+        declared="interval year to month",
+        arrow=pa.month_day_nano_interval(),
+        values=("'14 mons'",),
+        ask=INTERVAL,
+        unheld=((pa.scalar(pa.MonthDayNano([14, 5, 0])), RANGE),),
     ),
     Kind(
         declared="mood",
@@ -195,11 +235,28 @@ KINDS = (
         before="CREATE DOMAIN positive AS numeric(8, 3) CHECK (VALUE > 0)",
     ),
     Kind(
+        declared="moment",
+        called="domain over timestamp(0)",
+        arrow=pa.timestamp("us"),
+        values=("'2024-02-29 12:00:00'",),
+        before="CREATE DOMAIN moment AS timestamp(0)",
+        ask=MICROSECONDS,
+        unheld=((pa.scalar(600_000, pa.timestamp("us")), RANGE),),
+    ),
+    Kind(
         declared="integer[]",
         arrow=pa.list_(pa.int32()),
         values=("'{}'", "'{1,NULL,-3}'"),
         ask=ARRAY,
         unsaid={"'{{1},{2}}'": RANGE},
+        unheld=((pa.scalar([2**31]), RANGE), (pa.scalar([1.5]), RANGE)),
+    ),
+    Kind(
+        declared="varchar(3)[]",
+        arrow=pa.list_(pa.string()),
+        values=("'{\"ab \",NULL}'",),
+        ask=ARRAY,
+        unheld=((pa.scalar(["ab  "]), RANGE),),
     ),
     Kind(
         declared="text[]",
@@ -231,6 +288,7 @@ class PostgreSQL(Harness):
     """A server of our own, with a database for each test."""
 
     name = "postgresql"
+    unmade = frozenset({"duration", "struct", "timestamp_ns"})
     schema = "public"
     kinds: ClassVar[Sequence[Kind]] = KINDS
     exact = "{}::text"

@@ -25,6 +25,7 @@ def _by_psycopg(kind: Kind) -> Kind:
 
 class SQLAlchemy(PostgreSQL):
     name = "sqlalchemy"
+    unmade = frozenset({"duration", "struct", "timestamp_ns"})
     kinds: ClassVar[Sequence[Kind]] = tuple(map(_by_psycopg, KINDS))
 
     def address(self, database: str) -> str:

@@ -162,6 +162,19 @@ class SQLite(Harness):
     """Files in a folder."""
 
     name = "sqlite"
+    unmade = frozenset(
+        {
+            "decimal76",
+            "duration",
+            "interval",
+            "list",
+            "struct",
+            "texts",
+            "timestamp_ns",
+            "timestamptz",
+            "uint64",
+        }
+    )
     schema = "main"
     kinds = KINDS
     exact = "typeof({0}) || ' ' || quote({0})"

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::engines::socket::Place;
 use crate::engines::tls::{Roots, Settings};
 use crate::error::{Code, Error, Result};
-use crate::url::Url;
+use crate::url::{Url, shown};
 
 /// Where servers listen that nobody told to listen elsewhere.
 const SOCKETS: [&str; 3] = ["/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"];
@@ -154,7 +154,8 @@ fn of_url(url: &Url) -> Result<HashMap<String, String>> {
     for (name, value) in &url.query {
         let name = spelling(name);
         if !OPTIONS.contains(&name.as_str()) {
-            return Err(wrong(&format!("MySQL has no option {name:?}; there are {}", OPTIONS.join(", "))));
+            let known = OPTIONS.join(", ");
+            return Err(wrong(&format!("MySQL has no option {:?}; there are {known}", shown(&name))));
         }
         given.insert(name, value.clone());
     }

@@ -6,6 +6,7 @@
 use super::view;
 use super::wire::Conn;
 use crate::dialect::MYSQL;
+use crate::engines::meet::member;
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 
@@ -36,6 +37,8 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
+member!(Column);
+
 type Row = Vec<Option<String>>;
 
 fn text(row: &mut Row, at: usize) -> Option<String> {
@@ -59,6 +62,18 @@ fn kind(table_type: &str) -> &'static str {
 /// Names end with the basic plane; the catalogue does not even compare others.
 fn can_be(name: &str) -> bool {
     name.chars().all(|c| c <= '\u{ffff}')
+}
+
+/// A name for something new. MySQL would keep another one, with `?` for what it has no place for.
+///
+/// # Errors
+/// `invalid-parameter`.
+pub fn check_name(name: &str) -> Result<()> {
+    if can_be(name) {
+        return Ok(());
+    }
+    let detail = format!("names in MySQL have no characters beyond U+FFFF, as {name:?} has");
+    Err(Error::new(Code::InvalidParameter, detail))
 }
 
 fn no_relation(schema: &str, name: &str) -> Error {
@@ -325,7 +340,7 @@ impl Relation {
                 let [Some(name), Some(expr)] = row.as_slice() else { continue };
                 let is_it = |c: &&mut ConstraintInfo| c.name == *name && c.kind == "check";
                 if let Some(constraint) = constraints.iter_mut().find(is_it) {
-                    constraint.expr = Some(expr.clone());
+                    constraint.expr = Some(if conn.server.mariadb { expr.clone() } else { unescaped(expr) });
                 }
             }
         }
@@ -365,14 +380,47 @@ impl Relation {
 
 /// MySQL gives the value of a default that is no expression without its quotes.
 fn as_sql(default: String, declared: &str, extra: &str) -> String {
-    let number = default.parse::<f64>().is_ok() && !declared.contains("char") && !declared.contains("enum");
-    if number
-        || extra.contains("default_generated")
-        || default.starts_with("b'")
-        || default.starts_with("CURRENT_TIMESTAMP")
-    {
-        default
-    } else {
-        format!("'{}'", default.replace('\\', "\\\\").replace('\'', "''"))
+    if extra.contains("default_generated") {
+        return unescaped(&default);
+    }
+    let quoted = match declared.split(['(', ' ']).next().unwrap_or_default() {
+        "char" | "varchar" | "enum" | "set" | "date" | "time" => true,
+        // Older ones do not say that it is an expression.
+        "datetime" | "timestamp" => !default.starts_with("CURRENT_TIMESTAMP"),
+        "binary" | "varbinary" => !default.starts_with("0x"),
+        _ => false,
+    };
+    if quoted { format!("'{}'", default.replace('\\', "\\\\").replace('\'', "''")) } else { default }
+}
+
+/// MySQL gives expressions as if they stood in a string.
+fn unescaped(expression: &str) -> String {
+    let mut out = String::with_capacity(expression.len());
+    let mut rest = expression.chars();
+    while let Some(c) = rest.next() {
+        out.push(if c == '\\' { rest.next().unwrap_or(c) } else { c });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_of_mysql_are_sql() {
+        for (default, declared, extra, sql) in [
+            ("1.50", "decimal(5,2)", "", "1.50"),
+            ("2", "set('1','2')", "", "'2'"),
+            ("CURRENT_TIMESTAMP", "varchar(99)", "", "'CURRENT_TIMESTAMP'"),
+            ("CURRENT_TIMESTAMP(3)", "datetime(3)", "default_generated", "CURRENT_TIMESTAMP(3)"),
+            ("2024-01-01 00:00:00", "datetime", "", "'2024-01-01 00:00:00'"),
+            ("0x6227", "varbinary(3)", "", "0x6227"),
+            ("b'101'", "bit(3)", "", "b'101'"),
+            ("it's \\", "char(9)", "", "'it''s \\\\'"),
+            (r"concat(_utf8mb4\'it\\\'s\')", "varchar(9)", "default_generated", r"concat(_utf8mb4'it\'s')"),
+        ] {
+            assert_eq!(as_sql(default.to_owned(), declared, extra), sql);
+        }
     }
 }

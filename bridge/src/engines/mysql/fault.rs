@@ -30,6 +30,10 @@ fn place(message: &str) -> (Option<&str>, Option<u64>) {
     // `Incorrect … value: '…' for column `db`.`t`.`c``, or 'c', or plain; values may quote anything.
     let column = message.rsplit_once("olumn ").and_then(|(_, rest)| {
         let name = rest.split_once(" at row ").map_or(rest, |(name, _)| name);
+        // `Invalid JSON text: … in value for column 't.c'.`
+        if let Some(json) = name.strip_suffix("'.") {
+            return json.rsplit_once('.').map(|(_, name)| name);
+        }
         let quote = name.chars().next().filter(|c| matches!(c, '\'' | '`'))?;
         name.rsplit_once(quote)?.0.rsplit_once(quote).map(|(_, name)| name)
     });
@@ -46,11 +50,26 @@ fn code(errno: u16) -> Code {
         1007 | 1050 => Code::AlreadyExists,
         1010 => Code::NotEmpty,
         1969 | 3024 => Code::QueryTimeout,
-        1264 | 1265 | 1292 | 1366 | 1367 | 1406 | 1411 | 1416 | 1690 | 3140 | 3141 | 3156 => {
-            Code::ValueOutOfRange
-        }
+        1264
+        | 1265
+        | 1292
+        | 1366
+        | 1367
+        | 1406
+        | 1411
+        | 1416
+        | 1690
+        | 3140
+        | 3141
+        | 3156
+        | 3548
+        | 3616
+        | 3617
+        | 3643
+        | 3988
+        | 6136..=6138 => Code::ValueOutOfRange,
         1022 | 1048 | 1062 | 1169 | 1216 | 1217 | 1263 | 1364 | 1451 | 1452 | 1557 | 1586 | 1644 | 1761
-        | 1762 | 3819 | 4025 => Code::ConstraintViolation,
+        | 1762 | 3730 | 3819 | 4025 => Code::ConstraintViolation,
         1235 | 1295 | 1289 | 1435 | 1450 | 1478 => Code::Unsupported,
         // Who we are, how many, whether the server goes down, and whom we lost to.
         1040
@@ -78,6 +97,7 @@ fn code(errno: u16) -> Code {
         | 2002..=2062
         | 3118
         | 3572
+        | 4031
         | 4151 => Code::DatabaseUnavailable,
         1021 | 1030 | 1037 | 1038 | 1114 | 1815 => Code::Internal,
         _ => Code::InvalidQuery,
@@ -104,6 +124,11 @@ mod tests {
             ("Out of range value for column 'n' at row 3", Some("n"), Some(3)),
             ("Incorrect string value: '\\xF0' for column `a`.`t`.`c d` at row 12", Some("c d"), Some(12)),
             ("Column 'id' cannot be null", Some("id"), None),
+            (
+                "Invalid JSON text: \"Invalid value.\" at position 0 in value for column 't.c d'.",
+                Some("c d"),
+                None,
+            ),
             ("Duplicate entry '7' for key 'PRIMARY'", None, None),
         ] {
             let error = of_errno(1264, "22003", message);

@@ -9,6 +9,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::cells::put_sized;
+use super::json;
 use super::types::{Kind, members};
 use super::values::{UNSIGNED, kind, put_date, put_datetime, put_duration};
 use crate::error::{Code, Error, Result};
@@ -22,6 +23,8 @@ pub struct Target {
     rule: Rule,
     /// NULL is refused here, for the server might make something else of it.
     not_null: bool,
+    /// The server takes fractions of a second beyond 838 hours as the value of a statement.
+    pub long_fractions: bool,
 }
 
 /// What the server would take and silently keep as something else.
@@ -32,11 +35,15 @@ enum Rule {
     NoSpaceAtEnd,
     /// `VARCHAR`: spaces beyond so many characters are cut off.
     Characters(usize),
+    /// `TEXT`: spaces beyond so many bytes are cut off, and MySQL says nothing.
+    SpaceWithin(usize),
     /// `BINARY`, `BIT`: filled up to so many bytes.
     Bytes(usize),
     /// A text that is no label may be taken for the number of one.
     Labels,
     Members(Vec<String>),
+    /// MySQL's `JSON`: numbers become doubles.
+    Json,
     Year,
     /// Times are rounded to this many microseconds.
     Precision(i64),
@@ -54,10 +61,14 @@ impl Target {
         let rule = match word {
             "char" => Rule::NoSpaceAtEnd,
             "varchar" => Rule::Characters(size.unwrap_or(usize::MAX)),
+            "tinytext" => Rule::SpaceWithin(0xff),
+            "text" => Rule::SpaceWithin(0xffff),
+            "mediumtext" => Rule::SpaceWithin(0xff_ffff),
             "binary" => Rule::Bytes(size.unwrap_or(1)),
             "bit" => Rule::Bytes(size.unwrap_or(1).div_ceil(8)),
             "enum" => Rule::Labels,
             "set" => Rule::Members(members(declared)),
+            "json" => Rule::Json,
             "year" => Rule::Year,
             "float" | "double" => match declared.split_once(',').and_then(|(_, rest)| rest.split_once(')')) {
                 Some((digits, _)) => Rule::Digits(digits.trim().parse().unwrap_or(0)),
@@ -68,7 +79,7 @@ impl Target {
             }
             _ => Rule::Any,
         };
-        Self { name: name.to_owned(), kind: kind.clone(), rule, not_null }
+        Self { name: name.to_owned(), kind: kind.clone(), rule, not_null, long_fractions: true }
     }
 
     /// The type of its parameters.
@@ -163,6 +174,8 @@ impl<'t> Cells<'t> {
 
 type Wrong = &'static str;
 
+/// 838 hours, in microseconds.
+const WHOLE_SECONDS: i64 = 838 * 3600 * 1_000_000;
 const FEWER_DIGITS: Wrong = "the column keeps fewer digits behind the point";
 
 #[inline]
@@ -240,6 +253,9 @@ fn cell(out: &mut Vec<u8>, array: &ArrayRef, target: &Target, row: usize) -> Res
         Kind::Time => {
             let micros = array.as_primitive::<DurationMicrosecondType>().value(row);
             check_precision(micros, target)?;
+            if !target.long_fractions && micros % 1_000_000 != 0 && micros.abs() > WHOLE_SECONDS {
+                return Err("MySQL takes no fraction of a second beyond 838 hours");
+            }
             put_duration(out, micros).ok_or("a time beyond 838:59:59")?;
         }
     }
@@ -256,8 +272,14 @@ fn check_text(text: &str, target: &Target) -> Result<(), Wrong> {
         (Rule::Characters(most), _) if text.len() > *most && text.chars().count() > *most => {
             Err("it has more characters than the column")
         }
+        (Rule::SpaceWithin(most), _) if text.len() > *most && text.ends_with(' ') => {
+            Err("it has more bytes than the column")
+        }
         (Rule::Labels, Kind::Enum(labels)) if !labels.keys.contains_key(text.as_bytes()) => {
             Err("it is none of the column's labels")
+        }
+        (Rule::Json, _) if !json::keeps_numbers(text) => {
+            Err("it has a number of more digits than a double, which is what JSON keeps")
         }
         (Rule::Members(members), _) => {
             let known = |part: &str| members.iter().any(|member| member == part);

@@ -8,6 +8,7 @@ mod connect;
 mod decimal;
 mod fault;
 mod ingest;
+mod json;
 mod login;
 mod named;
 mod query;
@@ -116,6 +117,7 @@ impl Mysql {
     /// another name and gets its own at the end; what fails takes it away again.
     fn create(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
         let (schema, passing) = (write.schema.as_str(), write::passing_name());
+        catalogue::check_name(&write.relation)?;
         let taken = self.about(schema, &write.relation, |_, _| Ok(()));
         match taken {
             Err(error) if error.code() == Code::NotFound => {}
@@ -231,6 +233,7 @@ impl Database for Mysql {
     }
 
     fn create_schema(&self, schema: &str) -> Result<()> {
+        catalogue::check_name(schema)?;
         self.changing(&format!("CREATE DATABASE {} DEFAULT CHARACTER SET utf8mb4", MYSQL.quoted(schema)))
     }
 
@@ -251,6 +254,9 @@ impl Database for Mysql {
     fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
         if from == to {
             return Ok(());
+        }
+        for name in [from.0, from.1, to.0, to.1] {
+            catalogue::check_name(name)?;
         }
         self.changing(&format!("RENAME TABLE {} TO {}", quoted(from), quoted(to)))
     }

@@ -27,6 +27,10 @@ const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', \
     autocommit = 1, completion_type = 0, sql_safe_updates = 0, sql_select_limit = DEFAULT, sql_auto_is_null = 0, \
     sql_quote_show_create = 1, foreign_key_checks = 1, unique_checks = 1, net_write_timeout = 86400, net_read_timeout = 86400";
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+/// Keys that the server makes up, where it was told to, are no columns of ours.
+const HIDE_KEYS: &str = "SET show_gipk_in_create_table_and_information_schema = 0";
+/// MySQL 8.0.30 has them.
+const INVISIBLE_KEYS: u32 = 80_030;
 
 impl Conn {
     /// Makes the session as everything here expects it.
@@ -34,7 +38,9 @@ impl Conn {
     /// # Errors
     /// What the server said.
     pub fn set_up(&mut self) -> Result<()> {
-        self.run(&[SESSION, ISOLATION]).map(drop)
+        let hides = !self.server.mariadb && self.server.version >= INVISIBLE_KEYS;
+        let statements = [SESSION, ISOLATION, HIDE_KEYS];
+        self.run(&statements[..if hides { 3 } else { 2 }]).map(drop)
     }
 }
 

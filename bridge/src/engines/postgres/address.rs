@@ -13,7 +13,7 @@ use super::files;
 use super::secure::Security;
 use crate::engines::socket::{KeepAlive, Place};
 use crate::error::{Code, Error, Result};
-use crate::url::Url;
+use crate::url::{Url, shown};
 
 /// One server to try.
 #[derive(Clone)]
@@ -173,7 +173,8 @@ fn put_default(given: &mut Options, name: &str, value: String) -> Result<()> {
             given.entry(name.to_owned()).or_insert(value);
         }
     } else if !IDLE.contains(&name) {
-        return Err(Error::new(Code::InvalidParameter, format!("PostgreSQL has no option {name:?}")));
+        let detail = format!("PostgreSQL has no option {:?}", shown(name));
+        return Err(Error::new(Code::InvalidParameter, detail));
     }
     Ok(())
 }

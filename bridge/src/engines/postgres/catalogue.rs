@@ -2,6 +2,7 @@
 
 use super::wire::Conn;
 use crate::dialect::POSTGRESQL;
+use crate::engines::meet::member;
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 
@@ -24,6 +25,7 @@ pub struct Column {
     /// Declared dimensions of an array.
     pub dimensions: i32,
     pub declared: String,
+    /// Of tables alone: elsewhere nothing holds the rows to it.
     pub not_null: bool,
     pub default: Option<String>,
     /// `GENERATED ALWAYS`: what is written there is made anew.
@@ -34,6 +36,8 @@ pub struct Column {
     pub key: Option<usize>,
     pub comment: Option<String>,
 }
+
+member!(Column);
 
 type Row = Vec<Option<String>>;
 
@@ -64,6 +68,8 @@ fn kind(letter: Option<&str>) -> &'static str {
     }
 }
 
+// A name is compared as a text: as a `name` it would be cut to 63 bytes, and be another's.
+
 const SCHEMA: &str =
     "SELECT nspname, pg_catalog.current_database(), pg_catalog.obj_description(oid, 'pg_namespace')
     FROM pg_catalog.pg_namespace";
@@ -93,7 +99,7 @@ pub fn schemas(conn: &mut Conn) -> Result<Vec<SchemaInfo>> {
 /// # Errors
 /// `not-found`.
 pub fn schema(conn: &mut Conn, schema: &str) -> Result<SchemaInfo> {
-    let found = conn.rows(&format!("{SCHEMA} WHERE nspname = $1"), &[Some(schema)])?;
+    let found = conn.rows(&format!("{SCHEMA} WHERE nspname = $1::pg_catalog.text"), &[Some(schema)])?;
     let found = found.into_iter().next().map(schema_info);
     found.ok_or_else(|| Error::new(Code::NotFound, format!("there is no schema {schema:?}")))
 }
@@ -105,7 +111,7 @@ pub fn relations(conn: &mut Conn, schema: &str) -> Result<Vec<RelationInfo>> {
         "SELECT c.relname, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class')
          FROM pg_catalog.pg_namespace n
          LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
-         WHERE n.nspname = $1 ORDER BY c.relname",
+         WHERE n.nspname = $1::pg_catalog.text ORDER BY c.relname",
         &[Some(schema)],
     )?;
     if rows.is_empty() {
@@ -126,7 +132,9 @@ impl Relation {
         let rows = conn.rows(
             "SELECT c.oid, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class'),
                     a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
-                    a.attnotnull OR (t.typtype = 'd' AND t.typnotnull), a.attndims,
+                    c.relkind IN ('r', 'p') AND (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid
+                        AND o.contype = 'n' AND NOT o.convalidated AND a.attnum = ANY (o.conkey)), a.attndims,
                     pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '',
                     (SELECT 1 + pg_catalog.array_position(i.indkey::pg_catalog.int2[], a.attnum)
                      FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
@@ -136,7 +144,7 @@ impl Relation {
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
              LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-             WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
+             WHERE n.nspname = $1::pg_catalog.text AND c.relname = $2::pg_catalog.text AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
              ORDER BY a.attnum",
             &[Some(schema), Some(name)],
         )?;

@@ -1,14 +1,15 @@
 //! Arrow columns as the rows of a binary `COPY … FROM STDIN`.
 
-use std::sync::Arc;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_buffer::i256;
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, RecordBatch,
+    StringArray,
+};
+use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
 use super::build::{EPOCH_DAYS, EPOCH_MICROS};
@@ -29,6 +30,16 @@ pub struct Target {
     pub kind: Kind,
     /// The type of an array's items.
     pub item: u32,
+    pub keeps: Keeps,
+}
+
+/// What the column, or the items of its arrays, would keep of a longer value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    All,
+    Characters(usize),
+    /// Times that are a multiple of so many microseconds.
+    Micros(i64),
 }
 
 impl Target {
@@ -38,11 +49,6 @@ impl Target {
     /// `schema-mismatch`, `value-out-of-range`.
     fn column(&self, array: &ArrayRef, first_row: u64) -> Result<ArrayRef> {
         match (&self.kind, array.data_type()) {
-            // Widening knows nothing of lists: they must be what the column is.
-            (Kind::List(_), DataType::List(_) | DataType::LargeList(_)) => {
-                Ok(arrow_cast::cast(array, &self.kind.data_type())
-                    .map_err(|_| self.mismatch(array.data_type()))?)
-            }
             (Kind::Interval, DataType::Interval(_)) => Ok(arrow_cast::cast(array, &self.kind.data_type())
                 .map_err(|_| self.mismatch(array.data_type()))?),
             (Kind::Enum(_), _) => widen(array, &DataType::Utf8, &self.name, first_row),
@@ -66,19 +72,21 @@ pub fn write_rows(
     targets: &[(usize, Target)],
     first_row: u64,
 ) -> Result<()> {
-    let mut columns = Vec::with_capacity(targets.len());
-    for (index, target) in targets {
-        let array = target.column(batch.column(*index), first_row)?;
-        columns.push((Writer::new(&array, target)?, target));
-    }
+    let widened = targets.iter().map(|(index, target)| target.column(batch.column(*index), first_row));
+    let widened = widened.collect::<Result<Vec<_>>>()?;
+    let columns: Vec<_> = widened
+        .iter()
+        .zip(targets)
+        .map(|(array, (_, target))| (Column::new(array, &target.kind, target), &target.name))
+        .collect();
     let count = u16::try_from(columns.len()).unwrap_or(u16::MAX).to_be_bytes();
     for row in 0..batch.num_rows() {
         out.extend_from_slice(&count);
-        for (writer, target) in &columns {
-            writer.cell(out, row).map_err(|what| {
+        for (column, name) in &columns {
+            column.cell(out, row).map_err(|what| {
                 let row = first_row + row as u64;
-                let detail = format!("column {:?}, row {row}: {what}", target.name);
-                Error::new(Code::ValueOutOfRange, detail).with_column(&target.name).with_row(row)
+                let detail = format!("column {name:?}, row {row}: {what}");
+                Error::new(Code::ValueOutOfRange, detail).with_column(*name).with_row(row)
             })?;
         }
     }
@@ -88,76 +96,119 @@ pub fn write_rows(
 type Wrong = &'static str;
 
 /// One column, ready to give its cells.
-struct Writer {
-    array: ArrayRef,
-    kind: Kind,
-    /// Of a list.
-    items: Option<(Box<Writer>, u32)>,
+struct Column<'a> {
+    nulls: Option<&'a NullBuffer>,
+    values: Values<'a>,
+    keeps: Keeps,
 }
 
-impl Writer {
-    fn new(array: &ArrayRef, target: &Target) -> Result<Self> {
-        let items = match &target.kind {
+enum Values<'a> {
+    Bool(&'a BooleanArray),
+    Int2(&'a PrimitiveArray<Int16Type>),
+    Int4(&'a PrimitiveArray<Int32Type>),
+    Int8(&'a PrimitiveArray<Int64Type>),
+    Oid(&'a PrimitiveArray<UInt32Type>),
+    Float4(&'a PrimitiveArray<Float32Type>),
+    Float8(&'a PrimitiveArray<Float64Type>),
+    Decimal(&'a PrimitiveArray<Decimal128Type>, i8),
+    BigDecimal(&'a PrimitiveArray<Decimal256Type>, i8),
+    Text(&'a StringArray),
+    Jsonb(&'a StringArray),
+    Bytea(&'a BinaryArray),
+    Uuid(&'a FixedSizeBinaryArray),
+    Date(&'a PrimitiveArray<Date32Type>),
+    Time(&'a PrimitiveArray<Time64MicrosecondType>),
+    Timestamp(&'a PrimitiveArray<TimestampMicrosecondType>),
+    Interval(&'a PrimitiveArray<IntervalMonthDayNanoType>),
+    List(&'a [i32], Box<Column<'a>>, u32),
+}
+
+impl<'a> Column<'a> {
+    /// `array` is of the kind's type.
+    fn new(array: &'a ArrayRef, kind: &Kind, target: &Target) -> Self {
+        let values = match kind {
+            Kind::Bool => Values::Bool(array.as_boolean()),
+            Kind::Int2 => Values::Int2(array.as_primitive()),
+            Kind::Int4 => Values::Int4(array.as_primitive()),
+            Kind::Int8 => Values::Int8(array.as_primitive()),
+            Kind::Oid => Values::Oid(array.as_primitive()),
+            Kind::Float4 => Values::Float4(array.as_primitive()),
+            Kind::Float8 => Values::Float8(array.as_primitive()),
+            Kind::Decimal(_, scale) => Values::Decimal(array.as_primitive(), *scale),
+            Kind::BigDecimal(_, scale) => Values::BigDecimal(array.as_primitive(), *scale),
+            Kind::Text | Kind::Json | Kind::AsText | Kind::Enum(_) => Values::Text(array.as_string()),
+            Kind::Jsonb => Values::Jsonb(array.as_string()),
+            Kind::Bytea => Values::Bytea(array.as_binary()),
+            Kind::Uuid => Values::Uuid(array.as_fixed_size_binary()),
+            Kind::Date => Values::Date(array.as_primitive()),
+            Kind::Time => Values::Time(array.as_primitive()),
+            Kind::Timestamp | Kind::TimestampTz => Values::Timestamp(array.as_primitive()),
+            Kind::Interval => Values::Interval(array.as_primitive()),
             Kind::List(item) => {
-                let values = array.as_list::<i32>().values();
-                let inner = Target { name: target.name.clone(), kind: (**item).clone(), item: 0 };
-                Some((Box::new(Self::new(values, &inner)?), target.item))
+                let lists = array.as_list::<i32>();
+                let items = Self::new(lists.values(), item, target);
+                Values::List(lists.value_offsets(), Box::new(items), target.item)
             }
-            _ => None,
         };
-        Ok(Self { array: Arc::clone(array), kind: target.kind.clone(), items })
+        Self { nulls: array.nulls(), values, keeps: target.keeps }
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.is_some_and(|nulls| nulls.is_null(row))
     }
 
     /// Appends a length and the value's binary form; NULL is length -1.
     #[inline]
     fn cell(&self, out: &mut Vec<u8>, row: usize) -> Result<(), Wrong> {
-        let array = &self.array;
-        if array.is_null(row) {
+        if self.is_null(row) {
             out.extend_from_slice(&(-1_i32).to_be_bytes());
             return Ok(());
         }
-        match &self.kind {
-            Kind::Bool => fixed(out, [u8::from(array.as_boolean().value(row))]),
-            Kind::Int2 => fixed(out, array.as_primitive::<Int16Type>().value(row).to_be_bytes()),
-            Kind::Int4 => fixed(out, array.as_primitive::<Int32Type>().value(row).to_be_bytes()),
-            Kind::Int8 => fixed(out, array.as_primitive::<Int64Type>().value(row).to_be_bytes()),
-            Kind::Oid => fixed(out, array.as_primitive::<UInt32Type>().value(row).to_be_bytes()),
-            Kind::Float4 => fixed(out, array.as_primitive::<Float32Type>().value(row).to_be_bytes()),
-            Kind::Float8 => fixed(out, array.as_primitive::<Float64Type>().value(row).to_be_bytes()),
-            Kind::Decimal(_, scale) => {
-                let value = array.as_primitive::<Decimal128Type>().value(row);
-                sized(out, |out| numeric::write_i128(out, value, *scale));
+        match &self.values {
+            Values::Bool(array) => fixed(out, [u8::from(array.value(row))]),
+            Values::Int2(array) => fixed(out, array.value(row).to_be_bytes()),
+            Values::Int4(array) => fixed(out, array.value(row).to_be_bytes()),
+            Values::Int8(array) => fixed(out, array.value(row).to_be_bytes()),
+            Values::Oid(array) => fixed(out, array.value(row).to_be_bytes()),
+            Values::Float4(array) => fixed(out, array.value(row).to_be_bytes()),
+            Values::Float8(array) => fixed(out, array.value(row).to_be_bytes()),
+            Values::Decimal(array, scale) => {
+                sized(out, |out| numeric::write_i128(out, array.value(row), *scale));
             }
-            Kind::BigDecimal(_, scale) => {
-                let value: i256 = array.as_primitive::<Decimal256Type>().value(row);
-                sized(out, |out| numeric::write(out, value, *scale));
+            Values::BigDecimal(array, scale) => {
+                sized(out, |out| numeric::write(out, array.value(row), *scale));
             }
-            Kind::Text | Kind::Json | Kind::AsText | Kind::Enum(_) => {
-                let text = array.as_string::<i32>().value(row).as_bytes();
-                if text.contains(&0) {
+            Values::Text(array) => {
+                let text = array.value(row);
+                if text.as_bytes().contains(&0) {
                     return Err("PostgreSQL has no text with NUL in it");
                 }
-                sized(out, |out| out.extend_from_slice(text));
+                if let Keeps::Characters(most) = self.keeps
+                    && text.len() > most
+                    && text.chars().count() > most
+                {
+                    return Err("the text has more characters than the column");
+                }
+                sized(out, |out| out.extend_from_slice(text.as_bytes()));
             }
-            Kind::Jsonb => sized(out, |out| {
+            Values::Jsonb(array) => sized(out, |out| {
                 out.push(1);
-                out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes());
+                out.extend_from_slice(array.value(row).as_bytes());
             }),
-            Kind::Bytea => sized(out, |out| out.extend_from_slice(array.as_binary::<i32>().value(row))),
-            Kind::Uuid => sized(out, |out| out.extend_from_slice(array.as_fixed_size_binary().value(row))),
-            Kind::Date => {
-                let days = array.as_primitive::<Date32Type>().value(row);
-                let days = days.checked_sub(EPOCH_DAYS).filter(|days| *days != i32::MIN);
+            Values::Bytea(array) => sized(out, |out| out.extend_from_slice(array.value(row))),
+            Values::Uuid(array) => sized(out, |out| out.extend_from_slice(array.value(row))),
+            Values::Date(array) => {
+                let days = array.value(row).checked_sub(EPOCH_DAYS).filter(|days| *days != i32::MIN);
                 fixed(out, days.ok_or("a date beyond PostgreSQL's")?.to_be_bytes());
             }
-            Kind::Time => fixed(out, array.as_primitive::<Time64MicrosecondType>().value(row).to_be_bytes()),
-            Kind::Timestamp | Kind::TimestampTz => {
-                let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+            Values::Time(array) => fixed(out, self.kept(array.value(row))?.to_be_bytes()),
+            Values::Timestamp(array) => {
+                let micros = self.kept(array.value(row))?;
                 let micros = micros.checked_sub(EPOCH_MICROS).filter(|micros| *micros != i64::MIN);
                 fixed(out, micros.ok_or("a time beyond PostgreSQL's")?.to_be_bytes());
             }
-            Kind::Interval => {
-                let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            Values::Interval(array) => {
+                let value = array.value(row);
                 if value.nanoseconds % 1000 != 0 {
                     return Err("PostgreSQL's intervals end at microseconds");
                 }
@@ -166,13 +217,11 @@ impl Writer {
                 out.extend_from_slice(&value.days.to_be_bytes());
                 out.extend_from_slice(&value.months.to_be_bytes());
             }
-            Kind::List(_) => {
-                let Some((items, oid)) = &self.items else { return Err("a list without items") };
-                let offsets = array.as_list::<i32>().value_offsets();
+            Values::List(offsets, items, oid) => {
                 let range = as_index(offsets[row])..as_index(offsets[row + 1]);
                 let start = out.len();
                 out.extend_from_slice(&[0; 4]);
-                let nulls = range.clone().any(|at| items.array.is_null(at));
+                let nulls = range.clone().any(|at| items.is_null(at));
                 let dimensions = i32::from(!range.is_empty());
                 for word in [dimensions, i32::from(nulls), oid.cast_signed()] {
                     out.extend_from_slice(&word.to_be_bytes());
@@ -189,6 +238,15 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Microseconds, if the column has all their digits.
+    #[inline]
+    fn kept(&self, micros: i64) -> Result<i64, Wrong> {
+        match self.keeps {
+            Keeps::Micros(grain) if micros % grain != 0 => Err("the column keeps fewer digits of a second"),
+            _ => Ok(micros),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod ingest;
 mod login;
 mod numeric;
 mod parameters;
+mod plan;
 mod query;
 mod row;
 mod scan;
@@ -204,6 +205,7 @@ impl Database for Postgres {
     }
 
     fn drop_schema(&self, schema: &str) -> Result<()> {
+        write::nameable(schema)?;
         self.changing(&format!("DROP SCHEMA {}", POSTGRESQL.quoted(schema)))
     }
 
@@ -219,6 +221,7 @@ impl Database for Postgres {
             let mut relation = Relation::load(conn, from.0, from.1)?;
             let kind = relation.sql_kind();
             if from.0 != to.0 {
+                write::nameable(to.0)?;
                 conn.run(&format!(
                     "ALTER {kind} {} SET SCHEMA {}",
                     relation.quoted(),

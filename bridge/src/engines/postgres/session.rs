@@ -6,7 +6,7 @@ use super::wire::Conn;
 pub use crate::engines::session::Watch;
 use crate::engines::session::{self, Connection};
 use crate::engines::socket::Link;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 pub type Pool = session::Pool<Conn>;
 pub type Session<'a> = session::Session<'a, Conn>;
@@ -24,7 +24,18 @@ impl Connection for Conn {
     }
 
     fn end(&mut self, end: &str) -> Result<()> {
-        self.run(end)
+        let mut undone = false;
+        self.put_query(end);
+        self.flush()?;
+        self.answer(|tag, body| {
+            undone |= tag == b'C' && body.starts_with(b"ROLLBACK");
+            Ok(())
+        })?;
+        if undone && end.starts_with("COMMIT") {
+            let detail = "PostgreSQL took back the transaction that it was to commit";
+            return Err(Error::new(Code::DatabaseUnavailable, detail));
+        }
+        Ok(())
     }
 
     fn refresh(&mut self) -> Result<()> {

@@ -2,10 +2,11 @@
 
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 
-use super::catalogue::{Column, Relation};
-use super::ingest::{HEADER, TRAILER, Target, write_rows};
+use super::catalogue::Relation;
+use super::ingest::{HEADER, TRAILER, write_rows};
+use super::plan::{Plan, STAGING};
 use super::scan::Typed;
-use super::types::{Kind, Types};
+use super::types::Types;
 use super::wire::Conn;
 use crate::database::{Cancel, Rows, Write, WriteMode};
 use crate::dialect::POSTGRESQL;
@@ -18,10 +19,7 @@ pub const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 /// Bytes of a name, unless the server was compiled to have others.
 const LONGEST_NAME: usize = 63;
 
-/// Where rows wait that are not copied into their table at once.
-const STAGING: &str = "pg_temp.fsspec_db_staging";
-
-/// Writes `rows` within a transaction that the caller ends.
+/// Writes `rows` within a transaction that the caller ends. How many rows the server says it wrote.
 ///
 /// # Errors
 /// `not-found`, `already-exists`, `schema-mismatch`, `value-out-of-range`,
@@ -45,41 +43,43 @@ pub fn write(
     let plan = Plan::new(conn, &typed, &schema)?;
     let table = typed.relation.quoted();
     if write.mode == WriteMode::Replace {
+        // Of those who replace at once, the next one has to see what the last one wrote. Who only adds rows
+        // does not wait for it.
+        lock(conn, &typed.relation, "SHARE UPDATE EXCLUSIVE")?;
         spare_others(conn, &typed.relation)?;
         // Not TRUNCATE: readers with an older snapshot would see a table without rows.
         conn.run(&format!("DELETE FROM {table}"))?;
     }
-    // What has no binary form of ours goes in as text, and is cast by the server.
-    let staged = write.mode == WriteMode::Upsert || plan.targets.iter().any(|(_, t)| t.kind.is_cast());
-    let columns = plan.columns(|name, _| name);
-    let sql = if staged {
-        let as_text =
-            plan.columns(|name, column| if column.cast { format!("{name}::text AS {name}") } else { name });
-        conn.run(&format!(
-            "CREATE TEMPORARY TABLE fsspec_db_staging ON COMMIT DROP AS SELECT {as_text} FROM {table} WITH NO DATA"
-        ))?;
-        format!("COPY {STAGING} ({columns}) FROM STDIN (FORMAT binary)")
+    let upsert = write.mode == WriteMode::Upsert;
+    let written = if upsert || plan.waits() {
+        conn.run(&plan.staging(&table))?;
+        copy_in(conn, STAGING, rows, &plan, cancel)?;
+        plan.verify(conn)?;
+        let insert = plan.insert(&typed.relation, upsert)?;
+        let mut written = 0;
+        conn.put_query(&insert);
+        conn.flush()?;
+        conn.answer(|tag, body| {
+            written = counted(tag, body).unwrap_or(written);
+            Ok(())
+        })?;
+        written
     } else {
-        format!("COPY {table} ({columns}) FROM STDIN (FORMAT binary)")
+        copy_in(conn, &table, rows, &plan, cancel)?
     };
-    let total = copy_in(conn, &sql, rows, &plan, cancel)?;
-    if staged {
-        let values = plan
-            .columns(|name, column| if column.cast { format!("{name}::{}", column.declared) } else { name });
-        let action =
-            if write.mode == WriteMode::Upsert { plan.upsert(&typed.relation)? } else { String::new() };
-        let overriding = if plan.has_identity { " OVERRIDING SYSTEM VALUE" } else { "" };
-        conn.run(&format!(
-            "INSERT INTO {table} ({columns}){overriding} SELECT {values} FROM {STAGING}{action}"
-        ))?;
-    }
     cancel.check()?;
-    Ok(total)
+    Ok(written)
+}
+
+/// The rows of `INSERT 0 n` and `COPY n`.
+fn counted(tag: u8, body: &[u8]) -> Option<u64> {
+    let told = std::str::from_utf8(body).ok().filter(|_| tag == b'C')?;
+    told.trim_end_matches('\0').rsplit(' ').next()?.parse().ok()
 }
 
 /// Sends all rows. A failure on our side makes the server drop what it got.
-fn copy_in(conn: &mut Conn, sql: &str, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel) -> Result<u64> {
-    conn.put_query(sql);
+fn copy_in(conn: &mut Conn, table: &str, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel) -> Result<u64> {
+    conn.put_query(&format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", plan.columns()));
     conn.flush()?;
     // Either the invitation to send, or an error and the end.
     loop {
@@ -94,19 +94,23 @@ fn copy_in(conn: &mut Conn, sql: &str, rows: Box<dyn Rows>, plan: &Plan, cancel:
             _ => {}
         }
     }
-    let mut total = 0;
-    let outcome = send(conn, rows, plan, cancel, &mut total);
+    let outcome = send(conn, rows, plan, cancel);
     match &outcome {
         Ok(()) => conn.put(b'c', &[]),
         Err(_) => conn.put(b'f', b"the body could not be read to its end\0"),
     }
     conn.flush()?;
-    let answered = conn.answer(|_, _| Ok(()));
-    outcome.and(answered).map(|()| total)
+    let mut copied = 0;
+    let answered = conn.answer(|tag, body| {
+        copied = counted(tag, body).unwrap_or(copied);
+        Ok(())
+    });
+    outcome.and(answered).map(|()| copied)
 }
 
-fn send(conn: &mut Conn, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel, total: &mut u64) -> Result<()> {
+fn send(conn: &mut Conn, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel) -> Result<()> {
     let mut out = HEADER.to_vec();
+    let mut row = 1;
     for batch in rows {
         cancel.check()?;
         let batch = batch?;
@@ -114,8 +118,8 @@ fn send(conn: &mut Conn, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel, tota
         let mut start = 0;
         while start < batch.num_rows() {
             let slice = batch.slice(start, SLICE.min(batch.num_rows() - start));
-            write_rows(&mut out, &slice, &plan.targets, *total + 1)?;
-            *total += slice.num_rows() as u64;
+            write_rows(&mut out, &slice, &plan.targets, row)?;
+            row += slice.num_rows() as u64;
             start += slice.num_rows();
             conn.copy_data(&out)?;
             out.clear();
@@ -128,134 +132,64 @@ fn send(conn: &mut Conn, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel, tota
 /// Rows that are sent in one message.
 const SLICE: usize = 1024;
 
-/// Which column of the body goes where.
-struct Plan {
-    targets: Vec<(usize, Target)>,
-    names: Vec<Named>,
-    has_identity: bool,
-}
-
-struct Named {
-    name: String,
-    declared: String,
-    cast: bool,
-}
-
-impl Plan {
-    fn new(conn: &mut Conn, typed: &Typed, schema: &SchemaRef) -> Result<Self> {
-        let mut plan = Self { targets: Vec::new(), names: Vec::new(), has_identity: false };
-        for (index, field) in schema.fields().iter().enumerate() {
-            let (at, column) = find(&typed.relation, field.name())?;
-            if plan.names.iter().any(|named| named.name == column.name) {
-                let detail = format!("the body has column {:?} twice", column.name);
-                return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
-            }
-            // What the database generates comes out of a read, and is made anew on the way in.
-            if column.generated {
-                continue;
-            }
-            let kind = match &typed.kinds[at] {
-                // An array of several dimensions was read as text, and the table may not say that it has such.
-                // Intervals are text in files whose formats have none.
-                Kind::List(_) | Kind::Interval if field.data_type().is_string() => Kind::AsText,
-                kind => kind.clone(),
-            };
-            plan.has_identity |= column.identity;
-            let item = if matches!(kind, Kind::List(_)) { item_of(conn, column.oid)? } else { 0 };
-            plan.names.push(Named {
-                name: column.name.clone(),
-                declared: column.declared.clone(),
-                cast: kind.is_cast(),
-            });
-            plan.targets.push((index, Target { name: column.name.clone(), kind, item }));
-        }
-        if plan.names.is_empty() {
-            return Err(Error::new(Code::SchemaMismatch, "the body has no column to write"));
-        }
-        Ok(plan)
+/// Foreign tables cannot be locked.
+fn lock(conn: &mut Conn, relation: &Relation, mode: &str) -> Result<()> {
+    if relation.kind == "foreign table" {
+        return Ok(());
     }
-
-    fn columns(&self, each: impl Fn(String, &Named) -> String) -> String {
-        self.names
-            .iter()
-            .map(|named| each(POSTGRESQL.quoted(&named.name), named))
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    fn upsert(&self, relation: &Relation) -> Result<String> {
-        let mut key: Vec<&Column> = relation.columns.iter().filter(|column| column.key.is_some()).collect();
-        key.sort_by_key(|column| column.key);
-        if key.is_empty() {
-            let detail = format!("{:?} has no primary key to upsert by", relation.name);
-            return Err(Error::new(Code::SchemaMismatch, detail));
-        }
-        if let Some(column) =
-            key.iter().find(|column| !self.names.iter().any(|named| named.name == column.name))
-        {
-            let detail = format!("the body lacks {:?}, a column of the primary key", column.name);
-            return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
-        }
-        let keys: Vec<String> = key.iter().map(|column| POSTGRESQL.quoted(&column.name)).collect();
-        let rest = self.names.iter().filter(|named| !key.iter().any(|column| column.name == named.name));
-        let sets: Vec<String> =
-            rest.map(|named| format!("{0} = excluded.{0}", POSTGRESQL.quoted(&named.name))).collect();
-        let action =
-            if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
-        Ok(format!(" ON CONFLICT ({}) DO {action}", keys.join(", ")))
-    }
-}
-
-fn item_of(conn: &mut Conn, array: u32) -> Result<u32> {
-    let rows = conn.rows(
-        "WITH RECURSIVE t(oid, elem, base) AS (
-             SELECT oid, typelem, typbasetype FROM pg_catalog.pg_type WHERE oid = $1::pg_catalog.oid
-             UNION ALL SELECT p.oid, p.typelem, p.typbasetype FROM t JOIN pg_catalog.pg_type p ON p.oid = t.base)
-         SELECT elem FROM t WHERE base = 0",
-        &[Some(&array.to_string())],
-    )?;
-    Ok(rows.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok()).unwrap_or(0))
-}
-
-/// The column of that name; case matters only where two differ by nothing else.
-fn find<'r>(relation: &'r Relation, name: &str) -> Result<(usize, &'r Column)> {
-    let columns = || relation.columns.iter().enumerate();
-    let folded = || {
-        let mut same = columns().filter(|(_, column)| column.name.eq_ignore_ascii_case(name));
-        same.next().filter(|_| same.next().is_none())
-    };
-    columns().find(|(_, column)| column.name == name).or_else(folded).ok_or_else(|| {
-        let detail = format!("the body has a column {name:?} that {:?} has not", relation.name);
-        Error::new(Code::SchemaMismatch, detail).with_column(name)
-    })
+    conn.run(&format!("LOCK TABLE {} IN {mode} MODE", relation.quoted()))
 }
 
 /// A deletion that would change rows of other tables is not begun, though the body may bring the
-/// same keys again.
+/// same keys again: those that refer to these rows, and those of heirs, which have columns of their own.
 fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
     // The deletion reaches partitions and heirs too, whose rows may be referred to by themselves.
     let rows = conn.rows(
         "WITH RECURSIVE emptied (oid) AS (
              SELECT $1::pg_catalog.oid
              UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN emptied e ON e.oid = i.inhparent)
-         SELECT conname, CASE confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END
-         FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd')
-         AND confrelid IN (SELECT oid FROM emptied) AND conrelid NOT IN (SELECT oid FROM emptied)
-         ORDER BY conparentid, conname LIMIT 1",
+         (SELECT conname::pg_catalog.text,
+                 CASE confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE 'SET DEFAULT' END
+          FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd')
+          AND confrelid IN (SELECT oid FROM emptied) AND conrelid NOT IN (SELECT oid FROM emptied)
+          ORDER BY conparentid, conname LIMIT 1)
+         UNION ALL
+         (SELECT h.relname::pg_catalog.text, NULL FROM pg_catalog.pg_inherits i
+          JOIN pg_catalog.pg_class c ON c.oid = i.inhparent JOIN pg_catalog.pg_class h ON h.oid = i.inhrelid
+          WHERE c.oid = $1 AND c.relkind <> 'p' ORDER BY h.relname LIMIT 1)",
         &[Some(&relation.oid)],
     )?;
-    let Some([Some(name), Some(action)]) = rows.first().map(Vec::as_slice) else { return Ok(()) };
-    // Nobody fills the table between the look and the deletion.
-    let table = relation.quoted();
-    conn.run(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))?;
-    let rows = conn.rows(&format!("SELECT 1 FROM {table} LIMIT 1"), &[])?;
-    if rows.is_empty() { Ok(()) } else { Err(would_change_others(&relation.name, name, action)) }
+    for row in &rows {
+        let [Some(name), action] = row.as_slice() else { continue };
+        // Nobody fills the table between the look and the deletion.
+        lock(conn, relation, "SHARE ROW EXCLUSIVE")?;
+        let theirs = if action.is_some() { "" } else { " WHERE tableoid <> $1::pg_catalog.oid" };
+        let oid = [Some(relation.oid.as_str())];
+        let bound = if action.is_some() { &oid[..0] } else { &oid };
+        let found = conn.rows(&format!("SELECT 1 FROM {}{theirs} LIMIT 1", relation.quoted()), bound)?;
+        if !found.is_empty() {
+            return Err(match action {
+                Some(action) => would_change_others(&relation.name, name, action),
+                None => would_take_heirs(&relation.name, name),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn would_take_heirs(relation: &str, heir: &str) -> Error {
+    let detail = format!(
+        "replacing the rows of {relation:?} would delete those of {heir:?}, which inherits from it, with all their columns: \
+         update by primary key instead, or replace the rows of the heirs"
+    );
+    Error::new(Code::ConstraintViolation, detail)
 }
 
 fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
     if schema.fields().is_empty() {
         return Err(Error::new(Code::SchemaMismatch, "the body has no columns to make a table of"));
     }
+    nameable(&write.schema)?;
     nameable(&write.relation)?;
     let mut columns = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {

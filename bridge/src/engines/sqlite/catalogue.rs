@@ -6,6 +6,7 @@ use super::checks;
 use super::fault::internal;
 use super::types::Kind;
 use crate::dialect::SQLITE;
+use crate::engines::meet::{key, member};
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo};
 
@@ -28,10 +29,12 @@ pub struct Column {
     pub declared: String,
     pub not_null: bool,
     pub default: Option<String>,
-    /// Place in the primary key, from 1; 0 outside it.
-    pub key: i64,
+    /// Position in the primary key, counted from 1.
+    pub key: Option<usize>,
     pub generated: bool,
 }
+
+member!(Column);
 
 impl Relation {
     /// # Errors
@@ -130,7 +133,7 @@ fn columns(connection: &Connection, schema: &str, name: &str) -> Result<Vec<Colu
             declared: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
             not_null: row.get(2)?,
             default: row.get(3)?,
-            key: row.get(4)?,
+            key: usize::try_from(row.get::<_, i64>(4)?).ok().filter(|place| *place > 0),
             generated: row.get::<_, i64>(5)? >= 2,
         })
     });
@@ -179,7 +182,7 @@ pub fn column_infos(relation: &Relation) -> Vec<ColumnInfo> {
         nullable: !column.not_null,
         default: column.default.clone(),
         ordinal,
-        primary_key: column.key > 0,
+        primary_key: column.key.is_some(),
         comment: None,
     });
     infos.collect()
@@ -220,8 +223,7 @@ fn index_columns(connection: &Connection, schema: &str, index: &str) -> rusqlite
 /// `database-unavailable`.
 pub fn constraints(connection: &Connection, relation: &Relation) -> Result<Vec<ConstraintInfo>> {
     let mut infos = Vec::new();
-    let mut key: Vec<&Column> = relation.columns.iter().filter(|column| column.key > 0).collect();
-    key.sort_by_key(|column| column.key);
+    let key = key(&relation.columns);
     if !key.is_empty() {
         infos.push(ConstraintInfo {
             name: format!("pk_{}", relation.name),

@@ -6,13 +6,14 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use arrow_schema::SchemaRef;
 use rusqlite::OptionalExtension;
 
-use super::catalogue::{Column, Relation, must_be_new, qualified};
+use super::catalogue::{Relation, must_be_new, qualified};
 use super::connection::Conn;
 use super::fault::internal;
 use super::ingest::{Source, StoredBatch, fresh_name, receive};
 use super::store::{Target, declare};
 use crate::database::{Cancel, Rows, Write, WriteMode};
 use crate::dialect::SQLITE;
+use crate::engines::meet::{meet, whole_key};
 use crate::error::{Code, Error, Result};
 
 /// Decoded batches that wait while SQLite takes one in.
@@ -151,20 +152,10 @@ struct Plan {
 impl Plan {
     fn new(relation: &Relation, schema: &SchemaRef) -> Result<Self> {
         let mut plan = Self { targets: Vec::new(), columns: Vec::new() };
-        for (index, field) in schema.fields().iter().enumerate() {
-            let column = find(relation, field.name())?;
-            if plan.columns.contains(&column.name) {
-                let detail = format!("the body has column {:?} twice", column.name);
-                return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
-            }
-            // What the database generates comes out of a read, and is made anew on the way in.
-            if !column.generated {
-                plan.targets.push((index, Target::new(field, &column.name, &column.declared)?));
-                plan.columns.push(column.name.clone());
-            }
-        }
-        if plan.columns.is_empty() {
-            return Err(Error::new(Code::SchemaMismatch, "the body has no column to write"));
+        for (index, at) in meet(&relation.name, &relation.columns, schema)? {
+            let column = &relation.columns[at];
+            plan.targets.push((index, Target::new(schema.field(index), &column.name, &column.declared)?));
+            plan.columns.push(column.name.clone());
         }
         Ok(plan)
     }
@@ -181,17 +172,8 @@ impl Plan {
         if mode != WriteMode::Upsert {
             return Ok(insert);
         }
-        let mut key: Vec<&Column> = relation.columns.iter().filter(|column| column.key > 0).collect();
-        key.sort_by_key(|column| column.key);
-        if key.is_empty() {
-            let detail = format!("{:?} has no primary key to upsert by", relation.name);
-            return Err(Error::new(Code::SchemaMismatch, detail));
-        }
-        let missing = key.iter().find(|column| !self.columns.contains(&column.name));
-        if let Some(column) = missing {
-            let detail = format!("the body lacks {:?}, a column of the primary key", column.name);
-            return Err(Error::new(Code::SchemaMismatch, detail).with_column(&column.name));
-        }
+        let written = |name: &str| self.columns.iter().any(|column| column == name);
+        let key = whole_key(&relation.name, &relation.columns, written)?;
         let keys: Vec<String> = key.iter().map(|column| SQLITE.quoted(&column.name)).collect();
         let rest = self.columns.iter().filter(|name| !key.iter().any(|column| column.name == **name));
         let sets: Vec<String> = rest.map(|name| format!("{0} = excluded.{0}", SQLITE.quoted(name))).collect();
@@ -200,17 +182,6 @@ impl Plan {
         // WHERE keeps the parser from reading ON as the start of a join.
         Ok(format!("{insert} WHERE true ON CONFLICT ({}) DO {action}", keys.join(", ")))
     }
-}
-
-/// The column of that name; case matters only where two differ by nothing else.
-fn find<'r>(relation: &'r Relation, name: &str) -> Result<&'r Column> {
-    let exact = relation.columns.iter().find(|column| column.name == name);
-    exact
-        .or_else(|| relation.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)))
-        .ok_or_else(|| {
-            let detail = format!("the body has a column {name:?} that {:?} has not", relation.name);
-            Error::new(Code::SchemaMismatch, detail).with_column(name)
-        })
 }
 
 fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {

@@ -84,8 +84,10 @@ fn copy_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
 fn copy_offsets<T: ArrowNativeType + std::ops::Sub<Output = T>>(offsets: &[T], out: &mut Vec<u8>) {
     match offsets.first() {
         Some(first) if first.as_usize() != 0 => {
-            for offset in offsets {
-                out.extend_from_slice((*offset - *first).to_byte_slice());
+            let mut near = [T::default(); 256];
+            for some in offsets.chunks(near.len()) {
+                near.iter_mut().zip(some).for_each(|(near, offset)| *near = *offset - *first);
+                out.extend_from_slice(near[..some.len()].to_byte_slice());
             }
         }
         _ => out.extend_from_slice(offsets.to_byte_slice()),
