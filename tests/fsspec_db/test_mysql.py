@@ -611,7 +611,8 @@ def test_a_user_who_may_not_lock_reads_by_one_connection(server: Server, db: Cal
         assert table(fs, "/d/t.arrow").num_rows == 200_000
 
 
-def test_a_reader_that_leaves_stops_nobody_elses_statement(server: MariaDB, db: Callable[[str], str]) -> None:
+@mariadb_alone
+def test_a_reader_that_leaves_stops_nobody_elses_statement(server: Server, db: Callable[[str], str]) -> None:
     rows = "SELECT seq AS id, repeat(md5(seq), 6) AS filler FROM seq_1_to_150000"
     db(f"CREATE TABLE big (id int PRIMARY KEY) AS {rows}; ANALYZE TABLE big")
     with opened(f"{server.url}/d", threads=2) as fs, ThreadPoolExecutor() as pool:
@@ -626,8 +627,9 @@ def test_a_reader_that_leaves_stops_nobody_elses_statement(server: MariaDB, db: 
             assert other.result().to_pylist() == [{"n": 7, "s": 0}]
 
 
+@mariadb_alone
 def test_who_alters_a_table_does_not_keep_its_readers_from_each_other(
-    server: MariaDB, db: Callable[[str], str]
+    server: Server, db: Callable[[str], str]
 ) -> None:
     db(MANY)
     with opened(server.url, threads=4) as fs, ThreadPoolExecutor() as pool:
@@ -639,7 +641,7 @@ def test_who_alters_a_table_does_not_keep_its_readers_from_each_other(
         other.result()
 
 
-def test_no_statement_is_left_on_the_server(server: MariaDB, db: Callable[[str], str]) -> None:
+def test_no_statement_is_left_on_the_server(server: Server, db: Callable[[str], str]) -> None:
     db("CREATE TABLE t (id int PRIMARY KEY)")
     twice = arrow_bytes(pa.table({"id": pa.array([1, 1], pa.int32())}))
     with opened(f"{server.url}/d", "write") as fs:
@@ -655,7 +657,7 @@ def test_no_statement_is_left_on_the_server(server: MariaDB, db: Callable[[str],
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
-def test_a_silent_server_is_asked_whether_it_is_there(server: MariaDB) -> None:
+def test_a_silent_server_is_asked_whether_it_is_there(server: Server) -> None:
     with opened(server.url):
         time.sleep(0.3)  # until what was sent is known to have come
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]

@@ -38,9 +38,12 @@ impl Conn {
     /// # Errors
     /// What the server said.
     pub fn set_up(&mut self) -> Result<()> {
+        self.run(self.settings()).map(drop)
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
         let hides = !self.server.mariadb && self.server.version >= INVISIBLE_KEYS;
-        let statements = [SESSION, ISOLATION, HIDE_KEYS];
-        self.run(&statements[..if hides { 3 } else { 2 }]).map(drop)
+        if hides { &[SESSION, ISOLATION, HIDE_KEYS] } else { &[SESSION, ISOLATION] }
     }
 }
 
@@ -77,7 +80,8 @@ impl Connection for Conn {
     fn refresh(&mut self) -> Result<()> {
         self.command(RESET);
         self.end_message();
-        let outcome = self.ask(&[SESSION, ISOLATION]).and_then(|()| self.answers(3)).map(drop);
+        let settings = self.settings();
+        let outcome = self.ask(settings).and_then(|()| self.answers(1 + settings.len())).map(drop);
         self.limit = None;
         // What cannot be cleaned is not used again.
         self.idle = outcome.is_ok();
