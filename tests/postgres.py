@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 _USER = "postgres"
@@ -94,6 +95,23 @@ class Postgres:
         # Where nobody reaps the dead, their numbers stay taken, and the files would say that it runs.
         lock.unlink()
         (self.folder / f".s.PGSQL.{self.port}.lock").unlink()
+
+    @contextlib.contextmanager
+    def standby(self) -> Iterator[str]:
+        """The URL of another server, which replays what this one writes, and can only be read."""
+        self.rule("host replication all 127.0.0.1/32 trust")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        data = str(self.folder / "standby")
+        address = ("-h", "127.0.0.1", "-p", str(self.port), "-U", _USER)
+        self._run("pg_basebackup", "-D", data, *address, "-R", "-c", "fast", "-X", "stream")
+        options = f"-k {self.folder} -p {port} -c listen_addresses=127.0.0.1 -c fsync=off"
+        log = str(self.folder / "standby.log")
+        self._run("pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start")
+        try:
+            yield self.url.replace(f":{self.port}/", f":{port}/")
+        finally:
+            self._run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
 
     def demand(self, method: str, user: str) -> None:
         """Makes the server ask one user for a password, by `scram-sha-256` or `md5`."""

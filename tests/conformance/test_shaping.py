@@ -37,6 +37,8 @@ SHAPES = {
     "columns=id&where=CAST(id AS TEXT) = '2'": [(2,)],
 }
 
+NUMBERS = "CREATE TABLE numbers (n NUMERIC); INSERT INTO numbers VALUES (9), (100), (10)"
+
 HOSTILE = (
     "x'; DROP TABLE users; --",
     "' OR '1'='1",
@@ -58,6 +60,12 @@ def test_a_shape_is_what_is_read(db: Database, shape: str) -> None:
         f"{key}={quote(text, safe=',-')}" for key, text in (part.split("=", 1) for part in shape.split("&"))
     )
     assert [tuple(row.values()) for row in db.rows(f"users.arrow?{escaped}")] == SHAPES[shape]
+
+
+def test_rows_are_in_the_order_of_their_values_whatever_carries_them(db: Database) -> None:
+    db.execute(NUMBERS)
+    for shape, order in (("order=n", [9, 10, 100]), ("order=-n&limit=1", [100]), ("order=n&offset=2", [100])):
+        assert [float(row["n"]) for row in db.rows(f"numbers.arrow?{shape}")] == order
 
 
 @pytest.mark.parametrize("text", HOSTILE)

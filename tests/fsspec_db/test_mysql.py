@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,7 +16,9 @@ import pytest
 from fsspec_db import (
     ConstraintViolationError,
     DatabaseError,
+    DatabaseUnavailableError,
     InvalidParameterError,
+    InvalidQueryError,
     NotFoundError,
     ReadOnlyError,
     UnsupportedError,
@@ -28,7 +32,6 @@ from tests.mysql import MySQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from fsspec_db import Access, DatabaseFileSystem
     from tests.mysql_server import Server
@@ -606,3 +609,55 @@ def test_a_user_who_may_not_lock_reads_by_one_connection(server: Server, db: Cal
     user(server, "reader@'%'", grant="SELECT ON d.*")
     with opened(server.url.replace("root@", "reader@"), threads=3) as fs:
         assert table(fs, "/d/t.arrow").num_rows == 200_000
+
+
+def test_a_reader_that_leaves_stops_nobody_elses_statement(server: MariaDB, db: Callable[[str], str]) -> None:
+    rows = "SELECT seq AS id, repeat(md5(seq), 6) AS filler FROM seq_1_to_150000"
+    db(f"CREATE TABLE big (id int PRIMARY KEY) AS {rows}; ANALYZE TABLE big")
+    with opened(f"{server.url}/d", threads=2) as fs, ThreadPoolExecutor() as pool:
+        stream = fs.open_stream("/d/big.arrow")
+        assert stream.next()
+        # The connection that held the lock is kept for others, who may come while this one reads.
+        others = [pool.submit(fs.query, "SELECT 7 AS n, sleep(1) AS s") for _ in range(2)]
+        asleep = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
+        until(lambda: server.sql(asleep).strip() == "2")
+        stream.close()
+        for other in others:
+            assert other.result().to_pylist() == [{"n": 7, "s": 0}]
+
+
+def test_who_alters_a_table_does_not_keep_its_readers_from_each_other(
+    server: MariaDB, db: Callable[[str], str]
+) -> None:
+    db(MANY)
+    with opened(server.url, threads=4) as fs, ThreadPoolExecutor() as pool:
+        other = pool.submit(db, "ALTER TABLE t COMMENT 'x'; ALTER TABLE t COMMENT 'y';" * 30)
+        while not other.done():
+            # Of a state that is gone there is an error, and never a wait without end.
+            with suppress(DatabaseUnavailableError, InvalidQueryError):
+                assert table_of(fs.cat_file("/d/t.arrow", timeout=10)).num_rows == 200_000
+        other.result()
+
+
+def test_no_statement_is_left_on_the_server(server: MariaDB, db: Callable[[str], str]) -> None:
+    db("CREATE TABLE t (id int PRIMARY KEY)")
+    twice = arrow_bytes(pa.table({"id": pa.array([1, 1], pa.int32())}))
+    with opened(f"{server.url}/d", "write") as fs:
+        for n in range(5):
+            fs.pipe_file("/d/t.arrow", arrow_bytes(pa.table({"id": pa.array([n], pa.int32())})))
+            with pytest.raises(ConstraintViolationError):
+                fs.pipe_file("/d/t.arrow", twice)
+            with pytest.raises(DatabaseError):
+                fs.cat_file("/d/t.csv?where=CAST(id AS DATE) %2B 'x' > 1 AND nothing = 1")
+        assert fs.cat_file("/d/t.csv") == b"id\r\n4\r\n"
+        left = server.sql("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'").split()
+        assert int(left[1]) <= 1  # that one is closed with the next request
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
+def test_a_silent_server_is_asked_whether_it_is_there(server: MariaDB) -> None:
+    with opened(server.url):
+        time.sleep(0.3)  # until what was sent is known to have come
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        timers = [line[5] for line in lines if line[2] == f"0100007F:{server.port:04X}" and line[3] == "01"]
+        assert [timer.partition(":")[0] for timer in timers] == ["02"]

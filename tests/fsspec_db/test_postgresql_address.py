@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -13,7 +15,6 @@ from tests.postgres import Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PASSWORD = "p@ss:w/ord,\\ü%"
 USER = "a:n@n,/"
@@ -156,3 +157,39 @@ def test_a_password_file_is_read_line_by_line(
     moved.chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(moved))
     assert asked(address, "current_user") == USER
+
+
+def asked_in(port: int) -> list[int | None]:
+    """Seconds until the other side of each connection to a port is asked whether it is there."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    timers = [line[5].split(":") for line in lines if line[2] == f"0100007F:{port:04X}" and line[3] == "01"]
+    return [round(int(when, 16) / 100) if timer == "02" else None for timer, when in timers]
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [("", 60), ("?keepalives_idle=7&keepalives_count=2&tcp_user_timeout=90000", 7), ("?keepalives=0", None)],
+    ids=["usual", "said", "none"],
+)
+def test_a_silent_server_is_asked_whether_it_is_there(
+    server: Postgres, options: str, seconds: int | None
+) -> None:
+    with closing(connect(server.url + options)):
+        time.sleep(0.3)  # until what was sent is known to have come
+        (left,) = asked_in(server.port)
+        assert left is None if seconds is None else left is not None and seconds - 2 <= left <= seconds
+
+
+def test_zero_is_what_the_system_has(server: Postgres) -> None:
+    usual = int(Path("/proc/sys/net/ipv4/tcp_keepalive_time").read_text())
+    with closing(connect(f"{server.url}?keepalives_idle=0")):
+        time.sleep(0.3)
+        (left,) = asked_in(server.port)
+        assert left
+        assert usual - 2 <= left <= usual
+
+
+def test_a_wrong_number_of_keepalive_is_named() -> None:
+    with pytest.raises(InvalidParameterError, match="keepalives_idle"):
+        connect("postgresql://h/d?keepalives_idle=soon")

@@ -104,16 +104,6 @@ impl Column {
         self.len
     }
 
-    /// Bytes of variable length.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        match &self.data {
-            Data::Bytes { values, .. } => values.len(),
-            Data::List { items, .. } => items.len * 8 + items.bytes(),
-            _ => 0,
-        }
-    }
-
     /// A value was appended to the data.
     #[inline]
     pub fn appended(&mut self) {

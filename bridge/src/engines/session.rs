@@ -66,21 +66,43 @@ impl<C: Connection> Pool<C> {
     /// # Errors
     /// `database-unavailable`, or what the server said of `begin`.
     pub fn begin<'a>(&'a self, begin: &str, watch: &Watch) -> Result<Session<'a, C>> {
+        self.begin_either(begin, None, watch)
+    }
+
+    /// Begins with `begin`, or where the server refuses that, on the same connection with `otherwise`.
+    ///
+    /// # Errors
+    /// `database-unavailable`, or what the server said last.
+    pub fn begin_either<'a>(
+        &'a self,
+        begin: &str,
+        otherwise: Option<&str>,
+        watch: &Watch,
+    ) -> Result<Session<'a, C>> {
         loop {
             let kept = match self.idle().as_mut() {
                 Some(idle) => idle.pop(),
                 None => return Err(Error::new(Code::DatabaseUnavailable, "the database was closed")),
             };
             let fresh = kept.is_none();
-            let mut conn = match kept {
+            let conn = match kept {
                 Some(conn) => conn,
                 None => C::open(&self.address)?,
             };
-            watch.add(&conn)?;
-            match conn.begin(begin, watch.timeout()) {
-                Ok(()) => return Ok(Session { pool: self, conn: Some(conn) }),
+            let number = watch.add(&conn)?;
+            let mut session =
+                Session { pool: self, conn: Some(conn), running: watch.running.clone(), number };
+            let mut outcome = session.conn()?.begin(begin, watch.timeout());
+            if let (Err(error), Some(otherwise)) = (&outcome, otherwise)
+                && !matches!(error.code(), Code::DatabaseUnavailable | Code::QueryTimeout)
+            {
+                outcome = session.conn()?.begin(otherwise, watch.timeout());
+            }
+            match outcome {
+                Ok(()) => return Ok(session),
                 // The server was restarted, or ended what was idle.
-                Err(error) if !fresh && error.code() == Code::DatabaseUnavailable => watch.forget(),
+                Err(error)
+                    if !fresh && error.code() == Code::DatabaseUnavailable && !session.conn()?.is_idle() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -96,6 +118,8 @@ impl<C: Connection> Pool<C> {
 pub struct Session<'a, C: Connection> {
     pool: &'a Pool<C>,
     conn: Option<C>,
+    running: Running,
+    number: u64,
 }
 
 impl<C: Connection> Session<'_, C> {
@@ -127,8 +151,12 @@ impl<C: Connection> Session<'_, C> {
         Ok(())
     }
 
+    /// Whoever stops its reader must not reach the next one's work: a connection is kept once it cannot
+    /// be stopped any more, and not if it was.
     fn keep(&mut self) {
-        if let (Some(conn), Some(idle)) = (self.conn.take(), self.pool.idle().as_mut())
+        let Some(conn) = self.conn.take() else { return };
+        if self.running.remove(self.number)
+            && let Some(idle) = self.pool.idle().as_mut()
             && idle.len() < KEPT
         {
             idle.push(conn);
@@ -138,19 +166,64 @@ impl<C: Connection> Session<'_, C> {
 
 impl<C: Connection> Drop for Session<'_, C> {
     fn drop(&mut self) {
-        // What failed between two statements can be used again once it is rolled back.
+        // What failed between two statements can be used again once nothing of it is left.
         if let Some(conn) = self.conn.as_mut()
             && conn.is_idle()
             && conn.end("ROLLBACK").is_ok()
+            && conn.refresh().is_ok()
         {
             self.keep();
         }
+        self.running.remove(self.number);
     }
 }
 
 /// A connection that works: how it is shut, and how its server is told.
 type Stop = (Link, Box<dyn FnOnce() + Send>);
-type Running = Arc<Mutex<Vec<Stop>>>;
+
+/// The connections that work for one reader, by number.
+#[derive(Clone, Default)]
+struct Running(Arc<Mutex<Working>>);
+
+#[derive(Default)]
+struct Working {
+    next: u64,
+    stops: Vec<(u64, Stop)>,
+}
+
+impl Running {
+    fn working(&self) -> MutexGuard<'_, Working> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, stop: Stop) -> u64 {
+        let mut working = self.working();
+        working.next += 1;
+        let number = working.next;
+        working.stops.push((number, stop));
+        number
+    }
+
+    /// Whether it was there: once the reader was stopped, nothing is.
+    fn remove(&self, number: u64) -> bool {
+        let stops = &mut self.working().stops;
+        let at = stops.iter().position(|(other, _)| *other == number);
+        at.map(|at| stops.swap_remove(at)).is_some()
+    }
+
+    /// Shuts the sockets, so that our threads return at once, and tells the servers from a thread that
+    /// may wait for them.
+    fn stop(&self) {
+        let stopped = std::mem::take(&mut self.working().stops);
+        let stopped: Vec<Stop> = stopped.into_iter().map(|(_, stop)| stop).collect();
+        for (link, _) in &stopped {
+            link.shut();
+        }
+        let tell = move || stopped.into_iter().for_each(|(_, teller)| teller());
+        // Without a thread, the servers notice when they next write.
+        let _ = thread::Builder::new().name("fsspec-db cancel".to_owned()).spawn(tell);
+    }
+}
 
 /// Stops the connections that work for one reader once it leaves, or its time is up.
 pub struct Watch<'a> {
@@ -163,23 +236,18 @@ impl<'a> Watch<'a> {
     pub fn new(cancel: &'a Cancel) -> Self {
         let running = Running::default();
         let hook = running.clone();
-        cancel.on_cancel(move || stop(&hook));
+        cancel.on_cancel(move || hook.stop());
         Self { cancel, running }
     }
 
-    fn running(&self) -> MutexGuard<'_, Vec<Stop>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    /// The number by which it is known until its work is done.
+    ///
     /// # Errors
     /// `cancelled` or `query-timeout` if it is too late already.
-    pub fn add<C: Connection>(&self, conn: &C) -> Result<()> {
-        self.running().push((conn.link()?, conn.teller()));
-        self.cancel.check()
-    }
-
-    fn forget(&self) {
-        self.running().pop();
+    fn add<C: Connection>(&self, conn: &C) -> Result<u64> {
+        let number = self.running.add((conn.link()?, conn.teller()));
+        self.cancel.check()?;
+        Ok(number)
     }
 
     /// Milliseconds that are left, at least one.
@@ -199,16 +267,4 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.cancel.clear();
     }
-}
-
-/// Shuts the sockets, so that our threads return at once, and tells the servers from a thread that
-/// may wait for them.
-fn stop(running: &Running) {
-    let stopped = std::mem::take(&mut *running.lock().unwrap_or_else(PoisonError::into_inner));
-    for (link, _) in &stopped {
-        link.shut();
-    }
-    let tell = move || stopped.into_iter().for_each(|(_, teller)| teller());
-    // Without a thread, the servers notice when they next write.
-    let _ = thread::Builder::new().name("fsspec-db cancel".to_owned()).spawn(tell);
 }

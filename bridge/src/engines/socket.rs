@@ -24,6 +24,53 @@ pub enum Place {
     Unix(PathBuf),
 }
 
+/// How soon a TCP connection ends whose other side fell silent. Without a number, it is the system's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Whether the other side is asked at all.
+    pub asks: bool,
+    /// Silence before it is asked.
+    pub idle: Option<Duration>,
+    /// From question to question.
+    pub interval: Option<Duration>,
+    /// Questions without an answer.
+    pub count: Option<u32>,
+    /// How long what was sent may be without an answer; where the system knows that.
+    pub patience: Option<Duration>,
+}
+
+impl Default for KeepAlive {
+    /// Two minutes in all: some systems would wait that many hours.
+    fn default() -> Self {
+        let (idle, interval) = (Duration::from_secs(60), Duration::from_secs(10));
+        Self { asks: true, idle: Some(idle), interval: Some(interval), count: Some(6), patience: None }
+    }
+}
+
+impl KeepAlive {
+    #[cfg(unix)]
+    fn apply(&self, stream: &TcpStream) -> io::Result<()> {
+        use rustix::net::sockopt;
+
+        sockopt::set_socket_keepalive(stream, self.asks)?;
+        if self.asks {
+            self.idle.map_or(Ok(()), |idle| sockopt::set_tcp_keepidle(stream, idle))?;
+            self.interval.map_or(Ok(()), |interval| sockopt::set_tcp_keepintvl(stream, interval))?;
+            self.count.map_or(Ok(()), |count| sockopt::set_tcp_keepcnt(stream, count))?;
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(patience) = self.patience {
+            sockopt::set_tcp_user_timeout(stream, u32::try_from(patience.as_millis()).unwrap_or(u32::MAX))?;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn apply(&self, _: &TcpStream) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,6 +134,18 @@ impl Socket {
     /// The system's.
     pub fn handle(&self) -> io::Result<Link> {
         self.link().try_clone()
+    }
+
+    /// How a silence of the other side is met, where that is not as usual. Unix sockets have none.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()> {
+        match self.link() {
+            Link::Tcp(stream) => keep_alive.apply(stream),
+            #[cfg(unix)]
+            Link::Unix(_) => Ok(()),
+        }
     }
 
     /// How long a read or a write waits at most; none is for ever.

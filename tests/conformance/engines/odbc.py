@@ -26,6 +26,8 @@ def _by_odbc(kind: Kind) -> Kind:
         arrow, ask = pa.string(), "{}::text"
         values, unsaid = [*values, *unsaid], {}
         unheld = tuple((value, "schema-mismatch") for value, _ in unheld)
+    if kind.declared == "inet":
+        ask = "{}::text"  # with the mask
     for value in list(values):
         beyond = pa.types.is_temporal(arrow) and ("BC" in value or "'5874897" in value or "'294246" in value)
         if beyond or "524288" in value:

@@ -109,7 +109,7 @@ KINDS = (
     text("name", "''", "'pg_class'"),
     text("citext", "'Ada'", "'ada'", before="CREATE EXTENSION IF NOT EXISTS citext"),
     text("xml", "'<a b=\"c\">é</a>'"),
-    text("inet", "'::1/128'", "'10.0.0.0/8'", ask="{}::text"),
+    text("inet", "'::1/128'", "'10.0.0.0/8'", "'10.0.0.1'"),
     text("cidr", "'10.0.0.0/8'"),
     text("macaddr", "'08:00:2b:01:02:03'"),
     text("bit(3)", "B'101'", "B'000'", unheld=("1", "10101")),

@@ -19,7 +19,8 @@ def _by_psycopg(kind: Kind) -> Kind:
         value: RANGE for value in kind.values if "BC" in value or "'5874897" in value or "'294246" in value
     }
     values = tuple(value for value in kind.values if value not in beyond)
-    return replace(kind, values=values, unsaid={**beyond, **kind.unsaid})
+    ask = "{}::text" if kind.declared == "inet" else kind.ask  # with the mask
+    return replace(kind, values=values, unsaid={**beyond, **kind.unsaid}, ask=ask)
 
 
 class SQLAlchemy(PostgreSQL):

@@ -9,7 +9,7 @@ use super::fault::{broken, of_packet, unexpected};
 use super::login;
 use super::statement::{BULK, EXTENDED_METADATA};
 use super::wire::{Conn, Server};
-use crate::engines::socket::{Place, Socket};
+use crate::engines::socket::{KeepAlive, Place, Socket};
 use crate::engines::tls::Tls;
 use crate::error::{Code, Error, Result};
 
@@ -49,6 +49,7 @@ pub fn open(address: &Arc<Address>) -> Result<Conn> {
     let mut socket =
         Socket::connect(&address.place, address.connect_timeout).map_err(|error| cannot(&error))?;
     socket.set_patience(Some(address.connect_timeout)).map_err(|error| cannot(&error))?;
+    socket.keep_alive(&KeepAlive::default()).map_err(|error| cannot(&error))?;
     let greeting = greeting(&receive(&mut socket).map_err(|error| cannot(&error))?)?;
     let local = matches!(address.place, Place::Unix(_));
     let able = greeting.capabilities & TLS != 0;

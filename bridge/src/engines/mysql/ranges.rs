@@ -30,8 +30,8 @@ const NOWAIT: u32 = 100_300;
 /// Seconds after which the server takes back the lock of somebody who fell silent.
 const SILENCE: u32 = 2;
 
-/// Other connections whose transactions see the same state of a relation as `session`, which begins
-/// anew. None where the relation is not worth it, or its state cannot be held.
+/// Other connections whose transactions see the same state of a relation as `session`, which began
+/// anew; `None` where it did not, for the relation is not worth it, or its state cannot be held.
 ///
 /// # Errors
 /// What the server said, but for the lock.
@@ -41,16 +41,16 @@ pub fn share<'p>(
     typed: &Typed,
     threads: usize,
     watch: &Watch<'_>,
-) -> Result<Vec<Session<'p>>> {
+) -> Result<Option<Vec<Session<'p>>>> {
     let conn = session.conn()?;
     let server = conn.server;
     let fits = server.mariadb && server.version >= NOWAIT && typed.relation.kind == "table";
     let innodb = typed.relation.engine.as_deref() == Some("InnoDB");
     if !fits || !innodb || key(typed).is_none() || estimate(conn, typed)? < LEAST {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     // Connections are made before the lock is asked for: nobody waits for them.
-    let Some(mut locker) = begun(pool, READ, watch)? else { return Ok(Vec::new()) };
+    let Some(mut locker) = begun(pool, READ, watch)? else { return Ok(None) };
     let mut others = Vec::new();
     while others.len() + 1 < threads {
         match begun(pool, READ, watch)? {
@@ -59,23 +59,22 @@ pub fn share<'p>(
         }
     }
     if others.is_empty() {
-        return Ok(others);
+        return Ok(None);
     }
     let silence = format!("SET SESSION wait_timeout = {SILENCE}");
     let lock = format!("LOCK TABLES {} READ NOWAIT", typed.relation.quoted());
     let locked = locker.conn()?.run(&[&silence, &lock]).is_ok();
-    let outcome = if locked { begin_again(session, &mut others) } else { Ok(()) };
+    let begun = if locked { begin_again(session, &mut others, typed) } else { Ok(false) };
     if !locker.conn()?.idle {
         return Err(Error::new(Code::DatabaseUnavailable, "the connection that holds a lock broke"));
     }
     if locked {
         locker.conn()?.run(&["UNLOCK TABLES"])?;
-    } else {
-        others.clear();
     }
     // Not to be kept with so little patience.
     locker.end_afresh()?;
-    outcome.map(|()| others)
+    let together = begun?;
+    Ok(locked.then_some(if together { others } else { Vec::new() }))
 }
 
 /// A transaction, unless there is no connection left for us: fewer are slower, not wrong.
@@ -87,17 +86,26 @@ fn begun<'p>(pool: &'p Pool, begin: &str, watch: &Watch<'_>) -> Result<Option<Se
     }
 }
 
-/// Asks all before the first has answered, for a writer may be waiting.
-fn begin_again(session: &mut Session<'_>, others: &mut [Session<'_>]) -> Result<()> {
-    session.conn()?.ask(&[READ])?;
+/// Asks all before the first has answered, for a writer may be waiting. Whether each also has what
+/// keeps the table as it is (its metadata lock), without waiting: one that came for it later, behind an
+/// `ALTER TABLE` that waits for another of us, would wait for ever.
+fn begin_again<'p>(session: &mut Session<'p>, others: &mut [Session<'p>], typed: &Typed) -> Result<bool> {
+    let table = typed.relation.quoted();
+    let hold = format!("SET STATEMENT lock_wait_timeout = 0 FOR DO (SELECT 1 FROM {table} LIMIT 0)");
+    session.conn()?.ask(&[READ, &hold])?;
     for other in others.iter_mut() {
-        other.conn()?.ask(&[READ])?;
+        other.conn()?.ask(&[READ, &hold])?;
     }
-    session.conn()?.answers(1)?;
-    for other in others {
-        other.conn()?.answers(1)?;
+    let mut all = true;
+    for one in std::iter::once(session).chain(others) {
+        let conn = one.conn()?;
+        conn.answers(1)?;
+        match conn.answers(1) {
+            Err(error) if !conn.idle => return Err(error),
+            held => all &= held.is_ok(),
+        }
     }
-    Ok(())
+    Ok(all)
 }
 
 /// The first column of the primary key, if ranges of it can be counted.

@@ -103,12 +103,14 @@ impl Scanner<'_> {
         let mut session = self.pool.begin(READ, watch)?;
         let mut typed = Typed::load(session.conn()?, place.0, place.1)?;
         let mut others = Vec::new();
-        if self.threads > 1 && shape.predicate.is_none() && shape.order.is_empty() && !is_cut(shape) {
-            others = ranges::share(self.pool, &mut session, &typed, self.threads, watch)?;
-            if !others.is_empty() {
-                // The state is another, and so may be the columns.
-                typed = Typed::load(session.conn()?, place.0, place.1)?;
-            }
+        let whole = shape.predicate.is_none() && shape.order.is_empty() && !is_cut(shape);
+        if self.threads > 1
+            && whole
+            && let Some(begun) = ranges::share(self.pool, &mut session, &typed, self.threads, watch)?
+        {
+            others = begun;
+            // The state is another, and so may be the columns.
+            typed = Typed::load(session.conn()?, place.0, place.1)?;
         }
         let columns = typed.selected(shape)?;
         let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index].clone()).collect();

@@ -53,7 +53,10 @@ impl Connection for Conn {
 
     fn begin(&mut self, begin: &str, limit: Option<u128>) -> Result<()> {
         if limit.is_none() && self.limit.is_none() {
-            return self.run(&[begin]).map(drop);
+            let outcome = self.run(&[begin]).map(drop);
+            // A server that says why it ends an idle connection ends it all the same.
+            self.idle &= outcome.is_ok();
+            return outcome;
         }
         let name = if self.server.mariadb { "max_statement_time" } else { "max_execution_time" };
         let value = match limit {
@@ -62,7 +65,9 @@ impl Connection for Conn {
             Some(ms) => ms.to_string(),
         };
         self.limit = limit;
-        self.run(&[&format!("SET SESSION {name} = {value}"), begin]).map(drop)
+        let outcome = self.run(&[&format!("SET SESSION {name} = {value}"), begin]).map(drop);
+        self.idle &= outcome.is_ok();
+        outcome
     }
 
     fn end(&mut self, end: &str) -> Result<()> {
@@ -72,7 +77,7 @@ impl Connection for Conn {
     fn refresh(&mut self) -> Result<()> {
         self.command(RESET);
         self.end_message();
-        let outcome = self.flush().and_then(|()| self.done()).and_then(|_| self.set_up());
+        let outcome = self.ask(&[SESSION, ISOLATION]).and_then(|()| self.answers(3)).map(drop);
         self.limit = None;
         // What cannot be cleaned is not used again.
         self.idle = outcome.is_ok();

@@ -227,7 +227,13 @@ impl Insert {
     }
 
     fn finish(&mut self, conn: &mut Conn) -> Result<()> {
-        if self.rows > 0 { self.send(conn) } else { Ok(()) }
+        if self.rows > 0 {
+            self.send(conn)?;
+        }
+        if let Some(statement) = self.full.take() {
+            conn.close(&statement);
+        }
+        Ok(())
     }
 
     fn prepare(&self, conn: &mut Conn, tuples: usize) -> Result<Statement> {

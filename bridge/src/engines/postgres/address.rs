@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::files;
 use super::secure::Security;
-use crate::engines::socket::Place;
+use crate::engines::socket::{KeepAlive, Place};
 use crate::error::{Code, Error, Result};
 use crate::url::{Url, shown};
 
@@ -37,6 +37,7 @@ pub struct Address {
     pub options: Option<String>,
     pub application_name: String,
     pub connect_timeout: Duration,
+    pub keep_alive: KeepAlive,
 }
 
 impl fmt::Debug for Address {
@@ -47,7 +48,7 @@ impl fmt::Debug for Address {
 }
 
 /// Options, and the variables that stand in for them.
-const OPTIONS: [(&str, &str); 18] = [
+const OPTIONS: [(&str, &str); 23] = [
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
     ("port", "PGPORT"),
@@ -66,6 +67,11 @@ const OPTIONS: [(&str, &str); 18] = [
     ("sslkey", "PGSSLKEY"),
     ("sslnegotiation", "PGSSLNEGOTIATION"),
     ("channel_binding", "PGCHANNELBINDING"),
+    ("keepalives", ""),
+    ("keepalives_idle", ""),
+    ("keepalives_interval", ""),
+    ("keepalives_count", ""),
+    ("tcp_user_timeout", ""),
 ];
 
 /// Options that promise what is not done here, so that they are refused, but for some values.
@@ -81,16 +87,7 @@ const REFUSED: [(&str, &str, &[&str]); 8] = [
 ];
 
 /// Options that are taken and make no difference.
-const IDLE: [&str; 8] = [
-    "client_encoding",
-    "fallback_application_name",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "sslcompression",
-    "tcp_user_timeout",
-];
+const IDLE: [&str; 3] = ["client_encoding", "fallback_application_name", "sslcompression"];
 
 type Options = HashMap<String, String>;
 
@@ -134,8 +131,29 @@ impl Address {
             options: take("options"),
             application_name: take("application_name").unwrap_or_else(|| "fsspec-db".to_owned()),
             connect_timeout: Duration::from_secs(seconds.unwrap_or(86_400)),
+            keep_alive: keep_alive(take)?,
         })
     }
+}
+
+/// What is said to be zero is the system's.
+fn keep_alive(take: impl Fn(&str) -> Option<String>) -> Result<KeepAlive> {
+    let number = |name: &str, usual: u32| -> Result<Option<u32>> {
+        let Some(text) = take(name) else { return Ok(Some(usual).filter(|usual| *usual > 0)) };
+        let number: i32 = text.parse().map_err(|_| wrong(name, "a whole number"))?;
+        Ok(u32::try_from(number).ok().filter(|number| *number > 0))
+    };
+    // As many as every system takes.
+    let seconds = |name: &str, usual: u32| -> Result<Option<Duration>> {
+        Ok(number(name, usual)?.map(|seconds| Duration::from_secs(seconds.min(32_767).into())))
+    };
+    Ok(KeepAlive {
+        asks: number("keepalives", 1)?.is_some(),
+        idle: seconds("keepalives_idle", 60)?,
+        interval: seconds("keepalives_interval", 10)?,
+        count: number("keepalives_count", 6)?.map(|count| count.min(127)),
+        patience: number("tcp_user_timeout", 0)?.map(|ms| Duration::from_millis(ms.into())),
+    })
 }
 
 fn variable(name: &str) -> Option<String> {

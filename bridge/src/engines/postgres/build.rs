@@ -21,13 +21,14 @@ pub struct BatchBuilder {
     schema: SchemaRef,
     columns: Vec<Column>,
     rows: usize,
+    bytes: usize,
 }
 
 impl BatchBuilder {
     #[must_use]
     pub fn new(schema: SchemaRef, kinds: &[Kind], rows: usize) -> Self {
         let columns = kinds.iter().map(|kind| Column::new(kind, rows)).collect();
-        Self { schema, columns, rows: 0 }
+        Self { schema, columns, rows: 0, bytes: 0 }
     }
 
     #[must_use]
@@ -37,7 +38,7 @@ impl BatchBuilder {
 
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.columns.iter().map(|column| column.column.bytes()).sum::<usize>() >= BATCH_BYTES
+        self.bytes >= BATCH_BYTES
     }
 
     /// Appends a row.
@@ -54,6 +55,7 @@ impl BatchBuilder {
             }
         }
         self.rows += 1;
+        self.bytes += row.len();
         Ok(())
     }
 
@@ -62,6 +64,7 @@ impl BatchBuilder {
     /// # Errors
     /// `value-out-of-range` where text is not UTF-8, which PostgreSQL does not let happen.
     pub fn finish(&mut self) -> Result<RecordBatch> {
+        self.bytes = 0;
         let rows = std::mem::take(&mut self.rows);
         let mut arrays = Vec::with_capacity(self.columns.len());
         for (index, column) in self.columns.iter_mut().enumerate() {

@@ -61,6 +61,7 @@ fn enter(server: &Server, address: &Address, secure: bool) -> Result<Conn, Refus
     let mut socket =
         Socket::connect(&server.place, address.connect_timeout).map_err(|error| cannot(&error))?;
     socket.set_patience(Some(address.connect_timeout)).map_err(|error| cannot(&error))?;
+    socket.keep_alive(&address.keep_alive).map_err(|error| cannot(&error))?;
     let mut canceller = Canceller { server: server.clone(), tls: None, key: (0, 0) };
     if let Some(tls) = tls {
         if asks(&mut socket).map_err(|error| cannot(&error))? {

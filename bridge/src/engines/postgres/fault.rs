@@ -18,6 +18,9 @@ pub fn of_response(body: &[u8]) -> Error {
             _ => {}
         }
     }
+    if sqlstate.is_empty() && message.is_empty() {
+        return unexpected("an error that says nothing");
+    }
     if let Some(hint) = hint {
         message = format!("{message} ({hint})");
     }

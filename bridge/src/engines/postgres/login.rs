@@ -63,7 +63,7 @@ pub fn enter(conn: &mut Conn, address: &Address, password: Option<&str>, asked: 
                 conn.canceller.key = (word(body, 0), word(body, 4));
             }
             b'Z' => {
-                conn.idle = true;
+                conn.entered();
                 return Ok(());
             }
             b'E' => return Err(of_response(conn.body(body))),
@@ -161,10 +161,10 @@ fn authenticate(
 
 fn parameter(conn: &mut Conn, body: &[u8]) {
     let mut fields = body.split(|byte| *byte == 0);
-    if fields.next() == Some(b"server_version_num") || conn.version > 0 {
+    // Its number is not reported.
+    if fields.next() != Some(b"server_version") {
         return;
     }
-    // `server_version` is reported, its number is not.
     if let Some(value) = fields.next().and_then(|value| std::str::from_utf8(value).ok()) {
         let mut parts = value.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().ok());
         if let Some(Some(major)) = parts.next()

@@ -16,6 +16,7 @@ mod row;
 mod scan;
 mod secure;
 mod session;
+mod typed;
 mod types;
 mod values;
 mod wire;
@@ -37,6 +38,20 @@ use crate::dialect::{Dialect, POSTGRESQL};
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 use crate::url::Url;
+
+/// Changes when a transaction ends, on a standby when more is replayed. None for relations whose rows
+/// change otherwise, or may: those that are kept elsewhere, that the system makes up, that are computed,
+/// or that depend on who asks and when.
+const VERSION: &str = "
+    WITH RECURSIVE reads(relation) AS (
+        SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = $1::pg_catalog.text AND c.relname = $2::pg_catalog.text
+            AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+        UNION SELECT i.inhrelid FROM reads JOIN pg_catalog.pg_inherits i ON i.inhparent = relation)
+    SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'replayed ' || pg_catalog.pg_last_wal_replay_lsn()
+           ELSE pg_catalog.txid_current_snapshot()::pg_catalog.text END
+    FROM reads JOIN pg_catalog.pg_class c ON c.oid = relation
+    HAVING pg_catalog.bool_and(c.relkind IN ('r', 'p', 'm') AND NOT c.relrowsecurity)";
 
 /// Connections that one scan uses at most, unless the caller says otherwise.
 const MAX_THREADS: usize = 4;
@@ -226,10 +241,9 @@ impl Database for Postgres {
         })
     }
 
-    fn data_version(&self, _schema: &str, _relation: &str) -> Result<Option<String>> {
-        let rows = self.reading(&Cancel::default(), |conn| {
-            conn.rows("SELECT pg_catalog.txid_current_snapshot()", &[])
-        })?;
+    fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
+        let rows =
+            self.reading(&Cancel::default(), |conn| conn.rows(VERSION, &[Some(schema), Some(relation)]))?;
         Ok(rows.into_iter().flatten().flatten().next())
     }
 

@@ -75,7 +75,8 @@ pub fn to_i128(bytes: &[u8], scale: i8) -> Result<i128, Misfit> {
     if numeric.digits.len() <= 8 {
         let digits = numeric.groups().fold(0_u64, |sum, group| sum * 10_000 + u64::from(group));
         let value = match usize::try_from(shift) {
-            Ok(up) if up < 4 => digits * POWERS[up],
+            // What is no PostgreSQL's may have groups beyond 9999.
+            Ok(up) if up < 4 => digits.wrapping_mul(POWERS[up]),
             Ok(up) if digits != 0 => {
                 let power =
                     10_i128.checked_pow(u32::try_from(up).unwrap_or(u32::MAX)).ok_or(Misfit::TooLong)?;

@@ -1,14 +1,14 @@
 //! Reading a relation: ranges of its pages side by side under one exported snapshot, or one stream.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::SchemaRef;
 
 use super::build::BatchBuilder;
 use super::catalogue::Relation;
 use super::fault::unexpected;
 use super::session::{Pool, Session, Watch};
+pub use super::typed::Typed;
 use super::types::{Kind, Types};
 use super::values;
 use super::wire::Conn;
@@ -21,6 +21,8 @@ use crate::shape::Shape;
 /// A transaction that sees one state and that no statement can make writable: it has a snapshot
 /// from its first statement on, and after that the server refuses.
 pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1";
+/// The same, before its snapshot.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Rows of a batch; the first is smaller, so that the first byte is soon.
 pub const ROWS: usize = 8192;
@@ -29,70 +31,11 @@ const FIRST_ROWS: usize = 1024;
 /// Pages of a range.
 const PAGES: u64 = 256;
 
+/// What the server says of a lock that it does not wait for any longer.
+const LOCKED: &str = "55P03";
+
 /// Ranges of pages are found without reading all others from this version on.
 const TID_RANGES: u32 = 140_000;
-
-/// What a relation's columns are, as a read sees them.
-pub struct Typed {
-    pub relation: Relation,
-    pub kinds: Vec<Kind>,
-}
-
-impl Typed {
-    /// # Errors
-    /// `not-found`, or what the server said.
-    pub fn load(conn: &mut Conn, types: &Types, schema: &str, name: &str) -> Result<Self> {
-        let relation = Relation::load(conn, schema, name)?;
-        let mut kinds = Vec::with_capacity(relation.columns.len());
-        for column in &relation.columns {
-            // Arrays of several dimensions have no one type in Arrow.
-            kinds.push(match types.kind(conn, column.oid, column.typmod)? {
-                Kind::List(_) if column.dimensions > 1 => Kind::AsText,
-                kind => kind,
-            });
-        }
-        Ok(Self { relation, kinds })
-    }
-
-    /// The Arrow schema of some columns.
-    #[must_use]
-    pub fn schema(&self, columns: &[usize]) -> SchemaRef {
-        let field = |&index: &usize| {
-            let column = &self.relation.columns[index];
-            self.kinds[index].field(&column.name, !column.not_null, &column.declared)
-        };
-        Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
-    }
-
-    /// `SELECT` of some columns: those that have no binary form we read as the server's text.
-    fn select(&self, columns: &[usize]) -> String {
-        let mut sql = String::from("SELECT ");
-        for (at, &index) in columns.iter().enumerate() {
-            if at > 0 {
-                sql.push_str(", ");
-            }
-            POSTGRESQL.quote_into(&mut sql, &self.relation.columns[index].name);
-            if self.kinds[index].is_cast() {
-                sql.push_str("::pg_catalog.text");
-            }
-        }
-        sql.push_str(" FROM ");
-        POSTGRESQL.relation_into(&mut sql, &self.relation.schema, &self.relation.name);
-        sql
-    }
-
-    /// Indexes of the columns that a shape selects.
-    fn selected(&self, shape: &Shape) -> Result<Vec<usize>> {
-        let columns = &self.relation.columns;
-        let Some(names) = &shape.columns else { return Ok((0..columns.len()).collect()) };
-        let find = |name: &String| {
-            columns.iter().position(|column| column.name == *name).ok_or_else(|| {
-                Error::new(Code::InvalidParameter, format!("there is no column {name:?}")).with_column(name)
-            })
-        };
-        names.iter().map(find).collect()
-    }
-}
 
 /// One scan: where from, and on how many connections.
 pub struct Scanner<'a> {
@@ -114,7 +57,7 @@ impl Scanner<'_> {
         cancel: &Cancel,
     ) -> Result<()> {
         let watch = Watch::new(cancel);
-        let outcome = self.begin_and_scan((schema, name), shape, sink, &watch);
+        let outcome = self.begin_and_scan((schema, name), shape, sink, &watch, self.threads);
         outcome.map_err(|error| watch.reason(error))
     }
 
@@ -124,16 +67,17 @@ impl Scanner<'_> {
         shape: &Shape,
         sink: &dyn Sink,
         watch: &Watch<'_>,
+        threads: usize,
     ) -> Result<()> {
-        let mut session = self.pool.begin(READ, watch)?;
+        let mut session = self.begin((schema, name), watch)?;
         let typed = Typed::load(session.conn()?, self.types, schema, name)?;
         let columns = typed.selected(shape)?;
         let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index].clone()).collect();
-        let schema = typed.schema(&columns);
-        sink.start(schema.clone())?;
         let select = typed.select(&columns);
+        let schema = typed.schema(&columns);
         let rows_only = shape.predicate.is_none() && shape.order.is_empty();
         if !(rows_only && shape.limit.is_none() && shape.offset == 0) {
+            sink.start(schema.clone())?;
             let (sql, values) = shaped(select, shape);
             let mut batches = Batches::new(schema, &kinds, sink);
             let conn = session.conn()?;
@@ -141,45 +85,64 @@ impl Scanner<'_> {
             batches.finish()?;
             return session.end("COMMIT");
         }
-        if typed.relation.kind == "table" && self.threads > 1 {
+        if typed.relation.kind == "table" && threads > 1 {
             let pages = pages(session.conn()?, &typed.relation)?;
             if pages > PAGES && session.conn()?.version >= TID_RANGES {
-                let ranges = Ranges { select, pages, next: AtomicU64::new(0), schema, kinds: &kinds };
-                return self.ranges(session, &ranges, sink, watch);
+                let Some(snapshot) = export(session.conn()?)? else {
+                    drop(session);
+                    return self.begin_and_scan((&typed.relation.schema, name), shape, sink, watch, 1);
+                };
+                sink.start(schema.clone())?;
+                let table = typed.relation.quoted();
+                let ranges = Ranges { table, select, pages, next: AtomicU64::new(0), schema, kinds: &kinds };
+                return self.ranges(session, &snapshot, &ranges, sink, watch);
             }
         }
+        sink.start(schema.clone())?;
         let mut batches = Batches::new(schema, &kinds, sink);
         copy_out(session.conn()?, &select, |row| batches.row(row))?;
         batches.finish()?;
         session.end("COMMIT")
     }
 
+    /// Holds the relation as it is before the snapshot is taken: one that is rewritten or truncated
+    /// between the two would seem empty. What cannot be locked, or not by us, is read all the same.
+    fn begin(&self, (schema, name): (&str, &str), watch: &Watch<'_>) -> Result<Session<'_>> {
+        let mut table = String::new();
+        POSTGRESQL.relation_into(&mut table, schema, name);
+        let locked = format!("{BEGIN}; LOCK TABLE {table} IN ACCESS SHARE MODE");
+        self.pool.begin_either(&locked, Some(&format!("ROLLBACK; {READ}")), watch)
+    }
+
     fn ranges<'s>(
         &'s self,
-        mut session: Session<'s>,
+        session: Session<'s>,
+        snapshot: &str,
         ranges: &Ranges<'_>,
         sink: &dyn Sink,
         watch: &Watch<'_>,
     ) -> Result<()> {
         let mut sessions = Vec::new();
         let wanted = self.threads.min(usize::try_from(ranges.pages.div_ceil(PAGES)).unwrap_or(1));
-        if let Some(snapshot) = export(session.conn()?)? {
-            let begin = format!(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
-            );
-            while sessions.len() + 1 < wanted {
-                match self.pool.begin(&begin, watch) {
-                    Ok(other) => sessions.push(other),
-                    // No connection is left for us: fewer are slower, not wrong.
-                    Err(error) if error.code() == Code::DatabaseUnavailable => break,
-                    Err(error) => return Err(error),
-                }
+        let begin =
+            format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'");
+        while sessions.len() + 1 < wanted {
+            match self.pool.begin(&begin, watch) {
+                Ok(other) => sessions.push(other),
+                // No connection is left for us: fewer are slower, not wrong.
+                Err(error) if error.code() == Code::DatabaseUnavailable => break,
+                Err(error) => return Err(error),
             }
         }
         let order = InOrder::new(sink, 2 * (sessions.len() + 1));
-        let work = |mut session: Session<'_>| -> Result<()> {
+        let work = |mut session: Session<'_>, first: bool| -> Result<()> {
             let _watch = order.watch();
-            let outcome = ranges.read(session.conn()?, &order);
+            let conn = session.conn()?;
+            let outcome = match if first { Ok(true) } else { ranges.join(conn) } {
+                Ok(true) => ranges.read(conn, &order),
+                Ok(false) => return Ok(()),
+                Err(error) => Err(error),
+            };
             if outcome.is_err() {
                 order.fail();
             }
@@ -188,8 +151,8 @@ impl Scanner<'_> {
         let work = &work;
         let outcomes = std::thread::scope(|scope| {
             let handles: Vec<_> =
-                sessions.into_iter().map(|other| scope.spawn(move || work(other))).collect();
-            let mut outcomes = vec![work(session)];
+                sessions.into_iter().map(|other| scope.spawn(move || work(other, false))).collect();
+            let mut outcomes = vec![work(session, true)];
             let panicked = |_| Err(Error::new(Code::Internal, "a panic on a reading thread"));
             outcomes.extend(handles.into_iter().map(|handle| handle.join().unwrap_or_else(panicked)));
             outcomes
@@ -203,6 +166,7 @@ impl Scanner<'_> {
 
 /// Pages of a table, given out in ranges.
 struct Ranges<'a> {
+    table: String,
     select: String,
     pages: u64,
     next: AtomicU64,
@@ -211,6 +175,19 @@ struct Ranges<'a> {
 }
 
 impl Ranges<'_> {
+    /// Whether a further connection has all locks of its reads without waiting. One that waited, with a
+    /// range to read, behind somebody who waits for another of us, would wait for ever.
+    fn join(&self, conn: &mut Conn) -> Result<bool> {
+        let table = &self.table;
+        let outcome = conn.run(&format!(
+            "SET LOCAL lock_timeout = 1; SELECT FROM {table} LIMIT 0; SET LOCAL lock_timeout TO DEFAULT"
+        ));
+        match outcome {
+            Err(error) if error.sqlstate() == Some(LOCKED) => Ok(false),
+            outcome => outcome.map(|()| true),
+        }
+    }
+
     /// Reads ranges until none is left. The next is asked for before the last has arrived.
     fn read(&self, conn: &mut Conn, order: &InOrder<'_>) -> Result<()> {
         let mut builder = BatchBuilder::new(self.schema.clone(), self.kinds, ROWS);
@@ -218,7 +195,7 @@ impl Ranges<'_> {
             let mut rows = if ticket == 0 { FIRST_ROWS } else { ROWS };
             copy_out(conn, &sql, |row| {
                 builder.push(row)?;
-                if builder.rows() >= rows || (builder.rows().is_multiple_of(16) && builder.is_full()) {
+                if builder.rows() >= rows || builder.is_full() {
                     rows = ROWS;
                     let part = order.sink().prepare(builder.finish()?)?;
                     order.put(ticket, Some(part), false)?;
@@ -245,11 +222,15 @@ impl Ranges<'_> {
     }
 }
 
+/// Pages of a table whose rows we may ask for by their place, which takes the privilege to read all
+/// columns; none of others. All locks of reading it are held from then on, those of its indexes too.
 fn pages(conn: &mut Conn, relation: &Relation) -> Result<u64> {
-    let rows = conn.rows(
-        "SELECT pg_catalog.pg_relation_size($1::pg_catalog.oid) / pg_catalog.current_setting('block_size')::int8",
-        &[Some(&relation.oid)],
-    )?;
+    let sql = format!(
+        "SELECT pg_catalog.pg_relation_size(t) / pg_catalog.current_setting('block_size')::int8, (SELECT 1 FROM {} LIMIT 0)
+         FROM CAST($1 AS pg_catalog.oid) AS t WHERE pg_catalog.has_table_privilege(t, 'SELECT')",
+        relation.quoted()
+    );
+    let rows = conn.rows(&sql, &[Some(&relation.oid)])?;
     Ok(rows.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
@@ -261,10 +242,7 @@ fn export(conn: &mut Conn) -> Result<Option<String>> {
             Ok(name.filter(|name| name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')))
         }
         Err(error) if error.code() == Code::DatabaseUnavailable => Err(error),
-        Err(_) => {
-            conn.run("ROLLBACK")?;
-            conn.run(READ).map(|()| None)
-        }
+        Err(_) => Ok(None),
     }
 }
 
@@ -371,9 +349,7 @@ impl<'a> Batches<'a> {
     /// # Errors
     /// The sink's, or `value-out-of-range`.
     pub fn row(&mut self, row: &[u8]) -> Result<()> {
-        if self.builder.rows() >= self.rows
-            || (self.builder.rows().is_multiple_of(16) && self.builder.is_full())
-        {
+        if self.builder.rows() >= self.rows || self.builder.is_full() {
             self.rows = ROWS;
             self.sink.push(self.builder.finish()?)?;
         }

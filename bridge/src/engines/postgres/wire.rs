@@ -15,6 +15,10 @@ use crate::error::Result;
 const READ: usize = 256 << 10;
 /// A message that claims more is not PostgreSQL's, whose values end at 1 GB.
 const LONGEST: usize = 1 << 30;
+/// What a server may say at once before it has let us in.
+const LONGEST_GREETING: usize = 64 << 10;
+/// A buffer that grew beyond this for one value is given back.
+const KEPT: usize = 4 << 20;
 /// Rows in one message, as psql sends them: the server copies a message whole before it reads it.
 const MESSAGE: usize = 8 << 10;
 /// What is gathered before it is written.
@@ -31,6 +35,8 @@ pub struct Conn {
     /// Of the server, as 150004; 0 if it did not say.
     pub version: u32,
     pub canceller: Canceller,
+    /// Bytes that a message may have.
+    longest: usize,
     /// No request is under way, and none failed in a way that leaves the connection unknown.
     pub idle: bool,
 }
@@ -46,8 +52,15 @@ impl Conn {
             output: Vec::with_capacity(READ),
             version: 0,
             canceller,
+            longest: LONGEST_GREETING,
             idle: false,
         }
+    }
+
+    /// The server has let us in.
+    pub fn entered(&mut self) {
+        self.longest = LONGEST;
+        self.idle = true;
     }
 
     /// Something that stops what this connection does, from another thread.
@@ -88,6 +101,7 @@ impl Conn {
     pub fn flush(&mut self) -> Result<()> {
         let outcome = self.socket.write_all(&self.output).and_then(|()| self.socket.flush());
         self.output.clear();
+        self.output.shrink_to(KEPT);
         outcome.map_err(|error| broken(&error))
     }
 
@@ -135,7 +149,7 @@ impl Conn {
         loop {
             let have = self.unread.len();
             let want = if have < 5 { 5 } else { 1 + word(&self.buffer, self.unread.start + 1) as usize };
-            if !(5..=LONGEST).contains(&want) {
+            if !(5..=self.longest).contains(&want) {
                 return Err(unexpected("a message of impossible length"));
             }
             if have >= want {
@@ -145,8 +159,13 @@ impl Conn {
                 self.buffer.copy_within(self.unread.clone(), 0);
                 self.unread = 0..have;
             }
-            if want > self.buffer.len() {
-                self.buffer.resize(want.next_power_of_two().min(LONGEST), 0);
+            if self.buffer.len() > KEPT && want <= READ && have < READ {
+                self.buffer.truncate(READ);
+                self.buffer.shrink_to_fit();
+            }
+            // By what has come, whatever was promised.
+            if have == self.buffer.len() {
+                self.buffer.resize(want.min(2 * have), 0);
             }
             match self.socket.read(&mut self.buffer[have..]) {
                 Ok(0) => {
@@ -271,7 +290,10 @@ impl Conn {
         let (mut takes, mut gives) = (Vec::new(), None);
         self.answer(|tag, body| {
             match tag {
-                b't' => takes = body[2..].chunks_exact(4).map(|oid| word(oid, 0)).collect(),
+                b't' => {
+                    takes =
+                        body.get(2..).unwrap_or_default().chunks_exact(4).map(|oid| word(oid, 0)).collect();
+                }
                 b'T' => gives = Some(described(body)?),
                 _ => {}
             }
