@@ -90,6 +90,12 @@ class ImpatientProtocol(HttpToolsProtocol):
         if type(self.cycle) is RequestResponseCycle:
             self.cycle.__class__ = UnjoinedCycle
 
+    def on_body(self, body: bytes) -> None:
+        """Takes a piece of a body as it is where none waits: uvicorn's `bytearray` would copy it twice."""
+        if not self.cycle.body:
+            self.cycle.body = b""  # type: ignore[assignment]
+        super().on_body(body)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clock."""
         self._disarm()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "fsspec-db-spool-"
 _PIECE: Final = 1 << 20
+_VECTOR: Final = 512
+"""Pieces that are written at once."""
 
 
 class SpoolDirectory:
@@ -132,20 +134,23 @@ class Spool:
         return self._held >= _PIECE and (self._file is not None or self._held > self._memory)
 
     def _flush(self) -> None:
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        self._held = 0
+        pieces = self._pieces if len(self._pieces) <= _VECTOR else [b"".join(self._pieces)]
         for one in self._hashes:
-            one.update(data)
+            for piece in pieces:
+                one.update(piece)
         try:
             if self._file is None:
                 self._file = tempfile.NamedTemporaryFile(dir=self._directory.path(), buffering=0)  # noqa: SIM115
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
-            self.filed += len(data)
+            written = os.writev(self._file.fileno(), pieces)
+            if written < self._held:  # the disk is nearly full
+                view = memoryview(b"".join(pieces))[written:]
+                while view:
+                    view = view[self._file.write(view) :]
         except OSError as error:
             raise _full(error) from error
+        self.filed += self._held
+        self._pieces.clear()
+        self._held = 0
 
     def body(self) -> bytes | str:
         """The whole body, or the name of the file that has it, to be called in a thread."""

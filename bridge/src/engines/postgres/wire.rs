@@ -19,8 +19,6 @@ const LONGEST: usize = 1 << 30;
 const LONGEST_GREETING: usize = 64 << 10;
 /// A buffer that grew beyond this for one value is given back.
 const KEPT: usize = 4 << 20;
-/// Rows in one message, as psql sends them: the server copies a message whole before it reads it.
-const MESSAGE: usize = 8 << 10;
 /// What is gathered before it is written.
 const WRITE: usize = 256 << 10;
 
@@ -105,14 +103,19 @@ impl Conn {
         outcome.map_err(|error| broken(&error))
     }
 
-    /// Sends rows of a `COPY … FROM STDIN`, when enough of them have gathered.
+    /// Sends what `write` appends, of the rows of a `COPY … FROM STDIN`, when enough of it has gathered.
     ///
     /// # Errors
-    /// `database-unavailable`.
-    pub fn copy_data(&mut self, rows: &[u8]) -> Result<()> {
-        for piece in rows.chunks(MESSAGE) {
-            self.put(b'd', piece);
+    /// `write`'s, and then nothing of it is sent; `database-unavailable`.
+    pub fn copy_data(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let start = self.output.len();
+        self.output.extend_from_slice(b"d\0\0\0\0");
+        if let Err(error) = write(&mut self.output) {
+            self.output.truncate(start);
+            return Err(error);
         }
+        let length = u32::try_from(self.output.len() - start - 1).unwrap_or(u32::MAX).to_be_bytes();
+        self.output[start + 1..start + 5].copy_from_slice(&length);
         if self.output.len() >= WRITE { self.flush() } else { Ok(()) }
     }
 

@@ -109,7 +109,10 @@ fn copy_in(conn: &mut Conn, table: &str, rows: Box<dyn Rows>, plan: &Plan, cance
 }
 
 fn send(conn: &mut Conn, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel) -> Result<()> {
-    let mut out = HEADER.to_vec();
+    conn.copy_data(|out| {
+        out.extend_from_slice(HEADER);
+        Ok(())
+    })?;
     let mut row = 1;
     for batch in rows {
         cancel.check()?;
@@ -118,15 +121,15 @@ fn send(conn: &mut Conn, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel) -> R
         let mut start = 0;
         while start < batch.num_rows() {
             let slice = batch.slice(start, SLICE.min(batch.num_rows() - start));
-            write_rows(&mut out, &slice, &plan.targets, row)?;
+            conn.copy_data(|out| write_rows(out, &slice, &plan.targets, row))?;
             row += slice.num_rows() as u64;
             start += slice.num_rows();
-            conn.copy_data(&out)?;
-            out.clear();
         }
     }
-    out.extend_from_slice(TRAILER);
-    conn.copy_data(&out)
+    conn.copy_data(|out| {
+        out.extend_from_slice(TRAILER);
+        Ok(())
+    })
 }
 
 /// Rows that are sent in one message.
