@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod body;
+mod buffers;
 pub mod calendar;
 pub mod database;
 pub mod dialect;

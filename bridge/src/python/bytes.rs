@@ -4,6 +4,7 @@
 use std::ffi::c_int;
 
 use super::attach::detached;
+use crate::buffers;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
@@ -27,6 +28,12 @@ pub fn lent(py: Python<'_>, bytes: Vec<u8>) -> PyResult<Bound<'_, PyAny>> {
 /// Owns what a `memoryview` shows.
 #[pyclass(module = "fsspec_db._bridge", frozen)]
 struct Lender(Vec<u8>);
+
+impl Drop for Lender {
+    fn drop(&mut self) {
+        buffers::given_back(std::mem::take(&mut self.0));
+    }
+}
 
 #[pymethods]
 impl Lender {
@@ -76,6 +83,7 @@ impl<'py> Gathering<'py> {
             populate(to, part.len());
             // SAFETY: there is room for the part, in an object that nobody else can see yet.
             unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), to as *mut u8, part.len()) };
+            buffers::given_back(part);
         });
         self.filled = end;
         Ok(self)

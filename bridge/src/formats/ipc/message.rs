@@ -12,6 +12,7 @@ use arrow_schema::{DataType, Fields};
 use flatbuffers::FlatBufferBuilder;
 
 use super::{ALIGNMENT, CONTINUATION};
+use crate::buffers;
 use crate::error::{Code, Error, Result};
 
 /// True if [`encode`] knows every type: flat ones, whose buffers need no tree walk.
@@ -194,7 +195,7 @@ fn frame(metadata: &[u8], body: &Body<'_>) -> Result<Vec<u8>> {
     let head = (8 + metadata.len()).next_multiple_of(ALIGNMENT);
     let length = i32::try_from(head - 8)
         .map_err(|_| Error::new(Code::Unsupported, "more columns than one Arrow message can describe"))?;
-    let mut out = Vec::with_capacity(head + body.len);
+    let mut out = buffers::taken(head + body.len);
     out.extend_from_slice(&CONTINUATION);
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(metadata);
