@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, Self, TypeAlias, final
 __all__ = [
     "CODES",
     "FORMATS",
+    "ArrivingBody",
     "BatchStream",
     "ChunkStream",
     "ColumnInfo",
