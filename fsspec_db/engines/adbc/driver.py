@@ -71,6 +71,7 @@ class Driver:
         self._options = options = Options(url)
         self._databases: dict[bool, adbc.AdbcDatabase] = {}
         self._lock = threading.Lock()
+        self._connecting = 0
         self.catalog = options.catalog
         self.habits = _HABITS.get(options.driver, Habits())
         with self.connection(reading=False) as connection:
@@ -100,7 +101,14 @@ class Driver:
     def connect(self, *, reading: bool) -> adbc.AdbcConnection:
         """A connection that the caller closes; what it is asked is held to reading if that can be had."""
         try:
-            connection = adbc.AdbcConnection(self._database(reading=reading), **self._options.connection)
+            with self._lock:
+                database = self._database(reading=reading)
+                self._connecting += 1
+            try:
+                connection = adbc.AdbcConnection(database, **self._options.connection)
+            finally:
+                with self._lock:
+                    self._connecting -= 1
         except adbc.Error as error:
             raise self.error(error) from None
         try:
@@ -206,6 +214,8 @@ class Driver:
         """Gives the databases up; those with a reader still at work go with it."""
         with self._lock:
             databases, self._databases = self._databases, {}
+            if self._connecting:  # the driver manager counts who has connected, not who is about to
+                return
         for database in databases.values():
             try:
                 database.close()
@@ -213,13 +223,12 @@ class Driver:
                 continue
 
     def _database(self, *, reading: bool) -> adbc.AdbcDatabase:
-        with self._lock:
-            if reading not in self._databases:
-                options = dict(self._options.database)
-                if self.habits.guesses and (uri := file_uri(options.get("uri", ""), reading=reading)):
-                    options["uri"] = uri
-                self._databases[reading] = adbc.AdbcDatabase(**options)
-            return self._databases[reading]
+        if reading not in self._databases:
+            options = dict(self._options.database)
+            if self.habits.guesses and (uri := file_uri(options.get("uri", ""), reading=reading)):
+                options["uri"] = uri
+            self._databases[reading] = adbc.AdbcDatabase(**options)
+        return self._databases[reading]
 
 
 def _info(connection: adbc.AdbcConnection) -> dict[int, str]:
