@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Lets Ctrl-C end what it meets, also where a shell that runs tests in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
