@@ -80,14 +80,16 @@ class _Ahead(Generic[T]):
 
     async def finish(self, body: bytes | str) -> T:
         """The outcome of the write, now that the body is whole and verified."""
-        if self._write is None or self._body is None:
+        if self._write is None or self._body is None or self._limit is None:
             return await self._commit(body)
+        self._limit.cancel()  # the write now takes the time that it needs
         self._body.complete()
         await asyncio.wait({self._write})
         error = self._write.exception()
         # One that waited for its place in vain waits again, as it would have done now.
         crowded = isinstance(error, Problem) and error.code == "pool-exhausted"
-        return await self._commit(body) if self._given_up or crowded else self._write.result()
+        again = error is not None and (self._given_up or crowded)
+        return await self._commit(body) if again else self._write.result()
 
     async def end(self) -> None:
         """Rolls back what was not finished."""

@@ -133,3 +133,14 @@ def test_what_is_wrong_with_rows_is_said_when_the_body_is_whole(server: Server, 
         answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 422 ")
     assert count(database) == 0
+
+
+def test_a_write_that_takes_its_time_is_made_once(server: Server, database: Path):
+    with closing(sqlite3.connect(database, isolation_level=None)) as other, server.connect() as connection:
+        other.execute("BEGIN IMMEDIATE")
+        connection.sendall(request(method="POST"))
+        time.sleep(3)  # longer than a write waits for its body, which is all there
+        other.execute("ROLLBACK")
+        answer = read_to_end(connection)
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert count(database) == ROWS
