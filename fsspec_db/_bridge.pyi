@@ -273,6 +273,9 @@ class ArrivingBody:
     """
 
     def __new__(cls, file: str, length: int) -> ArrivingBody: ...
+    @property
+    def taken(self) -> int:
+        """How many bytes from the start have been read."""
     def received(self, size: int) -> None:
         """So many bytes from the start are in the file."""
     def complete(self) -> None:

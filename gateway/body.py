@@ -19,7 +19,7 @@ from gateway.problems import Problem
 from gateway.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from gateway.exchange import Exchange
     from gateway.settings import Settings
@@ -79,11 +79,11 @@ async def received(
     expected: Declared,
     directory: SpoolDirectory,
     settings: Settings,
-    moved: Callable[[Spool], object],
+    moved: Callable[[Spool], Awaitable[None]],
 ) -> AsyncIterator[bytes | str]:
     """The whole body, verified and inflated: its bytes, or the name of a file that has them.
 
-    `moved` is told whenever the spool has got more of it.
+    `moved` is awaited whenever the spool has got more of it.
 
     Raises:
         ClientGone: The connection ended before the body did.
@@ -93,7 +93,7 @@ async def received(
     hashes = {name: _ALGORITHMS[name]() for name in algorithms}
     bounds = (directory, settings.spool_memory_bytes, settings.max_body_bytes)
     with ExitStack() as stack:
-        spool = stack.enter_context(Spool(*bounds, hashes.values()))
+        spool = stack.enter_context(Spool(*bounds, expected.length, hashes.values()))
         await _receive(exchange, spool, settings.stall_timeout, moved)
         if expected.length is not None and spool.size != expected.length:
             raise Problem("incomplete-body", f"{spool.size} bytes came of {expected.length}.")
@@ -134,7 +134,9 @@ async def small_body(exchange: Exchange, limit: int) -> bytes:
             return bytes(body)
 
 
-async def _receive(exchange: Exchange, spool: Spool, stall: float, moved: Callable[[Spool], object]) -> None:
+async def _receive(
+    exchange: Exchange, spool: Spool, stall: float, moved: Callable[[Spool], Awaitable[None]]
+) -> None:
     more = exchange.reading = True
     while more:
         try:
@@ -150,7 +152,7 @@ async def _receive(exchange: Exchange, spool: Spool, stall: float, moved: Callab
         more = message.get("more_body", False)
         if piece:
             await spool.write(piece)
-            moved(spool)
+            await moved(spool)
 
 
 def _inflate(body: bytes | str, coding: str, spool: Spool) -> bytes | str:

@@ -24,6 +24,11 @@ _SOON: Final = 1.0
 
 _PATIENCE: Final = 2.0
 """Seconds that a write waits for the rest."""
+_AHEAD: Final = 8 << 20
+"""Bytes that are received ahead of those that are written, at first."""
+_PAUSE: Final = 0.002
+_PAUSED: Final = 0.5
+"""Seconds that the receiver leaves the processor to the database, in all."""
 
 
 async def ingest(
@@ -66,11 +71,15 @@ class _Ahead(Generic[T]):
         self._write: asyncio.Task[T] | None = None
         self._limit: asyncio.TimerHandle | None = None
         self._given_up = False
+        self._pauses = round(_PAUSED / _PAUSE)
 
-    def moved(self, spool: Spool) -> None:
+    async def moved(self, spool: Spool) -> None:
         """More of the body came into the spool."""
         if self._body is not None:
             self._body.received(spool.filed)
+            while self._pauses and spool.filed - self._body.taken > _AHEAD:
+                self._pauses -= 1
+                await asyncio.sleep(_PAUSE)
         elif self._length is not None and spool.name is not None:
             due = (self._length - spool.size) * (self._loop.time() - self._started) / spool.size
             if due < _SOON:

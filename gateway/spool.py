@@ -78,17 +78,24 @@ class Spool:
         directory: Where the file goes, if there will be one.
         memory: Bytes before a file is used.
         limit: Bytes of the whole body.
+        expected: Bytes that it is said to have, if that is known.
         hashes: `hashlib` objects to be fed.
     """
 
     def __init__(
-        self, directory: SpoolDirectory, memory: int, limit: int, hashes: Iterable[Any] = ()
+        self,
+        directory: SpoolDirectory,
+        memory: int,
+        limit: int,
+        expected: int | None = None,
+        hashes: Iterable[Any] = (),
     ) -> None:
         self.size = 0
         self.filed = 0
         """Bytes of the body that are in the file."""
         self._directory = directory
-        self._memory = memory
+        # What will not stay in memory goes to the file at once, where it can be read while it arrives.
+        self._memory = 0 if expected is not None and expected > memory else memory
         self._limit = limit
         self._hashes = list(hashes)
         self._pieces: list[bytes] = []
@@ -104,7 +111,9 @@ class Spool:
         self._pieces.clear()
         if self._file is not None:
             with suppress(OSError):
-                self._file.close()
+                os.unlink(self._file.name)  # noqa: PTH108
+            # Freeing what a long file holds takes as long as answering many requests.
+            asyncio.get_running_loop().run_in_executor(None, self._file.close)
 
     @property
     def name(self) -> str | None:
@@ -140,7 +149,9 @@ class Spool:
                 one.update(piece)
         try:
             if self._file is None:
-                self._file = tempfile.NamedTemporaryFile(dir=self._directory.path(), buffering=0)  # noqa: SIM115
+                self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115
+                    dir=self._directory.path(), buffering=0, delete=False
+                )
             written = os.writev(self._file.fileno(), pieces)
             if written < self._held:  # the disk is nearly full
                 view = memoryview(b"".join(pieces))[written:]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Code, Error, Result};
@@ -21,6 +22,7 @@ impl<T: AsRef<[u8]> + Send> Body for Cursor<T> {}
 #[derive(Debug)]
 pub struct Arriving {
     length: u64,
+    taken: AtomicU64,
     state: Mutex<State>,
     moved: Condvar,
 }
@@ -38,12 +40,18 @@ enum State {
 impl Arriving {
     #[must_use]
     pub const fn new(length: u64) -> Self {
-        Self { length, state: Mutex::new(State::Receiving(0)), moved: Condvar::new() }
+        let state = Mutex::new(State::Receiving(0));
+        Self { length, taken: AtomicU64::new(0), state, moved: Condvar::new() }
     }
 
     /// So many bytes from its start are there to be read.
     pub fn received(&self, bytes: u64) {
         self.become_(State::Receiving(bytes.min(self.length)));
+    }
+
+    /// How far the bytes have been read.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// All bytes are there and proven to be right.
@@ -125,6 +133,7 @@ impl Read for ArrivingFile {
         let most = usize::try_from(there).unwrap_or(usize::MAX).min(out.len());
         let read = self.file.read(&mut out[..most])?;
         self.position += read as u64;
+        self.arriving.taken.fetch_max(self.position, Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -170,6 +179,7 @@ mod tests {
         arriving.received(4);
         let mut out = [0; 16];
         assert_eq!(body.read(&mut out).unwrap(), 4);
+        assert_eq!(arriving.taken(), 4);
         thread::scope(|scope| {
             let rest = scope.spawn(move || body.read(&mut out).map(|read| out[..read].to_vec()));
             arriving.received(6);

@@ -16,6 +16,13 @@ fn idle() -> MutexGuard<'static, Vec<Vec<u8>>> {
 /// An empty buffer with room for so many bytes.
 #[must_use]
 pub fn taken(room: usize) -> Vec<u8> {
+    let mut buffer = used(room);
+    buffer.clear();
+    buffer
+}
+
+/// A buffer with room for so many bytes, and with what was in it.
+fn used(room: usize) -> Vec<u8> {
     if KEPT.contains(&room) {
         let mut idle = idle();
         if let Some(at) = idle.iter().position(|buffer| buffer.capacity() >= room) {
@@ -25,10 +32,40 @@ pub fn taken(room: usize) -> Vec<u8> {
     Vec::with_capacity(room)
 }
 
+/// So many bytes to be overwritten, if that is a length that is kept: zeros, or what was in them before.
+#[must_use]
+pub fn to_fill(size: usize) -> Option<Reused> {
+    KEPT.contains(&size).then(|| {
+        let mut buffer = used(size);
+        buffer.resize(size, 0);
+        Reused(buffer)
+    })
+}
+
+/// Bytes that give their buffer back.
+pub struct Reused(Vec<u8>);
+
+impl Reused {
+    pub fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl AsRef<[u8]> for Reused {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Reused {
+    fn drop(&mut self) {
+        given_back(std::mem::take(&mut self.0));
+    }
+}
+
 /// Keeps a buffer whose bytes nobody needs any more.
-pub fn given_back(mut buffer: Vec<u8>) {
+pub fn given_back(buffer: Vec<u8>) {
     if KEPT.contains(&buffer.capacity()) {
-        buffer.clear();
         let mut idle = idle();
         if idle.len() < MOST {
             idle.push(buffer);
@@ -49,5 +86,13 @@ mod tests {
             let again = taken(room);
             assert!(again.is_empty() && again.capacity() >= room);
         }
+    }
+
+    #[test]
+    fn bytes_to_fill_are_as_many_as_asked_for() {
+        for size in [300 << 10, 400 << 10, 350 << 10] {
+            assert_eq!(to_fill(size).unwrap().as_ref().len(), size);
+        }
+        assert!(to_fill(1).is_none() && to_fill(usize::MAX).is_none());
     }
 }

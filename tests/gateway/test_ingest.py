@@ -77,6 +77,18 @@ def test_a_write_begins_before_the_last_byte_came(server: Server, database: Path
     assert count(database) == ROWS
 
 
+def test_a_write_that_waits_does_not_keep_its_body_from_being_received(server: Server, database: Path):
+    body = b"id,name\n" + b"".join(b"%d,%s\n" % (row, b"x" * 1000) for row in range(40_000))
+    whole = request(body=body)
+    with closing(sqlite3.connect(database, isolation_level=None)) as other, server.connect() as connection:
+        other.execute("BEGIN IMMEDIATE")
+        connection.settimeout(10)
+        connection.sendall(whole)
+        other.execute("COMMIT")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 204 ")
+    assert count(database) == 40_000
+
+
 def test_who_sends_slowly_keeps_nobody_from_writing(server: Server, database: Path):
     whole = request(method="POST")
     with server.connect() as connection:

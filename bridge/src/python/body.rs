@@ -33,6 +33,11 @@ impl PyArrivingBody {
         self.arriving.received(size);
     }
 
+    #[getter]
+    fn taken(&self) -> u64 {
+        self.arriving.taken()
+    }
+
     fn complete(&self) {
         self.arriving.complete();
     }

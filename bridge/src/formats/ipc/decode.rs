@@ -11,10 +11,12 @@ use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{read_dictionary, read_record_batch};
 use arrow_ipc::{self as ipc, Message, MessageHeader, root_as_footer, root_as_message};
 use arrow_schema::{ArrowError, SchemaRef};
+use bytes::Bytes;
 
 use super::window::Window;
 use super::{CONTINUATION, MAGIC};
 use crate::body::{Arriving, Body};
+use crate::buffers;
 use crate::database::Rows;
 use crate::error::{Code, Error, Result};
 use crate::formats::body_error;
@@ -85,10 +87,16 @@ impl Source {
             arriving.wait(self.position + length)?;
         }
         let size = usize::try_from(length).map_err(|_| malformed("a length beyond this machine"))?;
-        let mut buffer = MutableBuffer::try_from_len_zeroed(size).map_err(malformed)?;
-        self.body.read_exact(&mut buffer).map_err(body_error)?;
+        let buffer = if let Some(mut buffer) = buffers::to_fill(size) {
+            self.body.read_exact(buffer.as_mut()).map_err(body_error)?;
+            Bytes::from_owner(buffer).into()
+        } else {
+            let mut buffer = MutableBuffer::try_from_len_zeroed(size).map_err(malformed)?;
+            self.body.read_exact(&mut buffer).map_err(body_error)?;
+            buffer.into()
+        };
         self.position += length;
-        Ok(buffer.into())
+        Ok(buffer)
     }
 
     fn word(&mut self) -> Result<[u8; 4]> {
