@@ -24,7 +24,7 @@ _SOON: Final = 1.0
 
 _PATIENCE: Final = 2.0
 """Seconds that a write waits for the rest."""
-_AHEAD: Final = 8 << 20
+_AHEAD: Final = 4 << 20
 """Bytes that are received ahead of those that are written, at first."""
 _PAUSE: Final = 0.002
 _PAUSED: Final = 0.5

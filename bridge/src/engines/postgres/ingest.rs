@@ -112,7 +112,8 @@ enum Values<'a> {
     Float8(&'a PrimitiveArray<Float64Type>),
     Decimal(&'a PrimitiveArray<Decimal128Type>, i8),
     BigDecimal(&'a PrimitiveArray<Decimal256Type>, i8),
-    Text(&'a StringArray),
+    /// Whether some text may have a NUL in it.
+    Text(&'a StringArray, bool),
     Jsonb(&'a StringArray),
     Bytea(&'a BinaryArray),
     Uuid(&'a FixedSizeBinaryArray),
@@ -136,7 +137,10 @@ impl<'a> Column<'a> {
             Kind::Float8 => Values::Float8(array.as_primitive()),
             Kind::Decimal(_, scale) => Values::Decimal(array.as_primitive(), *scale),
             Kind::BigDecimal(_, scale) => Values::BigDecimal(array.as_primitive(), *scale),
-            Kind::Text | Kind::Json | Kind::AsText | Kind::Enum(_) => Values::Text(array.as_string()),
+            Kind::Text | Kind::Json | Kind::AsText | Kind::Enum(_) => {
+                let texts: &StringArray = array.as_string();
+                Values::Text(texts, bytes_of(texts).contains(&0))
+            }
             Kind::Jsonb => Values::Jsonb(array.as_string()),
             Kind::Bytea => Values::Bytea(array.as_binary()),
             Kind::Uuid => Values::Uuid(array.as_fixed_size_binary()),
@@ -178,9 +182,9 @@ impl<'a> Column<'a> {
             Values::BigDecimal(array, scale) => {
                 sized(out, |out| numeric::write(out, array.value(row), *scale));
             }
-            Values::Text(array) => {
+            Values::Text(array, nul) => {
                 let text = array.value(row);
-                if text.as_bytes().contains(&0) {
+                if *nul && text.as_bytes().contains(&0) {
                     return Err("PostgreSQL has no text with NUL in it");
                 }
                 if let Keeps::Characters(most) = self.keeps
@@ -189,7 +193,8 @@ impl<'a> Column<'a> {
                 {
                     return Err("the text has more characters than the column");
                 }
-                sized(out, |out| out.extend_from_slice(text.as_bytes()));
+                out.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+                out.extend_from_slice(text.as_bytes());
             }
             Values::Jsonb(array) => sized(out, |out| {
                 out.push(1);
@@ -250,14 +255,24 @@ impl<'a> Column<'a> {
     }
 }
 
+/// All bytes between the first text and the last.
+fn bytes_of(texts: &StringArray) -> &[u8] {
+    let offsets = texts.value_offsets();
+    let (first, last) = (offsets.first().copied(), offsets.last().copied());
+    let range = as_index(first.unwrap_or(0))..as_index(last.unwrap_or(0));
+    texts.value_data().get(range).unwrap_or_default()
+}
+
 fn as_index(offset: i32) -> usize {
     usize::try_from(offset).unwrap_or(0)
 }
 
 #[inline]
 fn fixed<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
-    out.extend_from_slice(&i32::try_from(N).unwrap_or(0).to_be_bytes());
-    out.extend_from_slice(&bytes);
+    let mut cell = [0; 4 + 16];
+    cell[..4].copy_from_slice(&i32::try_from(N).unwrap_or(0).to_be_bytes());
+    cell[4..4 + N].copy_from_slice(&bytes);
+    out.extend_from_slice(&cell[..4 + N]);
 }
 
 #[inline]

@@ -139,8 +139,12 @@ pub fn write_i128(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
     else {
         return write(out, i256::from_i128(unscaled), scale);
     };
-    if fraction > 16 || rest == 0 {
+    if fraction > 16 {
         return write(out, i256::from_i128(unscaled), scale);
+    }
+    if rest == 0 {
+        let [high, low] = u16::try_from(fraction).unwrap_or(0).to_be_bytes();
+        return out.extend_from_slice(&[0, 0, 0, 0, 0, 0, high, low]);
     }
     // From the last group on: the first of them is filled up with zeros behind the point.
     let mut groups = [0_u16; 12];
@@ -169,12 +173,12 @@ pub fn write_i128(out: &mut Vec<u8>, unscaled: i128, scale: i8) {
     let sign = if unscaled < 0 { NEGATIVE } else { 0 };
     let count = u16::try_from(groups.len()).unwrap_or(0);
     let weight = i16::try_from(weight).unwrap_or(0).cast_unsigned();
-    for word in [count, weight, sign, u16::try_from(fraction).unwrap_or(0)] {
-        out.extend_from_slice(&word.to_be_bytes());
+    let mut bytes = [0; 2 * 16];
+    let words = [count, weight, sign, u16::try_from(fraction).unwrap_or(0)];
+    for (pair, word) in bytes.chunks_exact_mut(2).zip(words.iter().chain(groups)) {
+        pair.copy_from_slice(&word.to_be_bytes());
     }
-    for group in groups {
-        out.extend_from_slice(&group.to_be_bytes());
-    }
+    out.extend_from_slice(&bytes[..2 * (words.len() + groups.len())]);
 }
 
 /// Appends the binary form of `unscaled / 10^scale`, which has at most 76 digits.
