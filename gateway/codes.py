@@ -175,10 +175,16 @@ _KINDS: Final = (
         "something else.",
     ),
     Kind(
+        "snapshot-gone",
+        409,
+        "The state that was read by ranges is gone",
+        "The rows have changed, and what they were is no longer kept. Begin anew with HEAD or a whole GET.",
+    ),
+    Kind(
         "precondition-failed",
         412,
         "A precondition of the request does not hold",
-        "If-Match, If-None-Match or If does not fit the state of the resource.",
+        "If-Match, If-None-Match, If-Unmodified-Since or If does not fit the state of the resource.",
     ),
     Kind(
         "body-too-large",
@@ -192,6 +198,12 @@ _KINDS: Final = (
         "The body's type or coding is not accepted here",
         "Content-Type must fit the extension of the path (or be absent). Content-Encoding may be gzip "
         "or zstd.",
+    ),
+    Kind(
+        "range-not-satisfiable",
+        416,
+        "No range is within the representation",
+        "Content-Range has the size of the representation as it is now.",
     ),
     Kind(
         "misdirected-request",
