@@ -42,6 +42,7 @@ class Answer:
     content_range: str | None
     content_length: str | None
     accept_ranges: str | None
+    """Of the whole: nginx leaves it out of a part."""
     validated: bool
     """Whether the tag and the date of the file came along."""
     content: bytes | list[tuple[str, str, bytes]] | None
@@ -49,20 +50,29 @@ class Answer:
 
 
 class Peer:
-    """A server, and what it says of each file."""
+    """A server, and what it says of each file.
 
-    def __init__(self, port: int, folder: str) -> None:
+    It is asked over one connection, if that lasts; after a 412 nginx closes it and does not say so.
+    """
+
+    def __init__(self, port: int, folder: str, *, lasting: bool) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.folder = folder
+        self.lasting = lasting
         self.validators: dict[str, dict[str, str]] = {}
 
-    def send(self, method: str, file: str, headers: Mapping[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
+    def send(
+        self, method: str, file: str, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         self.connection.putrequest(method, self.folder + file, skip_accept_encoding=True)
         for name, value in headers.items():
             self.connection.putheader(name, value.encode("latin-1"))
         self.connection.endheaders()
         response = self.connection.getresponse()
-        return response, response.read()
+        body = response.read()
+        if not self.lasting:
+            self.connection.close()
+        return response, body
 
     def learn(self, file: str) -> int:
         """Asks for what clients keep; the size."""
@@ -81,15 +91,16 @@ class Peer:
         got = response.headers
         validated = got["ETag"] == own["tag"] and got["Last-Modified"] == own["date"]
         about = (response.status, got["Content-Range"])
+        length = got["Content-Length"]
         if response.status in {304, 412, 416}:  # each says in its own words what is wrong
             return Answer(*about, None, None, validated and response.status == 304, None)
-        if request.method == "HEAD":
-            return Answer(*about, got["Content-Length"], got["Accept-Ranges"], validated, body)
-        assert got["Content-Length"] == str(len(body))
+        assert length == str(len(body)) or request.method == "HEAD"
+        if response.status == 200:
+            return Answer(*about, length, got["Accept-Ranges"], validated, body)
         boundary = re.fullmatch(r"multipart/byteranges; boundary=([0-9a-zA-Z]{1,70})", got["Content-Type"])
         if boundary:
-            return Answer(*about, None, got["Accept-Ranges"], validated, parts(boundary[1].encode(), body))
-        return Answer(*about, got["Content-Length"], got["Accept-Ranges"], validated, body)
+            return Answer(*about, None, None, validated, parts(boundary[1].encode(), body))
+        return Answer(*about, length, None, validated, body)
 
 
 def parts(boundary: bytes, body: bytes) -> list[tuple[str, str, bytes]]:
@@ -124,7 +135,7 @@ def peers(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer
     folder = tmp_path_factory.mktemp("nginx")
     with ExitStack() as stack:
         server = stack.enter_context(serving(folder / "gateway.log", f"sqlite:///{made}"))
-        gateway = Peer(server.port, "/main/")
+        gateway = Peer(server.port, "/main/", lasting=True)
         stack.callback(gateway.connection.close)
         served = folder / "files"
         served.mkdir()
@@ -139,7 +150,7 @@ def peers(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer
             media_type = response.headers["Content-Type"]
             locations.append(f"location = /{file} {{ default_type '{media_type}'; }}")
         directives = ("max_ranges 32;", "if_modified_since before;", *locations)
-        nginx = Peer(stack.enter_context(Nginx(served, *directives)).port, "/")
+        nginx = Peer(stack.enter_context(Nginx(served, *directives)).port, "/", lasting=False)
         stack.callback(nginx.connection.close)
         assert {file: nginx.learn(file) for file in FILES} == sizes
         yield Peers(gateway, nginx, sizes)
@@ -175,7 +186,7 @@ def test_a_file_is_the_same(peers: Peers, method: str, file: str):
         ("bytes=1-2,-0", 206),
         ("bytes=" + ",".join(f"{i}-{i}" for i in range(32)), 206),
         ("bytes=" + ",".join(f"{i}-{i}" for i in range(33)), 200),
-        (f"bytes={LAST}-," * 40 + "3-4", 206),
+        ("bytes=" + f"{LAST}-," * 40 + "3-4", 206),
         ("bytes=0-,0-0", 200),
         (f"bytes={LAST}-", 416),
         (f"bytes={LAST}-{LAST}", 416),
@@ -260,7 +271,9 @@ def test_a_condition_comes_before_a_range_that_cannot_be_satisfied(peers: Peers,
         ours, theirs = peers.both(Request({condition: value, "Range": f"bytes={LAST}-"}))
         assert ours == theirs
         statuses.add(ours.status)
-    assert statuses == {"If-Range": {416, 200}, "If-Match": {416, 412}, "If-None-Match": {304, 416}}[condition]
+    assert (
+        statuses == {"If-Range": {416, 200}, "If-Match": {416, 412}, "If-None-Match": {304, 416}}[condition]
+    )
 
 
 @dataclass(frozen=True)
@@ -277,11 +290,12 @@ IGNORED = "RFC 9110, 14.2: a malformed Range may be ignored or refused, and the 
 DIFFERENCES = [
     Difference(IGNORED, 200, 416, tuple(
         Request({"Range": f"bytes={value}"})
-        for value in ("x", "-", "2-1", "0-1,x", "0-1 2-3", "--1", "0-1-2", "0-1,5-4", "0x1-2", ",")
+        for value in ("x", "-", "2-1", "0-1,x", "0-1 2-3", "--1", "0-1-2", "0x1-2", ",")
     )),
-    Difference("RFC 9110, 14.1.1: such ranges are malformed; nginx minds no blanks in them.", 200, 206, (
+    Difference("RFC 9110, 14.1.1: blanks in a range and one that ends before it begins.", 200, 206, (
         Request({"Range": "bytes=0 - 1"}),
         Request({"Range": "bytes=0- 1"}),
+        Request({"Range": "bytes=0-1,5-3"}),
     )),
     Difference("RFC 9110, 5.6.1.2: a list may have empty elements, and tabs.", 206, 416, (
         Request({"Range": "bytes=,0-1"}),

@@ -119,7 +119,13 @@ def test_if_none_match_holds_for_what_is_not_there(value: bytes):
 
 @pytest.mark.parametrize(
     ("value", "result"),
-    [(SAME, "not-modified"), (AFTER, "not-modified"), (BEFORE, "proceed"), (b"junk", "proceed"), (b"", "proceed")],
+    [
+        (SAME, "not-modified"),
+        (AFTER, "not-modified"),
+        (BEFORE, "proceed"),
+        (b"junk", "proceed"),
+        (b"", "proceed"),
+    ],
 )
 def test_if_modified_since_is_of_reads(value: bytes, result: str):
     for method in ("GET", "HEAD"):
@@ -196,7 +202,13 @@ def test_if_range_takes_a_date_only_if_it_stands_for_one_state():
 
 @pytest.mark.parametrize(
     "value",
-    [b'"' * 999_999, b'"a,' * 300_000, b"," * 1_000_000, b" " * 1_000_000 + b"x", b'W/"a" , ' * 150_000 + b"x"],
+    [
+        b'"' * 999_999,
+        b'"a,' * 300_000,
+        b"," * 1_000_000,
+        b" " * 1_000_000 + b"x",
+        b'W/"a" , ' * 150_000 + b"x",
+    ],
 )
 def test_a_list_takes_no_longer_than_its_length(value: bytes):
     start = time.process_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -83,7 +84,9 @@ def test_many_ranges_are_ignored():
     assert parse(b"bytes=" + b",".join(asked), 1000) is None
 
 
-@pytest.mark.parametrize("header", [b"bytes=10-", b"bytes=10-20", b"bytes=-0", b"bytes=%b-" % HUGE, b"bytes=-0,11-"])
+@pytest.mark.parametrize(
+    "header", [b"bytes=10-", b"bytes=10-20", b"bytes=-0", b"bytes=%b-" % HUGE, b"bytes=-0,11-"]
+)
 def test_no_range_within_the_size_is_a_problem_that_says_the_size(header: bytes):
     with pytest.raises(Problem) as raised:
         parse(header, 10)
@@ -112,10 +115,8 @@ def test_what_has_no_bytes_has_no_ranges():
 )
 def test_a_header_takes_no_longer_than_its_length(header: bytes):
     start = time.process_time()
-    try:
+    with suppress(Problem):
         parse(header, 10)
-    except Problem:
-        pass
     assert time.process_time() - start < 1
 
 
