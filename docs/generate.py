@@ -77,7 +77,7 @@ ENGINE_ROWS: dict[str, str] = {
     "cancels": "a reader that leaves stops its statement",
     "survives": "the process outlives a server that goes while it is read",
     "severs": "a write ends in time while the network hangs",
-    "data_version": "tells when rows may have changed",
+    "data_version": "tells when rows may have changed, and writes only if they have not",
     "defaults": "tells defaults of columns",
     "indexes": "tells indexes",
     "constraints": "tells constraints",

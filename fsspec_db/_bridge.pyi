@@ -236,6 +236,14 @@ class ChunkStream:
     @property
     def rows(self) -> int:
         """Rows encoded so far."""
+    @property
+    def version(self) -> str | None:
+        """The data version of the very state that is read, once the first chunk was taken.
+
+        Two reads of one version in the same format and shape have the same bytes, whoever makes them
+        and on however many threads. `None` where the engine cannot tell, or cannot promise that: of
+        views, and of shapes that may read the clock.
+        """
     def __enter__(self) -> ChunkStream: ...
     def __exit__(self, *exc: object) -> None: ...
 
@@ -351,16 +359,24 @@ class DatabaseFs:
         create: bool = False,
         extension: str | None = None,
         timeout: float | None = None,
+        if_version: str | None = None,
     ) -> tuple[int, bool]:
         """Writes a whole body (bytes, or the name of a file) in one transaction; blocks.
 
         Returns the rows written and whether the relation was created. A missing relation is
         created if `create`, else `FileNotFoundError`. A body of zero bytes is `malformed-body`.
+        With `if_version` nothing is written unless that still is the data version when no other
+        writer can move it any more: `PreconditionFailedError`. Where there are none, `UnsupportedError`.
         """
     def create_schema(self, schema: str) -> None: ...
     def drop_schema(self, schema: str) -> None: ...
     def drop_relation(self, schema: str, relation: str) -> None: ...
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None: ...
-    def data_version(self, path: str) -> str | None: ...
+    def data_version(self, path: str) -> str | None:
+        """A text that changes whenever the rows of a relation may have changed.
+
+        `None` where nothing can tell, where the rows may change by themselves (views), and for what
+        is no relation.
+        """
     def ping(self) -> None: ...
     def close(self) -> None: ...

@@ -159,6 +159,27 @@ class AbstractDatabase(ABC):
         """
         return self.insert(schema, relation, reader.read_all(), mode)
 
+    def insert_if(
+        self,
+        schema: str,
+        relation: str,
+        reader: pa.RecordBatchReader,
+        mode: InsertMode,
+        version: str,  # noqa: ARG002
+    ) -> int:
+        """As `insert_stream`, if the data version still is `version` when it commits.
+
+        Asked only after `data_version` was found to be this one. By default it is not looked at again, so
+        another writer may get between; override this where the database can keep others out.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            PreconditionFailedError: It is another by now; nothing was written.
+        """
+        return self.insert_stream(schema, relation, reader, mode)
+
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:  # noqa: ARG002
         """Creates an empty table with these columns; a field that is not nullable is `NOT NULL`.
 
@@ -215,7 +236,9 @@ class AbstractDatabase(ABC):
     def data_version(self, schema: str, relation: str) -> str | None:  # noqa: ARG002
         """A text that changes whenever the rows may have changed; `None` if that cannot be told.
 
-        One that changes too often costs work, one that changes too late is a lie.
+        One that changes too often costs work, one that changes too late is a lie. Two reads in the same
+        shape while it stands must give the same rows, in the same order and batches; what `query` answers
+        with must be settled when it returns, though its batches may come later.
         """
         return None
 

@@ -154,6 +154,13 @@ class ConstraintViolationError(DatabaseError, ValueError):
     code = "constraint-violation"
 
 
+class PreconditionFailedError(DatabaseError, OSError):
+    """The state that a write was meant for is not the present one any more."""
+
+    code = "precondition-failed"
+    number = errno.ESTALE
+
+
 class NotEmptyError(DatabaseError, OSError):
     """A schema that still has relations."""
 
@@ -227,6 +234,7 @@ ERRORS: Mapping[str, type[DatabaseError]] = MappingProxyType(
             SchemaMismatchError,
             ValueOutOfRangeError,
             ConstraintViolationError,
+            PreconditionFailedError,
             NotEmptyError,
             UnsupportedError,
             DatabaseUnavailableError,

@@ -151,6 +151,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         create: bool | None = None,
         extension: str | None = None,
         timeout: float | None = None,
+        if_version: str | None = None,
     ) -> tuple[int, bool]:
         """Writes a whole body in one transaction, at once.
 
@@ -161,13 +162,20 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
             create: Whether a missing relation is created; by default, if the access is `manage`.
             extension: Another format than the path's.
             timeout: Seconds until the write is rolled back.
+            if_version: The `data_version` that must still hold once no other writer can move it.
 
         Returns:
             The rows written, and whether the relation was created.
+
+        Raises:
+            PreconditionFailedError: The version is another by now, or the relation is gone.
+            UnsupportedError: `if_version` is given, and the relation has no versions.
         """
         bridge = self.bridge
         create = bridge.access == "manage" if create is None else create
-        return bridge.write(path, body, mode, create=create, extension=extension, timeout=timeout)
+        return bridge.write(
+            path, body, mode, create=create, extension=extension, timeout=timeout, if_version=if_version
+        )
 
     def _write_file(
         self, path: str, mode: WriteMode, *, autocommit: bool = True, timeout: float | None = None

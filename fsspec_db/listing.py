@@ -171,10 +171,18 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
         sizes = {name: entry.get("size") for name, entry in found.items()}
         return sum(size or 0 for size in sizes.values()) if total else sizes
 
+    def data_version(self, path: str) -> str | None:
+        """A text that changes whenever the rows of a relation may have changed.
+
+        `None` where nothing can tell, where the rows may change by themselves, as those of views, and
+        for what is no relation. To write only while it holds, hand it to `write(if_version=…)`.
+        """
+        return self.bridge.data_version(self._split(path)[0])
+
     def ukey(self, path: str) -> str:
         """A text that changes whenever the file may have; always new where that cannot be told."""
         tree, shape = self._split(path)
-        version = self.bridge.data_version(tree)
+        version = self.data_version(path)
         return sha256("\0".join((tree, shape, version or uuid4().hex)).encode()).hexdigest()
 
     def checksum(self, path: str) -> int:

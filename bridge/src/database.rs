@@ -82,6 +82,25 @@ pub struct Write {
     pub schema: String,
     pub relation: String,
     pub mode: WriteMode,
+    /// The [`Database::data_version`] that must still hold once no other writer can move it, else
+    /// [`Code::PreconditionFailed`] and nothing is written.
+    pub if_version: Option<String>,
+}
+
+impl Write {
+    /// # Errors
+    /// [`Code::PreconditionFailed`] unless `now` is the version that was asked for, if one was;
+    /// [`Code::Unsupported`] where there is none.
+    pub fn check(&self, now: impl FnOnce() -> Result<Option<String>>) -> Result<()> {
+        let Some(expected) = &self.if_version else { return Ok(()) };
+        match now()? {
+            Some(version) if version == *expected => Ok(()),
+            Some(_) => {
+                Err(Error::new(Code::PreconditionFailed, "the rows are not those of that version any more"))
+            }
+            None => Err(Error::new(Code::Unsupported, "the rows of this relation have no data version")),
+        }
+    }
 }
 
 /// Decoded rows on their way in, pulled by the engine inside its transaction.
@@ -113,6 +132,9 @@ pub trait PartEncoder: Send + Sync {
 ///
 /// Every method fails with [`Code::Cancelled`] once the reader has gone; the engine then stops.
 pub trait Sink: Sync {
+    /// The data version whose rows follow: the same one always has the same rows, in the same order and
+    /// batches. Told before `start`; not at all where the engine cannot tell.
+    fn version(&self, _version: String) {}
     /// Fixes the schema. Nothing was sent before this.
     fn start(&self, schema: SchemaRef) -> Result<()>;
     /// Does the costly, order-free part of the work. May run on several threads at once.
@@ -268,9 +290,13 @@ pub trait Database: Send + Sync {
         Err(Error::new(Code::Unsupported, "this database cannot rename relations"))
     }
 
-    /// Changes whenever the rows may have changed; `None` where the engine cannot tell.
-    fn data_version(&self, _schema: &str, _relation: &str) -> Result<Option<String>> {
-        Ok(None)
+    /// Changes whenever the rows may have changed; `None` where the engine cannot tell, or where what
+    /// is read may change by itself.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] as for [`Database::relation`].
+    fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
+        self.relation(schema, relation, &Cancel::default()).map(|_| None)
     }
     /// Proves that the database answers.
     fn ping(&self) -> Result<()> {

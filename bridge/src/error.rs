@@ -55,6 +55,8 @@ codes! {
     ValueOutOfRange = "value-out-of-range",
     /// A constraint of the database was violated.
     ConstraintViolation = "constraint-violation",
+    /// The state that a write was meant for is not the present one any more.
+    PreconditionFailed = "precondition-failed",
     /// A schema that still has relations.
     NotEmpty = "not-empty",
     /// The engine or the format cannot do this.

@@ -25,7 +25,7 @@ fn filled() -> DatabaseFs {
 }
 
 fn put(fs: &DatabaseFs, path: &str, body: &str, mode: WriteMode) -> Result<(u64, bool), Error> {
-    let writing = Writing { mode, create: false, extension: None };
+    let writing = Writing { mode, create: false, extension: None, if_version: None };
     fs.write(path, Box::new(Cursor::new(body.as_bytes().to_vec())), &writing, &Cancel::default())
 }
 

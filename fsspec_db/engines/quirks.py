@@ -60,7 +60,7 @@ class Quirks:
     depends_on: bool = True
     """The catalogue tells what a view reads."""
     data_version: bool = False
-    """There is a text that changes whenever rows may have changed."""
+    """There is a text that changes whenever rows may have changed, and a write can depend on it."""
     keeps_json: bool = True
     """JSON is read as the text that was written."""
     case_sensitive: bool = True
@@ -106,6 +106,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             cascades=False,
             moves=False,
             constraint_names=False,
+            data_version=True,
             case_sensitive=False,
             notes=(
                 "One process may write a file, or several read it.",

@@ -136,7 +136,11 @@ def test_one_process_opens_a_file_in_one_way(make: Callable[[str], None], opened
     reading = opened("read")
     writing.pipe_file("/main/t.csv", b"a\n2\n")
     assert reading.cat_file("/main/t.csv") == b"a\r\n2\r\n"
-    assert reading.bridge.data_version("/main/t.csv") is None
+    before = reading.data_version("/main/t.csv")
+    assert before is not None
+    assert before == writing.data_version("/main/t.csv")
+    writing.pipe_file("/main/t.csv", b"a\n2\n")
+    assert reading.data_version("/main/t.csv") == writing.data_version("/main/t.csv") != before
     with pytest.raises(ReadOnlyError):
         reading.pipe_file("/main/t.csv", b"a\n3\n")
     with pytest.raises(DatabaseUnavailableError, match="other options"):

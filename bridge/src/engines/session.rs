@@ -66,19 +66,29 @@ impl<C: Connection> Pool<C> {
     /// # Errors
     /// `database-unavailable`, or what the server said of `begin`.
     pub fn begin<'a>(&'a self, begin: &str, watch: &Watch) -> Result<Session<'a, C>> {
-        self.begin_either(begin, None, watch)
+        self.begin_or(begin, None, watch).map(|(session, _)| session)
     }
 
-    /// Begins with `begin`, or where the server refuses that, on the same connection with `otherwise`.
+    /// Begins with `begin`, or where the server refuses that, on the same connection with `otherwise`;
+    /// whether it was `begin`.
     ///
     /// # Errors
     /// `database-unavailable`, or what the server said last.
     pub fn begin_either<'a>(
         &'a self,
         begin: &str,
+        otherwise: &str,
+        watch: &Watch,
+    ) -> Result<(Session<'a, C>, bool)> {
+        self.begin_or(begin, Some(otherwise), watch)
+    }
+
+    fn begin_or<'a>(
+        &'a self,
+        begin: &str,
         otherwise: Option<&str>,
         watch: &Watch,
-    ) -> Result<Session<'a, C>> {
+    ) -> Result<(Session<'a, C>, bool)> {
         loop {
             let kept = match self.idle().as_mut() {
                 Some(idle) => idle.pop(),
@@ -92,14 +102,14 @@ impl<C: Connection> Pool<C> {
             let number = watch.add(&conn)?;
             let mut session =
                 Session { pool: self, conn: Some(conn), running: watch.running.clone(), number };
-            let mut outcome = session.conn()?.begin(begin, watch.timeout());
+            let mut outcome = session.conn()?.begin(begin, watch.timeout()).map(|()| true);
             if let (Err(error), Some(otherwise)) = (&outcome, otherwise)
                 && !matches!(error.code(), Code::DatabaseUnavailable | Code::QueryTimeout)
             {
-                outcome = session.conn()?.begin(otherwise, watch.timeout());
+                outcome = session.conn()?.begin(otherwise, watch.timeout()).map(|()| false);
             }
             match outcome {
-                Ok(()) => return Ok(session),
+                Ok(first) => return Ok((session, first)),
                 // The server was restarted, or ended what was idle.
                 Err(error)
                     if !fresh && error.code() == Code::DatabaseUnavailable && !session.conn()?.is_idle() => {}

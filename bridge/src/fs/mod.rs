@@ -84,7 +84,6 @@ impl DatabaseFs {
     pub fn data_version(&self, path: &str) -> Result<Option<String>> {
         match Path::parse(path)? {
             Path::Relation { schema, relation } | Path::Data { schema, relation, .. } => {
-                self.relation(&schema, &relation)?;
                 self.database.data_version(&schema, &relation)
             }
             _ => Ok(None),

@@ -15,6 +15,8 @@ pub struct Writing {
     pub create: bool,
     /// Instead of the path's own format.
     pub extension: Option<String>,
+    /// Only if [`DatabaseFs::data_version`] still is this one, within the transaction.
+    pub if_version: Option<String>,
 }
 
 impl DatabaseFs {
@@ -25,7 +27,8 @@ impl DatabaseFs {
     /// # Errors
     /// In this order: `invalid-path`; `read-only`; `is-a-directory` and `forbidden` for what is no
     /// data file; `not-found`, `already-exists` or `forbidden` by the relation; `malformed-body`
-    /// and its kin; whatever the database says.
+    /// and its kin; `precondition-failed` unless the version still holds, `unsupported` where there is
+    /// none; whatever the database says.
     pub fn write(
         &self,
         path: &str,
@@ -34,7 +37,15 @@ impl DatabaseFs {
         cancel: &Cancel,
     ) -> Result<(u64, bool)> {
         let path = Path::parse(path)?;
-        at(&path, self.write_at(&path, body, writing, cancel))
+        let written = self.write_at(&path, body, writing, cancel).map_err(|error| {
+            if writing.if_version.is_some() && error.code() == Code::NotFound {
+                // The rows that were meant are gone with their relation.
+                Error::new(Code::PreconditionFailed, error.detail())
+            } else {
+                error
+            }
+        });
+        at(&path, written)
     }
 
     fn write_at(
@@ -64,6 +75,7 @@ impl DatabaseFs {
             Ok(_) => (writing.mode, None),
             Err(error)
                 if error.code() == Code::NotFound
+                    && writing.if_version.is_none()
                     && (writing.create || writing.mode == WriteMode::Create) =>
             {
                 self.allow(Access::Manage, path)?;
@@ -73,7 +85,12 @@ impl DatabaseFs {
         };
         refuse_empty(&mut body)?;
         let rows = formats::decode(format, body, target.as_ref())?;
-        let write = Write { schema: schema.clone(), relation: relation.clone(), mode };
+        let write = Write {
+            schema: schema.clone(),
+            relation: relation.clone(),
+            mode,
+            if_version: writing.if_version.clone(),
+        };
         let written = self.database.write(&write, rows, cancel)?;
         Ok((written, mode == WriteMode::Create))
     }

@@ -102,6 +102,10 @@ impl PyDatabase {
         self.schemas.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    fn version(&self, names: (&str, &str)) -> Result<Option<String>> {
+        self.with(Code::InvalidParameter, |object| version_of(object, names))
+    }
+
     fn select(&self, schema: &str, relation: &str, shape: &Shape) -> Result<Batches> {
         let columns = self.columns(schema, relation)?;
         let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
@@ -165,6 +169,13 @@ impl PyDatabase {
     fn insert(&self, write: &Write, mode: &str, rows: Box<dyn Rows>) -> Result<u64> {
         self.take(rows, |object, reader| {
             let names = (write.schema.as_str(), write.relation.as_str());
+            if write.if_version.is_some() {
+                let now = version_of(object, names)?;
+                write.check(|| Ok(now))?;
+            }
+            if let (Some(version), Some(method)) = (&write.if_version, object.getattr_opt("insert_if")?) {
+                return method.call1((names.0, names.1, reader, mode, version));
+            }
             if let Some(method) = object.getattr_opt("insert_stream")? {
                 return method.call1((names.0, names.1, reader, mode));
             }
@@ -268,7 +279,17 @@ impl Database for PyDatabase {
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
         interruptible(cancel, || {
             self.relation(&scan.schema, &scan.relation, cancel)?;
+            // Rows that `order` leaves equal may come in any order.
+            let steady = scan.shape.order.is_empty() && !scan.shape.reads_clock();
+            let version = || self.version((&scan.schema, &scan.relation));
+            let before = if steady { version()? } else { None };
             let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
+            // The state that is read lies between two looks: it is of that version if both saw the same.
+            if let Some(before) = before
+                && version()?.as_ref() == Some(&before)
+            {
+                sink.version(before);
+            }
             self.pump(batches, scan.shape.columns.as_deref(), (scan.shape.limit, &|| ()), sink, cancel)
         })
     }
@@ -313,8 +334,8 @@ impl Database for PyDatabase {
     }
 
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
-        self.optional("data_version", |method| method.call1((schema, relation))?.extract())
-            .map(Option::flatten)
+        self.relation(schema, relation, &Cancel::default())?;
+        self.version((schema, relation))
     }
 
     fn ping(&self) -> Result<()> {
@@ -333,6 +354,11 @@ impl Database for PyDatabase {
         });
         self.closed.store(true, Ordering::Release);
     }
+}
+
+fn version_of(object: &Bound<'_, PyAny>, names: (&str, &str)) -> PyResult<Option<String>> {
+    let method = object.getattr_opt("data_version")?;
+    method.map_or(Ok(None), |method| method.call1(names)?.extract())
 }
 
 /// A record of metadata, as a backend makes it.

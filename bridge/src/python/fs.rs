@@ -121,7 +121,7 @@ impl PyDatabaseFs {
     }
 
     #[allow(clippy::too_many_arguments)] // Python's keywords.
-    #[pyo3(signature = (path, body, mode="replace", *, create=false, extension=None, timeout=None))]
+    #[pyo3(signature = (path, body, mode="replace", *, create=false, extension=None, timeout=None, if_version=None))]
     fn write(
         &self,
         py: Python<'_>,
@@ -131,9 +131,10 @@ impl PyDatabaseFs {
         create: bool,
         extension: Option<String>,
         timeout: Option<f64>,
+        if_version: Option<String>,
     ) -> PyResult<(u64, bool)> {
         let body = body_of(body)?;
-        let writing = Writing { mode: write_mode(mode)?, create, extension };
+        let writing = Writing { mode: write_mode(mode)?, create, extension, if_version };
         let timeout = seconds(timeout)?;
         if !self.native {
             // Ctrl-C reaches the backend's own Python code, on this thread.

@@ -80,6 +80,11 @@ impl PyChunkStream {
         self.0.rows()
     }
 
+    #[getter]
+    fn version(&self) -> Option<&str> {
+        self.0.version()
+    }
+
     fn __enter__(slf: Py<Self>) -> Py<Self> {
         slf
     }

@@ -5,6 +5,7 @@
 
 mod cast;
 mod catalogue;
+mod clock;
 mod literal;
 mod parser;
 mod predicate;
@@ -46,6 +47,12 @@ impl Shape {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether which rows it selects may depend on the time: databases take words such as `now` for one.
+    #[must_use]
+    pub fn reads_clock(&self) -> bool {
+        self.predicate.as_ref().is_some_and(|predicate| clock::is_read(&mut predicate.clone()))
     }
 
     /// Parses a query string (`columns=a,b&where=…&order=a,-b&limit=5&offset=10`).

@@ -36,6 +36,7 @@ struct Shared {
     cancel: Cancel,
     rows: AtomicU64,
     truncated: AtomicBool,
+    version: OnceLock<String>,
 }
 
 impl ChunkStream {
@@ -45,6 +46,7 @@ impl ChunkStream {
             cancel: Cancel::new(timeout),
             rows: AtomicU64::new(0),
             truncated: AtomicBool::new(false),
+            version: OnceLock::new(),
         });
         let deadline = limit(&shared, &shared.cancel, |shared| {
             shared.channel.finish(Err(late()));
@@ -134,6 +136,12 @@ impl ChunkStream {
         self.shared.truncated.load(Ordering::Acquire)
     }
 
+    /// The data version of what is read; it is known once the first chunk has been taken.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.shared.version.get().map(String::as_str)
+    }
+
     /// Rows encoded so far.
     #[must_use]
     pub fn rows(&self) -> u64 {
@@ -176,6 +184,10 @@ impl EncodingSink<'_> {
 }
 
 impl Sink for EncodingSink<'_> {
+    fn version(&self, version: String) {
+        self.shared.version.get_or_init(|| version);
+    }
+
     fn start(&self, schema: SchemaRef) -> Result<()> {
         self.shared.cancel.check()?;
         let mut ordered = self.ordered();

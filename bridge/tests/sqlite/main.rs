@@ -183,7 +183,7 @@ fn write_results(
     batches: Vec<Result<RecordBatch>>,
 ) -> Result<u64> {
     let body = Body { schema, batches: batches.into_iter() };
-    let target = Write { schema: "main".to_owned(), relation: relation.to_owned(), mode };
+    let target = Write { schema: "main".to_owned(), relation: relation.to_owned(), mode, if_version: None };
     database.write(&target, Box::new(body), &Cancel::default())
 }
 

@@ -382,7 +382,12 @@ fn a_write_whose_rows_do_not_come_can_be_called_off() {
     let folder = Folder::with("CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)");
     let database = folder.open(Access::Write);
     let schema = batch(vec![("i", Arc::new(Int64Array::from(vec![1])))]).schema();
-    let target = Write { schema: "main".to_owned(), relation: "t".to_owned(), mode: WriteMode::Replace };
+    let target = Write {
+        schema: "main".to_owned(),
+        relation: "t".to_owned(),
+        mode: WriteMode::Replace,
+        if_version: None,
+    };
     for timeout in [Some(Duration::from_millis(100)), None] {
         let cancel = Cancel::new(timeout);
         let (hold, held) = std::sync::mpsc::channel();
@@ -419,7 +424,12 @@ fn what_comes_before_a_write_keeps_to_its_time_limit() {
         let batch = batch(vec![("i", Arc::new(Int64Array::from(vec![2])))]);
         Box::new(Body { schema: batch.schema(), batches: vec![Ok(batch)].into_iter() }) as Box<dyn Rows>
     };
-    let target = Write { schema: "main".to_owned(), relation: "t".to_owned(), mode: WriteMode::Append };
+    let target = Write {
+        schema: "main".to_owned(),
+        relation: "t".to_owned(),
+        mode: WriteMode::Append,
+        if_version: None,
+    };
     let limit = || Cancel::new(Some(Duration::from_millis(100)));
     let attempts: [(&str, &dyn Fn() -> Error); 3] = [
         ("relation", &|| fails(database.relation("main", "t", &limit()))),

@@ -16,6 +16,7 @@ from fsspec_db.engines.duckdb.catalogue import Catalogue, named
 from fsspec_db.engines.duckdb.errors import told
 from fsspec_db.engines.duckdb.statement import batches_of, interruptible, reading
 from fsspec_db.engines.duckdb.types import Carried, new_types, quoted, taken, whole_microseconds
+from fsspec_db.engines.duckdb.versions import Unchanging, Versions
 from fsspec_db.errors import (
     AlreadyExistsError,
     DatabaseUnavailableError,
@@ -76,8 +77,9 @@ class DuckDB(Catalogue):
         if file is not None and access != "manage" and not Path(file).exists():
             raise NotFoundError(f"there is no database file {file!r}")
         config: dict[str, Any] = {**SETTINGS, **(settings or {})}
-        self._version: str | None = None
         self._place = f"{id(self)}" if file is None else str(Path(file).resolve())
+        self._versions = Versions.of(self._place, file)
+        self._kept: tuple[str, dict[tuple[str, str], bool]] = ("", {})
         with _OPENING, told(InvalidParameterError):
             # A database in memory begins empty, so nobody could read one that is read-only.
             if file is not None and access == "read":
@@ -91,7 +93,7 @@ class DuckDB(Catalogue):
     def _open_to_read(self, file: str, config: dict[str, Any]) -> None:
         try:
             self._root = duckdb.connect(file, read_only=True, config=config)
-            self._version = _version(file)
+            self._versions = Unchanging(file)
         except duckdb.ConnectionException:
             # This process has it open to write already; what is read is read-only by its transactions.
             self._root = duckdb.connect(file, config=config)
@@ -126,9 +128,15 @@ class DuckDB(Catalogue):
         """Begins a transaction and ends it."""
         self._all("SELECT 1")
 
-    def data_version(self, schema: str, relation: str) -> str | None:  # noqa: ARG002
-        """Of a file that is open to read: DuckDB's lock keeps all writers away until it is closed."""
-        return self._version
+    def data_version(self, schema: str, relation: str) -> str | None:
+        """Of tables whose columns are all kept: what is computed when it is read may be random."""
+        version = self._versions.now()
+        if self._kept[0] != version:
+            self._kept = (version, {})
+        tables = self._kept[1]
+        if (schema, relation) not in tables:
+            tables[schema, relation] = self._is_kept(schema, relation)
+        return version if tables[schema, relation] else None
 
     # Rows
 
@@ -171,13 +179,32 @@ class DuckDB(Catalogue):
             UnsupportedError: It is a view.
             ValueOutOfRangeError: A value does not fit, with its column and row.
         """
-        if self.relation_info(schema, relation).kind != "table":
+        return self._write((schema, relation), reader, mode)
+
+    def insert_if(
+        self, schema: str, relation: str, reader: pa.RecordBatchReader, mode: InsertMode, version: str
+    ) -> int:
+        """As `insert_stream`, if the version still is this one when it commits.
+
+        Raises:
+            PreconditionFailedError: It is not.
+        """
+        return self._write((schema, relation), reader, mode, version)
+
+    def _write(
+        self,
+        place: tuple[str, str],
+        reader: pa.RecordBatchReader,
+        mode: InsertMode,
+        version: str | None = None,
+    ) -> int:
+        if self.relation_info(*place).kind != "table":
             raise UnsupportedError("a view cannot be written")
-        alone = self._alone(schema, relation) if mode == "truncate" else nullcontext()
-        with alone, self._transaction() as cursor:
+        alone = self._alone(*place) if mode == "truncate" else nullcontext()
+        with alone, self._transaction(version) as cursor:
             if mode == "truncate":
-                cursor.execute(f"DELETE FROM {named(schema, relation)}")  # noqa: S608  # quoted, of the catalogue
-            return self._insert(cursor, (schema, relation), reader, upsert=mode == "upsert")
+                cursor.execute(f"DELETE FROM {named(*place)}")  # noqa: S608  # quoted, of the catalogue
+            return self._insert(cursor, place, reader, upsert=mode == "upsert")
 
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
         """Creates a table of the types that DuckDB gives to Arrow's, or that a field's metadata says.
@@ -270,14 +297,19 @@ class DuckDB(Catalogue):
                 _REPLACED.remove(key)
 
     @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection in a transaction that is committed at the end, and rolled back by an exception."""
+    def _transaction(self, version: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection in a transaction that is committed at the end, and rolled back by an exception.
+
+        With a version it is committed only if nobody else has committed since.
+        """
+        expected = None if version is None else self._versions.expect(version)
         with self._cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             try:
                 with interruptible(cursor):
                     yield cursor
-                cursor.execute("COMMIT")
+                with self._versions.commit(expected):
+                    cursor.execute("COMMIT")
             except BaseException:
                 with suppress(duckdb.Error):  # a commit that failed has rolled back already
                     cursor.execute("ROLLBACK")
@@ -337,9 +369,3 @@ class DuckDB(Catalogue):
             f" ON CONFLICT ({by}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
         )
         return found
-
-
-def _version(file: str) -> str:
-    """Of a file that nobody can change while it is open; its log belongs to it."""
-    states = [Path(name).stat() for name in (file, f"{file}.wal") if Path(name).exists()]
-    return "-".join(f"{state.st_ino:x}.{state.st_size:x}.{state.st_mtime_ns:x}" for state in states)

@@ -181,6 +181,12 @@ class Catalogue(AbstractDatabase):
             raise NotFoundError(f"there is no {kind} {relation!r}")
         return str(found[0][0])
 
+    def _is_kept(self, schema: str, relation: str) -> bool:
+        if self.relation_info(schema, relation).kind != "table":
+            return False
+        with self._cursor() as cursor:
+            return not self._generated(cursor, (schema, relation))
+
     def _generated(self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str]) -> list[str]:
         found = cursor.execute(
             "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database()"

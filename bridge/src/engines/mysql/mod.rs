@@ -224,6 +224,7 @@ impl Database for Mysql {
     }
 
     fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
+        write.check(|| self.data_version(&write.schema, &write.relation))?;
         if write.mode == WriteMode::Create {
             return self.create(write, rows, cancel);
         }

@@ -1,6 +1,6 @@
 //! What PostgreSQL's catalogue says about schemas and relations.
 
-use super::wire::Conn;
+use super::wire::{Conn, Row};
 use crate::dialect::POSTGRESQL;
 use crate::engines::meet::member;
 use crate::error::{Code, Error, Result};
@@ -38,8 +38,6 @@ pub struct Column {
 }
 
 member!(Column);
-
-type Row = Vec<Option<String>>;
 
 fn text(row: &mut Row, at: usize) -> Option<String> {
     row.get_mut(at).and_then(Option::take)
@@ -126,11 +124,8 @@ pub fn relations(conn: &mut Conn, schema: &str) -> Result<Vec<RelationInfo>> {
 }
 
 impl Relation {
-    /// # Errors
-    /// `not-found`.
-    pub fn load(conn: &mut Conn, schema: &str, name: &str) -> Result<Self> {
-        let rows = conn.rows(
-            "SELECT c.oid, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class'),
+    /// The statement for [`Relation::of`], of a schema and a name.
+    pub const ASK: &str = "SELECT c.oid, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class'),
                     a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
                     c.relkind IN ('r', 'p') AND (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))
                     AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid
@@ -145,9 +140,17 @@ impl Relation {
              LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
              WHERE n.nspname = $1::pg_catalog.text AND c.relname = $2::pg_catalog.text AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
-             ORDER BY a.attnum",
-            &[Some(schema), Some(name)],
-        )?;
+             ORDER BY a.attnum";
+
+    /// # Errors
+    /// `not-found`.
+    pub fn load(conn: &mut Conn, schema: &str, name: &str) -> Result<Self> {
+        Self::of(conn.rows(Self::ASK, &[Some(schema), Some(name)])?, schema, name)
+    }
+
+    /// # Errors
+    /// `not-found` without rows.
+    pub fn of(rows: Vec<Row>, schema: &str, name: &str) -> Result<Self> {
         let Some(first) = rows.first() else {
             return Err(Error::new(Code::NotFound, format!("there is no relation {name:?} in {schema:?}")));
         };

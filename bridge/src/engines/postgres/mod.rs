@@ -19,10 +19,11 @@ mod session;
 mod typed;
 mod types;
 mod values;
+mod version;
 mod wire;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow_schema::SchemaRef;
 
@@ -31,6 +32,7 @@ use self::catalogue::Relation;
 use self::scan::{READ, Scanner, Typed};
 use self::session::{Pool, Watch};
 use self::types::Types;
+use self::version::State;
 use self::wire::Conn;
 use self::write::WRITE;
 use crate::database::{Access, Cancel, Database, Query, Rows, Scan, Sink, Write};
@@ -38,20 +40,6 @@ use crate::dialect::{Dialect, POSTGRESQL};
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
 use crate::url::Url;
-
-/// Changes when a transaction ends, on a standby when more is replayed. None for relations whose rows
-/// change otherwise, or may: those that are kept elsewhere, that the system makes up, that are computed,
-/// or that depend on who asks and when.
-const VERSION: &str = "
-    WITH RECURSIVE reads(relation) AS (
-        SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = $1::pg_catalog.text AND c.relname = $2::pg_catalog.text
-            AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
-        UNION SELECT i.inhrelid FROM reads JOIN pg_catalog.pg_inherits i ON i.inhparent = relation)
-    SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'replayed ' || pg_catalog.pg_last_wal_replay_lsn()
-           ELSE pg_catalog.txid_current_snapshot()::pg_catalog.text END
-    FROM reads JOIN pg_catalog.pg_class c ON c.oid = relation
-    HAVING pg_catalog.bool_and(c.relkind IN ('r', 'p', 'm') AND NOT c.relrowsecurity)";
 
 /// Connections that one scan uses at most, unless the caller says otherwise.
 const MAX_THREADS: usize = 4;
@@ -62,6 +50,8 @@ pub struct Postgres {
     types: Types,
     access: Access,
     threads: usize,
+    /// The version of a standby that was seen last.
+    replayed: Mutex<Option<String>>,
 }
 
 impl Postgres {
@@ -74,6 +64,7 @@ impl Postgres {
             types: Types::default(),
             access,
             threads: threads.unwrap_or(cores.min(MAX_THREADS)).max(1),
+            replayed: Mutex::default(),
         };
         database.ping()?;
         Ok(Arc::new(database))
@@ -178,7 +169,8 @@ impl Database for Postgres {
     }
 
     fn scan(&self, scan: &Scan, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
-        let scanner = Scanner { pool: &self.pool, types: &self.types, threads: self.threads };
+        let Self { pool, types, replayed, threads, .. } = self;
+        let scanner = Scanner { pool, types, replayed, threads: *threads };
         scanner.scan((&scan.schema, &scan.relation), &scan.shape, sink, cancel)
     }
 
@@ -242,9 +234,10 @@ impl Database for Postgres {
     }
 
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
-        let rows =
-            self.reading(&Cancel::default(), |conn| conn.rows(VERSION, &[Some(schema), Some(relation)]))?;
-        Ok(rows.into_iter().flatten().flatten().next())
+        self.reading(&Cancel::default(), |conn| match State::load(conn, schema, relation)? {
+            Some(state) => Ok(state.version),
+            None => Relation::load(conn, schema, relation).map(|_| None),
+        })
     }
 
     fn ping(&self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Reading a relation: ranges of its pages side by side under one exported snapshot, or one stream.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::SchemaRef;
 
@@ -11,6 +12,7 @@ use super::session::{Pool, Session, Watch};
 pub use super::typed::Typed;
 use super::types::{Kind, Types};
 use super::values;
+use super::version::{STEADY, State};
 use super::wire::Conn;
 use crate::database::{Cancel, Sink};
 use crate::dialect::POSTGRESQL;
@@ -37,10 +39,15 @@ const LOCKED: &str = "55P03";
 /// Ranges of pages are found without reading all others from this version on.
 const TID_RANGES: u32 = 140_000;
 
+/// Rows that come in the order of an index are sorted further without being gathered from this version on.
+const INCREMENTAL_SORTS: u32 = 130_000;
+
 /// One scan: where from, and on how many connections.
 pub struct Scanner<'a> {
     pub pool: &'a Pool,
     pub types: &'a Types,
+    /// The version of a standby that was seen last.
+    pub replayed: &'a Mutex<Option<String>>,
     pub threads: usize,
 }
 
@@ -63,61 +70,118 @@ impl Scanner<'_> {
 
     fn begin_and_scan(
         &self,
-        (schema, name): (&str, &str),
+        place: (&str, &str),
         shape: &Shape,
         sink: &dyn Sink,
         watch: &Watch<'_>,
         threads: usize,
     ) -> Result<()> {
-        let mut session = self.begin((schema, name), watch)?;
-        let typed = Typed::load(session.conn()?, self.types, schema, name)?;
+        let (mut session, relation, state) = self.begin(place, watch)?;
+        let typed = Typed::of(session.conn()?, self.types, relation)?;
         let columns = typed.selected(shape)?;
         let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index].clone()).collect();
         let select = typed.select(&columns);
         let schema = typed.schema(&columns);
+        let conn = session.conn()?;
+        let incremental = conn.version >= INCREMENTAL_SORTS;
+        let steady = state.as_ref().filter(|_| shape.order.is_empty() || incremental);
+        let start = || {
+            let version = steady.and_then(|state| state.version.clone());
+            if let Some(version) = version.filter(|_| !shape.reads_clock()) {
+                sink.version(version);
+            }
+            sink.start(schema.clone())
+        };
+        if steady.is_some() && shape.order.is_empty() {
+            conn.ahead(STEADY);
+        }
         let rows_only = shape.predicate.is_none() && shape.order.is_empty();
         if !(rows_only && shape.limit.is_none() && shape.offset == 0) {
-            sink.start(schema.clone())?;
-            let (sql, values) = shaped(select, shape);
-            let mut batches = Batches::new(schema, &kinds, sink);
-            let conn = session.conn()?;
+            start()?;
+            let (sql, values) = shaped(select, shape, steady);
+            let mut batches = Batches::new(schema.clone(), &kinds, sink);
             stream(conn, &sql, &values, &kinds, |row| batches.row(row)).map_err(predicate)?;
             batches.finish()?;
             return session.end("COMMIT");
         }
-        if typed.relation.kind == "table" && threads > 1 {
-            let pages = pages(session.conn()?, &typed.relation)?;
-            if pages > PAGES && session.conn()?.version >= TID_RANGES {
-                let Some(snapshot) = export(session.conn()?)? else {
+        // Of a table with a version it does not matter how many of us read: the batches are those of ranges.
+        let cut = match &state {
+            Some(state) => state.alone && state.pages > PAGES,
+            None => threads > 1,
+        };
+        if cut && typed.relation.kind == "table" && conn.version >= TID_RANGES {
+            let pages = pages(conn, &typed.relation)?;
+            if pages > PAGES {
+                let snapshot = if threads > 1 { export(conn)? } else { None };
+                if threads > 1 && snapshot.is_none() {
                     drop(session);
-                    return self.begin_and_scan((&typed.relation.schema, name), shape, sink, watch, 1);
-                };
-                sink.start(schema.clone())?;
+                    return self.begin_and_scan(place, shape, sink, watch, 1);
+                }
+                start()?;
                 let table = typed.relation.quoted();
-                let ranges = Ranges { table, select, pages, next: AtomicU64::new(0), schema, kinds: &kinds };
-                return self.ranges(session, &snapshot, &ranges, sink, watch);
+                let next = AtomicU64::new(0);
+                let ranges = Ranges { table, select, pages, next, schema: schema.clone(), kinds: &kinds };
+                return self.ranges(session, snapshot, &ranges, sink, watch);
             }
         }
-        sink.start(schema.clone())?;
-        let mut batches = Batches::new(schema, &kinds, sink);
-        copy_out(session.conn()?, &select, |row| batches.row(row))?;
+        start()?;
+        let mut batches = Batches::new(schema.clone(), &kinds, sink);
+        copy_out(conn, &select, |row| batches.row(row))?;
         batches.finish()?;
         session.end("COMMIT")
     }
 
+    /// A transaction that reads a relation, with the state that it sees if only commits change that.
+    fn begin(
+        &self,
+        (schema, name): (&str, &str),
+        watch: &Watch<'_>,
+    ) -> Result<(Session<'_>, Relation, Option<State>)> {
+        let mut tries = 2;
+        loop {
+            let before = self.replayed().clone();
+            let (mut session, held) = self.hold((schema, name), watch)?;
+            let asked = [Relation::ASK, State::ASK];
+            let [relation, state] = session.conn()?.rows_of_each(asked, &[Some(schema), Some(name)])?;
+            let relation = Relation::of(relation, schema, name)?;
+            let mut state = State::of(state);
+            tries -= 1;
+            if let Some(state) = &mut state {
+                // The snapshot lies between two looks: it is of that version if both saw the same.
+                if state.replayed() && state.version != before {
+                    self.replayed().clone_from(&state.version);
+                    if tries > 0 {
+                        session.end("COMMIT")?;
+                        continue;
+                    }
+                    state.version = None;
+                }
+                if !held {
+                    state.version = None;
+                }
+            }
+            return Ok((session, relation, state));
+        }
+    }
+
+    fn replayed(&self) -> MutexGuard<'_, Option<String>> {
+        self.replayed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Holds the relation as it is before the snapshot is taken: one that is rewritten or truncated
-    /// between the two would seem empty. What cannot be locked, or not by us, is read all the same.
-    fn begin(&self, (schema, name): (&str, &str), watch: &Watch<'_>) -> Result<Session<'_>> {
+    /// between the two would seem empty. What cannot be locked, or not by us, is read all the same; whether
+    /// it is held.
+    fn hold(&self, (schema, name): (&str, &str), watch: &Watch<'_>) -> Result<(Session<'_>, bool)> {
         let mut table = String::new();
         POSTGRESQL.relation_into(&mut table, schema, name);
         let locked = format!("{BEGIN}; LOCK TABLE {table} IN ACCESS SHARE MODE");
-        self.pool.begin_either(&locked, Some(&format!("ROLLBACK; {READ}")), watch)
+        self.pool.begin_either(&locked, &format!("ROLLBACK; {READ}"), watch)
     }
 
     fn ranges<'s>(
         &'s self,
         session: Session<'s>,
-        snapshot: &str,
+        snapshot: Option<String>,
         ranges: &Ranges<'_>,
         sink: &dyn Sink,
         watch: &Watch<'_>,
@@ -125,9 +189,9 @@ impl Scanner<'_> {
         let mut sessions = Vec::new();
         let wanted = self.threads.min(usize::try_from(ranges.pages.div_ceil(PAGES)).unwrap_or(1));
         let begin =
-            format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'");
-        while sessions.len() + 1 < wanted {
-            match self.pool.begin(&begin, watch) {
+            snapshot.map(|snapshot| format!("{BEGIN}; {STEADY}; SET TRANSACTION SNAPSHOT '{snapshot}'"));
+        while let (Some(begin), true) = (&begin, sessions.len() + 1 < wanted) {
+            match self.pool.begin(begin, watch) {
                 Ok(other) => sessions.push(other),
                 // No connection is left for us: fewer are slower, not wrong.
                 Err(error) if error.code() == Code::DatabaseUnavailable => break,
@@ -246,8 +310,9 @@ fn export(conn: &mut Conn) -> Result<Option<String>> {
     }
 }
 
-/// Adds the shape to a `SELECT`; its literals are bound.
-fn shaped(mut sql: String, shape: &Shape) -> (String, Vec<crate::value::Value>) {
+/// Adds the shape to a `SELECT`; its literals are bound. Rows that `order` leaves equal come in that of the
+/// table, if it has a state.
+fn shaped(mut sql: String, shape: &Shape, state: Option<&State>) -> (String, Vec<crate::value::Value>) {
     let mut values = Vec::new();
     if let Some((filter, bound)) = shape.filter_sql(&POSTGRESQL) {
         sql.push_str(" WHERE ");
@@ -257,6 +322,9 @@ fn shaped(mut sql: String, shape: &Shape) -> (String, Vec<crate::value::Value>) 
     if let Some(order) = shape.order_sql(&POSTGRESQL) {
         sql.push_str(" ORDER BY ");
         sql.push_str(&order);
+        if let Some(state) = state {
+            sql.push_str(if state.alone { ", ctid" } else { ", tableoid, ctid" });
+        }
     }
     if let Some(limit) = shape.limit {
         sql.extend([" LIMIT ", &limit.to_string()]);

@@ -22,6 +22,9 @@ const KEPT: usize = 4 << 20;
 /// What is gathered before it is written.
 const WRITE: usize = 256 << 10;
 
+/// The cells of a row, as text.
+pub type Row = Vec<Option<String>>;
+
 /// A connection that has been let in.
 pub struct Conn {
     pub socket: Socket,
@@ -35,6 +38,8 @@ pub struct Conn {
     pub canceller: Canceller,
     /// Bytes that a message may have.
     longest: usize,
+    /// Requests whose answers come before that of the next one.
+    owed: usize,
     /// No request is under way, and none failed in a way that leaves the connection unknown.
     pub idle: bool,
 }
@@ -51,6 +56,7 @@ impl Conn {
             version: 0,
             canceller,
             longest: LONGEST_GREETING,
+            owed: 0,
             idle: false,
         }
     }
@@ -90,6 +96,12 @@ impl Conn {
         put_text(&mut body, sql);
         self.idle = false;
         self.put(b'Q', &body);
+    }
+
+    /// Appends statements of ours to what goes out with the next request; if they fail, so does it.
+    pub fn ahead(&mut self, sql: &str) {
+        self.put_query(sql);
+        self.owed += 1;
     }
 
     /// Sends what was appended.
@@ -196,6 +208,7 @@ impl Conn {
         loop {
             let (tag, body) = self.message()?;
             match tag {
+                b'Z' if self.owed > 0 => self.owed -= 1,
                 b'Z' => {
                     self.idle = true;
                     return failure.map_or(Ok(()), Err);
@@ -222,17 +235,35 @@ impl Conn {
     ///
     /// # Errors
     /// What the server said.
-    pub fn rows(&mut self, sql: &str, values: &[Option<&str>]) -> Result<Vec<Vec<Option<String>>>> {
-        self.idle = false;
-        self.put_parse(sql, &[]);
+    pub fn rows(&mut self, sql: &str, values: &[Option<&str>]) -> Result<Vec<Row>> {
+        let [rows] = self.rows_of_each([sql], values)?;
+        Ok(rows)
+    }
+
+    /// The rows of each of several statements with the same values, asked at once.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn rows_of_each<const N: usize>(
+        &mut self,
+        statements: [&str; N],
+        values: &[Option<&str>],
+    ) -> Result<[Vec<Row>; N]> {
         let values: Vec<_> = values.iter().map(|value| value.map(str::as_bytes)).collect();
-        self.put_bind(&[], &values, &[]);
-        self.put(b'E', &[0, 0, 0, 0, 0]);
+        for sql in statements {
+            self.put_parse(sql, &[]);
+            self.put_bind(&[], &values, &[]);
+            self.put(b'E', &[0, 0, 0, 0, 0]);
+        }
         self.put(b'S', &[]);
         self.flush()?;
-        let mut rows = Vec::new();
+        let (mut answers, mut at) = ([const { Vec::new() }; N], 0);
         self.answer(|tag, body| {
-            if tag == b'D' {
+            // Each statement's own begins with the answer to its `Bind`.
+            at += usize::from(tag == b'2');
+            if tag == b'D'
+                && let Some(rows) = answers.get_mut(at.wrapping_sub(1))
+            {
                 let mut row = Vec::new();
                 for cell in Cells::new(body) {
                     row.push(cell?.map(|text| String::from_utf8_lossy(text).into_owned()));
@@ -241,7 +272,7 @@ impl Conn {
             }
             Ok(())
         })?;
-        Ok(rows)
+        Ok(answers)
     }
 
     /// `Parse` of the unnamed statement.

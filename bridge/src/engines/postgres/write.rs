@@ -7,6 +7,7 @@ use super::ingest::{HEADER, TRAILER, write_rows};
 use super::plan::{Plan, STAGING};
 use super::scan::Typed;
 use super::types::Types;
+use super::version::State;
 use super::wire::Conn;
 use crate::database::{Cancel, Rows, Write, WriteMode};
 use crate::dialect::POSTGRESQL;
@@ -22,7 +23,7 @@ const LONGEST_NAME: usize = 63;
 /// Writes `rows` within a transaction that the caller ends. How many rows the server says it wrote.
 ///
 /// # Errors
-/// `not-found`, `already-exists`, `schema-mismatch`, `value-out-of-range`,
+/// `not-found`, `already-exists`, `precondition-failed`, `schema-mismatch`, `value-out-of-range`,
 /// `constraint-violation`; the decoder's; the server's.
 pub fn write(
     conn: &mut Conn,
@@ -39,6 +40,12 @@ pub fn write(
     if typed.relation.kind.ends_with("view") {
         let detail = format!("{:?} is a view: it has no rows of its own to write", typed.relation.name);
         return Err(Error::new(Code::Forbidden, detail));
+    }
+    if write.if_version.is_some() {
+        // Once nobody else can write, the next statement sees what the last one wrote.
+        lock(conn, &typed.relation, "SHARE ROW EXCLUSIVE")?;
+        let (schema, name) = (&write.schema, &write.relation);
+        write.check(|| Ok(State::load(conn, schema, name)?.and_then(|state| state.version)))?;
     }
     let plan = Plan::new(conn, &typed, &schema)?;
     let table = typed.relation.quoted();

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::checks;
+use super::connection::Conn;
 use super::fault::internal;
 use super::types::Kind;
 use crate::dialect::SQLITE;
@@ -83,6 +84,22 @@ impl Relation {
         let open =
             |declared: &str| declared.eq_ignore_ascii_case("ANY") || declared.eq_ignore_ascii_case("TEXT");
         self.strict && !self.columns.iter().any(|column| open(&column.declared))
+    }
+
+    /// Whether only a commit changes what is read. A view may ask for the time, a virtual table anything.
+    #[must_use]
+    pub fn has_versions(&self) -> bool {
+        self.kind == "table"
+    }
+
+    /// The columns by which the rows are kept: no two rows agree in all of them.
+    pub fn key(&self) -> impl Iterator<Item = &str> {
+        let named = key(&self.columns).into_iter().map(|column| column.name.as_str());
+        let columns: Vec<&str> = match self.rowid {
+            Some(rowid) => vec![rowid],
+            None => named.collect(),
+        };
+        columns.into_iter()
     }
 
     /// `"schema"."name"`.
@@ -172,6 +189,15 @@ pub fn relations(connection: &Connection, schema: &str) -> Result<Vec<RelationIn
         .and_then(|mut statement| statement.query_map([schema], |row| row.get(0))?.collect())
         .map_err(internal)?;
     Ok(found.into_iter().filter(|relation| !shadows.contains(&relation.name)).collect())
+}
+
+/// Whether `ANALYZE` was run: a connection reads what it found once, and need not see it change.
+///
+/// # Errors
+/// `database-unavailable`.
+pub fn has_statistics(conn: &Conn, schema: &str) -> Result<bool> {
+    let sql = format!("SELECT 1 FROM {}.sqlite_schema WHERE name = 'sqlite_stat1'", SQLITE.quoted(schema));
+    conn.raw().prepare_cached(&sql).and_then(|mut statement| statement.exists([])).map_err(internal)
 }
 
 #[must_use]

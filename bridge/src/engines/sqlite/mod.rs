@@ -164,6 +164,11 @@ impl Sqlite {
         self.typed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The version as others see it; none of a state that could not be told.
+    fn version(&self, version: i64) -> Option<String> {
+        (version >= 0).then(|| format!("{:016x}-{version:x}", self.nonce))
+    }
+
     fn scanner<'a>(&'a self, cancel: &'a Cancel) -> Scanner<'a> {
         Scanner { readers: &self.readers, threads: self.threads, cancel }
     }
@@ -347,13 +352,17 @@ impl Database for Sqlite {
                 && let Some(spool) = self.scanner(cancel).ahead(&mut reader, &typed, sink)?
             {
                 self.remember(reader.version, &typed);
+                if let Some(version) = self.version(reader.version) {
+                    sink.version(version);
+                }
                 drop(reader);
                 sink.start(typed.whole_schema())?;
                 return spool.replay(sink);
             }
         }
         let typed = self.typed(&mut reader, &scan.schema, &scan.relation, cancel)?;
-        self.scanner(cancel).scan(reader, &typed, &scan.shape, sink)
+        let version = self.version(reader.version);
+        self.scanner(cancel).scan(reader, &typed, &scan.shape, version, sink)
     }
 
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
@@ -364,7 +373,9 @@ impl Database for Sqlite {
     }
 
     fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
-        self.writing(Access::Write, cancel, |conn| write::write(conn, write, rows, cancel))
+        // Once the write has begun nobody else's can end, so the version of all is that of the write.
+        let version = || Ok(self.version(self.readers.version(cancel)?));
+        self.writing(Access::Write, cancel, |conn| write::write(conn, write, &version, rows, cancel))
     }
 
     fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
@@ -386,8 +397,10 @@ impl Database for Sqlite {
         })
     }
 
-    fn data_version(&self, _schema: &str, _relation: &str) -> Result<Option<String>> {
-        Ok(Some(format!("{:016x}-{:x}", self.nonce, self.readers.version(&Cancel::default())?)))
+    fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
+        let mut reader = self.readers.begin(&Cancel::default())?;
+        let relation = Relation::load(reader.conn()?.raw(), schema, relation)?;
+        Ok(self.version(reader.version).filter(|_| relation.has_versions()))
     }
 
     fn ping(&self) -> Result<()> {

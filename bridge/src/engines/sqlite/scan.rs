@@ -1,10 +1,11 @@
 //! Reading a relation: ranges of the rowid side by side in one snapshot, or one statement.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ahead::PartSpool;
 use super::build::BatchBuilder;
-use super::catalogue::Relation;
+use super::catalogue::{Relation, has_statistics};
 use super::check::Checker;
 use super::connection::bind_all;
 use super::decimals;
@@ -17,7 +18,7 @@ use crate::database::{Cancel, Sink};
 use crate::dialect::SQLITE;
 use crate::engines::order::InOrder;
 use crate::error::{Code, Error, Result};
-use crate::shape::Shape;
+use crate::shape::{Order, Shape};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
 
@@ -58,14 +59,25 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// The sink's, the database's, `cancelled`, `query-timeout`.
-    pub fn scan(&self, reader: Reader<'a>, typed: &Typed, shape: &Shape, sink: &dyn Sink) -> Result<()> {
+    pub fn scan(
+        &self,
+        mut reader: Reader<'a>,
+        typed: &Typed,
+        shape: &Shape,
+        version: Option<String>,
+        sink: &dyn Sink,
+    ) -> Result<()> {
         let relation = &typed.relation;
         let shape = &*decimals::by_value(shape, relation)?;
         let columns = selected(relation, shape)?;
         let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index]).collect();
         let schema = typed.schema(&columns);
-        sink.start(schema.clone())?;
-        let mut reader = reader;
+        let start = |version: Option<String>| {
+            if let Some(version) = version {
+                sink.version(version);
+            }
+            sink.start(schema.clone())
+        };
         let filter = shape
             .filter_sql(&SQLITE)
             .map(|(sql, values)| Ok::<_, Error>((sql, bind_all(&values)?)))
@@ -74,6 +86,7 @@ impl<'a> Scanner<'a> {
         if let (Some(rowid), true) = (relation.rowid, whole && columns.len() <= MAX_ARGUMENTS) {
             let ranges = Ranges::new(relation, rowid, &columns, filter);
             if !ranges.prefers_index(reader.conn()?)? {
+                start(version)?;
                 return self.ranges(
                     &mut reader,
                     &ranges,
@@ -82,6 +95,15 @@ impl<'a> Scanner<'a> {
                 );
             }
         }
+        let whole = shape.predicate.is_none() && shape.order.is_empty();
+        let mut shape = Cow::Borrowed(shape);
+        if whole && relation.has_versions() {
+            // As the table is kept: of an index that has all columns, the order would be another.
+            shape.to_mut().order = relation.key().map(ascending).collect();
+        }
+        // A connection may know other statistics than the next one, and go another way through the rows.
+        let steady = relation.has_versions() && (whole || !has_statistics(reader.conn()?, &relation.schema)?);
+        start(version.filter(|_| steady))?;
         let (sql, values) = shape.select(&SQLITE, &relation.schema, &relation.name, &relation.column_names());
         let values = bind_all(&values)?;
         let cancel = self.cancel;
@@ -219,6 +241,10 @@ impl<'a> Scanner<'a> {
         }
         Ok(others)
     }
+}
+
+fn ascending(column: &str) -> Order {
+    Order { column: column.to_owned(), descending: false, collation: None }
 }
 
 /// Arguments that an aggregate takes by SQLite's default limit.

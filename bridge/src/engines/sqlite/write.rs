@@ -22,15 +22,21 @@ const AHEAD: usize = 2;
 /// Writes `rows` through a connection that nobody else uses.
 ///
 /// # Errors
-/// `not-found`, `already-exists`, `schema-mismatch`, `value-out-of-range`,
+/// `not-found`, `already-exists`, `precondition-failed`, `schema-mismatch`, `value-out-of-range`,
 /// `constraint-violation`; the decoder's; the database's.
-pub fn write(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
+pub fn write(
+    conn: &mut Conn,
+    write: &Write,
+    version: &dyn Fn() -> Result<Option<String>>,
+    rows: Box<dyn Rows>,
+    cancel: &Cancel,
+) -> Result<u64> {
     // Replacing must not cascade into other tables; what refers to what is looked at afterwards.
     let replacing = write.mode == WriteMode::Replace;
     conn.execute(if replacing { "PRAGMA foreign_keys = OFF" } else { "PRAGMA foreign_keys = ON" })?;
     conn.watched(cancel, |conn| {
         conn.execute("BEGIN IMMEDIATE")?;
-        let outcome = transact(conn, write, rows, cancel);
+        let outcome = transact(conn, write, version, rows, cancel);
         let outcome = outcome.and_then(|total| {
             cancel.check()?;
             conn.execute("COMMIT").map(|_| total)
@@ -42,7 +48,13 @@ pub fn write(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>, cancel: &Cance
     })
 }
 
-fn transact(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64> {
+fn transact(
+    conn: &mut Conn,
+    write: &Write,
+    version: &dyn Fn() -> Result<Option<String>>,
+    rows: Box<dyn Rows>,
+    cancel: &Cancel,
+) -> Result<u64> {
     let schema = rows.schema();
     if write.mode == WriteMode::Create {
         create(conn, write, &schema)?;
@@ -52,6 +64,7 @@ fn transact(conn: &mut Conn, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel
         let detail = format!("{:?} is a view: it has no rows of its own to write", relation.name);
         return Err(Error::new(Code::Forbidden, detail));
     }
+    write.check(|| if relation.has_versions() { version() } else { Ok(None) })?;
     let plan = Arc::new(Plan::new(&relation, &schema)?);
     conn.execute("PRAGMA defer_foreign_keys = ON")?;
     if write.mode == WriteMode::Replace {
