@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gateway.data import Data
 from gateway.dav.app import METHODS, DavApp
 from gateway.dav.options import allow
 from gateway.directories import listing
@@ -13,9 +12,11 @@ from gateway.exchange import Abort, ClientGone, Exchange
 from gateway.gate import Gate
 from gateway.problems import Problem, internal
 from gateway.query import Queries
+from gateway.reads import Reads
 from gateway.service import Service
 from gateway.spool import SpoolDirectory
 from gateway.tree import Tree
+from gateway.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,8 @@ class Gateway:
         self.dav = DavApp(self.tree)
         self.spools = SpoolDirectory(settings.spool_dir)
         self.service = Service(self.tree)
-        self._data = Data(self.tree, self.dav, self.spools, settings)
+        self._reads = Reads(self.spools, settings)
+        self._writes = Writes(self.tree, self.dav, self.spools, settings)
         self._queries = Queries(self.tree, settings)
         self._gate = Gate(settings)
 
@@ -98,11 +100,11 @@ class Gateway:
             if target.is_directory:
                 await listing(exchange, self.tree)
             else:
-                await self._data.get(exchange, target)
+                await self._reads.get(exchange, target)
         elif method == "PUT" and target.kind == "data":
-            await self._data.put(exchange, target)
+            await self._writes.put(exchange, target)
         elif method == "POST" and target.kind == "data":
-            await self._data.post(exchange, target)
+            await self._writes.post(exchange, target)
         else:
             allowed = {"allow": allow(target.kind, self.tree.access(path))}
             raise Problem("method-not-allowed", f"A {target.kind} has no {method}.", allowed)
@@ -124,5 +126,6 @@ class Gateway:
 
     def close(self) -> None:
         """Closes the databases and removes what was spooled."""
+        self._reads.snapshots.close()
         self.tree.close()
         self.spools.close()

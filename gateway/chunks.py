@@ -41,11 +41,15 @@ class Chunks:
 
     Leaving the `with` block closes the stream, which stops the query. So does the client's
     leaving, which is seen also while the query computes and while the client reads nothing.
+
+    Args:
+        stream: Where the chunks come from.
+        receive: How the client's leaving is heard; `None` if there is no such client.
     """
 
     __slots__ = ("_bell", "_listener", "_loop", "_receive", "_timer", "_turn", "gone", "stream")
 
-    def __init__(self, stream: ChunkStream, receive: Receive) -> None:
+    def __init__(self, stream: ChunkStream, receive: Receive | None) -> None:
         self.stream = stream
         self.gone = False
         self._receive = receive
@@ -53,7 +57,9 @@ class Chunks:
         self._bell = _bell_of(self._loop)
         self._turn: asyncio.Future[None] | None = None
         self._listener: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = self._loop.call_later(_LISTEN_AFTER, self._start_listening)
+        self._timer: asyncio.TimerHandle | None = (
+            self._loop.call_later(_LISTEN_AFTER, self._start_listening) if receive is not None else None
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -92,10 +98,11 @@ class Chunks:
 
     def _start_listening(self) -> None:
         self._timer = None
-        self._listener = self._loop.create_task(self._listen())
+        if self._receive is not None:
+            self._listener = self._loop.create_task(self._listen(self._receive))
 
-    async def _listen(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+    async def _listen(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
             pass
         self.gone = True
         self.stream.close()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from gateway.dav.errors import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from starlette.types import Message, Receive, Scope, Send
 
     from gateway.problems import Problem
 
+T = TypeVar("T")
 Headers = list[tuple[bytes, bytes]]
+
+ZERO_COPY: Final = "http.response.zerocopysend"
+"""The ASGI extension by which an app sends a part of a file."""
 
 _NO_BODY: Final = frozenset({204, 304})
 
@@ -59,6 +64,38 @@ class Exchange:
     async def body(self, body: bytes | memoryview, *, more: bool) -> None:
         """Sends a piece of the body."""
         await self._tell({"type": "http.response.body", "body": body, "more_body": more})
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether the server sends parts of files by itself."""
+        return ZERO_COPY in self.scope.get("extensions", ())
+
+    async def file(self, file: int, offset: int, count: int) -> None:
+        """Sends a part of an open file as a piece of the body, if the server can."""
+        await self._tell(
+            {"type": ZERO_COPY, "file": file, "offset": offset, "count": count, "more_body": True}
+        )
+
+    async def unless_gone(self, work: Coroutine[None, None, T]) -> T:
+        """The outcome of some work, which ends when the client leaves. Not while a body is received.
+
+        Raises:
+            ClientGone: The client left.
+        """
+        task = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(self._leaves())
+        try:
+            await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ClientGone
+            return task.result()
+        finally:
+            leaving.cancel()
+            task.cancel()
+
+    async def _leaves(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     async def _tell(self, message: Message) -> None:
         try:

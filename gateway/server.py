@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.exchange import Abort
+from gateway.cycle import Cycle
+from gateway.exchange import ZERO_COPY, Abort
 from gateway.gate import is_loopback
 from gateway.settings import SettingsError
 
@@ -24,28 +25,9 @@ if TYPE_CHECKING:
 
 
 _LONGEST_HEAD: Final = 64 << 10
-_LONG: Final = 64 << 10
 _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
-
-
-class UnjoinedCycle(RequestResponseCycle):
-    """Hands long pieces of a body to the kernel as they are.
-
-    uvicorn would copy each to put its chunk's head and tail around it.
-    """
-
-    async def send(self, message: Any) -> None:
-        """As uvicorn's."""
-        body = message.get("body", b"")
-        if len(body) < _LONG or not message.get("more_body") or not self.chunked_encoding:
-            await super().send(message)
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if not self.disconnected:
-            self.transport.writelines((b"%x\r\n" % len(body), body, b"\r\n"))
 
 
 class ImpatientProtocol(HttpToolsProtocol):
@@ -79,6 +61,8 @@ class ImpatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Starts the clock of a request."""
         super().on_message_begin()
+        if self.transport.get_extra_info("sslcontext") is None:
+            self.scope["extensions"] = {ZERO_COPY: {}}
         self._in_head = True
         self._arm()
 
@@ -88,7 +72,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._in_head, self._head = False, 0
         super().on_headers_complete()
         if type(self.cycle) is RequestResponseCycle:
-            self.cycle.__class__ = UnjoinedCycle
+            self.cycle.__class__ = Cycle
 
     def on_body(self, body: bytes) -> None:
         """Takes a piece of a body as it is where none waits: uvicorn's `bytearray` would copy it twice."""

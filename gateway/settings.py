@@ -92,7 +92,21 @@ class Settings:
     )
     spool_dir: str = field(
         default="",
-        metadata=_about("text", "directory for bodies; default is the system's temporary directory"),
+        metadata=_about(
+            "text", "directory for bodies and snapshots; default is the system's temporary directory"
+        ),
+    )
+    snapshot_max_bytes: int = field(
+        default=1 << 30,
+        metadata=_about("size", "bytes of one snapshot; longer files have no length and no ranges"),
+    )
+    snapshot_total_bytes: int = field(default=4 << 30, metadata=_about("size", "bytes of all snapshots"))
+    snapshot_age: float = field(
+        default=600.0, metadata=_about("time", "time after which a snapshot that nobody reads is removed")
+    )
+    snapshot_lease: float = field(
+        default=30.0,
+        metadata=_about("time", "time between two range reads of one client that see one snapshot"),
     )
     header_timeout: float = field(
         default=10.0, metadata=_about("time", "time for the head of a request to arrive")

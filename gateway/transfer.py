@@ -11,6 +11,8 @@ from gateway.exchange import Abort, ClientGone
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from fsspec_db import ChunkStream
     from gateway.exchange import Exchange, Headers
     from gateway.negotiation import Coding
@@ -24,6 +26,7 @@ async def transfer(
     stream: ChunkStream,
     headers: Headers,
     *,
+    validators: Callable[[bytes | memoryview | None], Headers] | None = None,
     coding: Coding | None = None,
     stall: float,
     max_bytes: int = 0,
@@ -38,6 +41,7 @@ async def transfer(
         exchange: The request.
         stream: What to send.
         headers: Headers of the response, without those of its length and coding.
+        validators: Gives more headers when the first chunk is there, and the body if that is all of it.
         coding: The content coding to send it in.
         stall: Seconds that the client may take for one chunk.
         max_bytes: Encoded bytes after which the transfer fails; 0 is no limit.
@@ -60,11 +64,15 @@ async def transfer(
             headers = [*headers, (b"content-encoding", coding.encode())]
         if stream.complete:
             body = await _encode_whole(chunk, coding) if coding else chunk
+            if validators is not None:
+                headers = [*headers, *validators(body)]
             await exchange.answer(200, headers, body)
             return
         if exchange.scope["http_version"] == "1.0":
             # RFC 9112, 6.1: no chunked coding there, and without it a failure looks like an end.
             raise Problem("http-version", "The length is not known in advance; that needs HTTP/1.1.")
+        if validators is not None:
+            headers = [*headers, *validators(None)]
         await exchange.start(200, headers)
         if exchange.method == "HEAD":
             await exchange.body(b"", more=False)
@@ -78,6 +86,38 @@ async def transfer(
             raise Abort(str(problem)) from problem
 
 
+async def send_rest(
+    exchange: Exchange,
+    stream: ChunkStream,
+    position: int,
+    same: Callable[[], bool],
+    *,
+    coding: Coding | None,
+    stall: float,
+) -> None:
+    """Sends what follows a position, within a response that has begun, and closes the stream.
+
+    Args:
+        exchange: The request.
+        stream: Reads all from the start.
+        position: Coded bytes that have been sent already.
+        same: Whether the stream's bytes are those that the response began with, known from its first
+            chunk on.
+        coding: The content coding of the response.
+        stall: Seconds that the client may take for one chunk.
+
+    Raises:
+        Problem: What the database said.
+        Abort: The bytes are others, or the client takes none.
+        ClientGone: The client left.
+    """
+    with Chunks(stream, exchange.receive) as chunks:
+        chunk = await chunks.next()
+        if not same():
+            raise Abort("the rows have changed")
+        await _send_all(exchange, chunks, chunk, coding, stall, 0, position)
+
+
 async def _send_all(
     exchange: Exchange,
     chunks: Chunks,
@@ -85,6 +125,7 @@ async def _send_all(
     coding: Coding | None,
     stall: float,
     max_bytes: int,
+    skip: int = 0,
 ) -> None:
     encode = encoder(coding) if coding else None
     sent = 0
@@ -93,19 +134,27 @@ async def _send_all(
         if max_bytes and sent > max_bytes:
             raise Abort(f"more than {max_bytes} bytes")
         piece = await asyncio.to_thread(encode.encode, chunk) if encode else chunk
+        piece, skip = piece[skip:], max(0, skip - len(piece))
         if piece:
-            await _send(exchange, piece, stall)
+            await within(stall, exchange.body(piece, more=True))
         if chunks.gone:
             raise ClientGone
         chunk = b"" if chunks.stream.complete else await chunks.next()
     if encode:
-        await _send(exchange, await asyncio.to_thread(encode.finish), stall)
+        rest = await asyncio.to_thread(encode.finish)
+        await within(stall, exchange.body(rest[skip:], more=True))
 
 
-async def _send(exchange: Exchange, piece: bytes | memoryview, stall: float) -> None:
+async def within(stall: float, sending: Coroutine[None, None, None]) -> None:
+    """Sends, unless the client takes nothing for so many seconds.
+
+    Raises:
+        Abort: It takes nothing.
+        ClientGone: It left.
+    """
     try:
         async with asyncio.timeout(stall or None):
-            await exchange.body(piece, more=True)
+            await sending
     except TimeoutError:
         raise Abort(f"the client took nothing for {stall:g} s") from None
     except OSError as error:

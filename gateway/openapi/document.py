@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from fsspec_db import FORMATS, __version__
 from gateway import query
 from gateway.codes import TABLE
-from gateway.data import ACCEPTED_TYPES, DOCUMENTS
 from gateway.openapi.responses import ANYWHERE, CHANGING, DATABASE, components, ok, responses
 from gateway.openapi.webdav import webdav
+from gateway.reads import DOCUMENTS
+from gateway.writes import ACCEPTED_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,16 +1,15 @@
-"""GET, HEAD, PUT and POST on files of the tree."""
+"""PUT and POST on data files."""
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 from gateway.body import declared
 from gateway.ingest import ingest
-from gateway.negotiation import Representation, choose, content_coding, for_data
-from gateway.problems import Problem, from_backend
-from gateway.transfer import transfer
+from gateway.problems import Problem
+from gateway.reads import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,19 +17,11 @@ if TYPE_CHECKING:
     from fsspec_db import AbstractDatabaseFileSystem, ArrivingBody
     from gateway.body import Declared
     from gateway.dav.app import DavApp
-    from gateway.exchange import Exchange, Headers
+    from gateway.exchange import Exchange
     from gateway.pool import Pool
     from gateway.settings import Settings
     from gateway.spool import SpoolDirectory
     from gateway.tree import Target, Tree
-
-DOCUMENTS: Final[Mapping[str, str]] = {
-    "ddl": "application/sql",
-    "definition": "application/sql",
-    "item": "application/json",
-    "dependency": "application/json",
-}
-"""Media types of the files that describe a relation, by kind."""
 
 ACCEPTED_TYPES: Final[Mapping[str, frozenset[str]]] = {
     extension: frozenset(types)
@@ -68,74 +59,15 @@ _UNKNOWING: Final = frozenset(
     {"", "application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"}
 )
 
-_CONSTANT: Final[Headers] = [
-    (b"accept-ranges", b"none"),
-    (b"vary", b"Accept, Accept-Encoding"),
-    (b"x-content-type-options", b"nosniff"),
-]
 
-
-class Data:
-    """The data door of the gateway."""
+class Writes:
+    """What is written: a whole body in one transaction, or nothing."""
 
     def __init__(self, tree: Tree, dav: DavApp, spools: SpoolDirectory, settings: Settings) -> None:
         self.tree = tree
         self.dav = dav
         self.spools = spools
         self.settings = settings
-
-    async def get(self, exchange: Exchange, target: Target) -> None:
-        """Streams a file; for HEAD, says what GET would."""
-        fs, pool = target.database()
-        headers = exchange.headers
-        accept, accept_encoding = headers.get(b"accept"), headers.get(b"accept-encoding")
-        shape = _shape(exchange)
-        if target.extension is not None:
-            chosen = for_data(target.extension, accept, accept_encoding)
-        else:
-            chosen = _document(target, accept, accept_encoding)
-            if shape:
-                raise Problem("invalid-parameter", "Only data files take parameters.")
-        if pool.in_doubt:
-            await pool.check()
-        lane = pool.data
-        if not lane.try_take():
-            await lane.take()
-        try:
-            await self._send(exchange, target, fs, chosen, shape)
-        except Problem as problem:
-            if problem.code == "database-unavailable":
-                pool.failed()
-            raise
-        finally:
-            lane.give()
-        pool.used()
-
-    async def _send(
-        self,
-        exchange: Exchange,
-        target: Target,
-        fs: AbstractDatabaseFileSystem,
-        chosen: Representation,
-        shape: str,
-    ) -> None:
-        extension = chosen.extension if target.extension and chosen.extension != target.extension else None
-        try:
-            stream = fs.open_stream(
-                target.path,
-                shape,
-                extension=extension,
-                codec=chosen.codec,
-                timeout=self.settings.read_timeout or None,
-            )
-        except Exception as error:
-            raise from_backend(error) from error
-        headers = [
-            (b"content-type", chosen.media_type.encode()),
-            (b"content-disposition", disposition(target.path)),
-            *_CONSTANT,
-        ]
-        await transfer(exchange, stream, headers, coding=chosen.coding, stall=self.settings.stall_timeout)
 
     async def put(self, exchange: Exchange, target: Target) -> None:
         """Replaces all rows, or creates the relation, in one transaction."""
@@ -237,33 +169,8 @@ class Data:
             ) from problem
 
 
-@lru_cache(maxsize=1024)
-def disposition(path: str) -> bytes:
-    """A `Content-Disposition` with the last segment of a path, which no file system minds."""
-    name = path.rpartition("/")[2]
-    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in name)
-    header = f'attachment; filename="{plain}"'
-    if plain != name:
-        header += "; filename*=UTF-8''" + quote(name, safe="")
-    return header.encode("ascii")
-
-
-def _shape(exchange: Exchange) -> str:
-    try:
-        return str(exchange.scope["query_string"].decode("utf-8"))
-    except UnicodeDecodeError:
-        raise Problem("invalid-parameter", "The query string is not UTF-8.") from None
-
-
-def _document(target: Target, accept: bytes | None, accept_encoding: bytes | None) -> Representation:
-    media_type = DOCUMENTS[target.kind]
-    if choose(accept, [media_type, "text/plain"]) is None:
-        raise Problem("not-acceptable", f"Available is {media_type}.")
-    return Representation("", media_type, None, content_coding(accept_encoding))
-
-
 def _mode(exchange: Exchange) -> str:
-    pairs = parse_qsl(_shape(exchange), keep_blank_values=True)
+    pairs = parse_qsl(shape_of(exchange), keep_blank_values=True)
     if any(name != "mode" for name, _ in pairs) or len(pairs) > 1:
         raise Problem("invalid-parameter", "POST takes one parameter: mode.")
     mode = pairs[0][1] if pairs else "append"

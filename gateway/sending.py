@@ -1,0 +1,100 @@
+"""Sends the bytes of a snapshot: all, ranges of them, or as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Final
+
+from gateway.problems import Problem
+from gateway.ranges import content_range, multipart
+from gateway.transfer import within
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange, Headers
+    from gateway.ranges import Range
+    from gateway.snapshots import Snapshot
+
+_SHORT: Final = 64 << 10
+"""Bytes that are read on the event loop: a thread would cost more."""
+_PIECE: Final = 1 << 20
+_STRETCH: Final = 8 << 20
+"""Bytes of a file that the server sends before the client's progress is asked for."""
+
+
+async def send_whole(exchange: Exchange, headers: Headers, snapshot: Snapshot, stall: float) -> None:
+    """Answers with all bytes of a snapshot that is whole.
+
+    Raises:
+        Abort: The client takes nothing for `stall` seconds.
+        ClientGone: It left.
+    """
+    with snapshot.opened() as content:
+        await exchange.start(200, [*headers, (b"content-length", b"%d" % snapshot.size)])
+        if exchange.method != "HEAD":
+            await _send(exchange, content, (0, snapshot.size), stall)
+        await exchange.body(b"", more=False)
+
+
+async def send_ranges(
+    exchange: Exchange, headers: Headers, snapshot: Snapshot, ranges: list[Range], stall: float
+) -> None:
+    """Answers 206 with some ranges of a snapshot that is whole.
+
+    Raises:
+        Abort, ClientGone: As `send_whole`.
+    """
+    with snapshot.opened() as content:
+        if len(ranges) == 1:
+            start, stop = ranges[0]
+            described = [
+                (b"content-range", content_range(ranges[0], snapshot.size)),
+                (b"content-length", b"%d" % (stop - start)),
+            ]
+            await exchange.start(206, [*headers, *described])
+            await _send(exchange, content, ranges[0], stall)
+        else:
+            body = multipart(ranges, snapshot.size, snapshot.reading.chosen.media_type)
+            described = [(b"content-type", body.content_type), (b"content-length", b"%d" % body.length)]
+            kept = [header for header in headers if header[0] != b"content-type"]
+            await exchange.start(206, [*kept, *described])
+            for head, asked in body.parts:
+                await within(stall, exchange.body(head, more=True))
+                await _send(exchange, content, asked, stall)
+            await within(stall, exchange.body(body.end, more=True))
+        await exchange.body(b"", more=False)
+
+
+async def send_more(exchange: Exchange, content: bytes | int, start: int, stop: int, stall: float) -> int:
+    """Sends a part of what was opened, within a response that has begun; where it ended.
+
+    Raises:
+        Abort, ClientGone: As `send_whole`.
+    """
+    await _send(exchange, content, (start, stop), stall)
+    return stop
+
+
+async def _send(exchange: Exchange, content: bytes | int, asked: Range, stall: float) -> None:
+    start, stop = asked
+    if not isinstance(content, int):
+        await within(stall, exchange.body(content[start:stop], more=True))
+        return
+    step = _STRETCH if exchange.sends_files else _PIECE
+    while start < stop:
+        count = min(step, stop - start)
+        if count <= _SHORT:
+            await within(stall, exchange.body(_read(content, count, start), more=True))
+        elif exchange.sends_files:
+            await within(stall, exchange.file(content, start, count))
+        else:
+            piece = await asyncio.to_thread(_read, content, count, start)
+            await within(stall, exchange.body(piece, more=True))
+        start += count
+
+
+def _read(file: int, count: int, start: int) -> bytes:
+    data = os.pread(file, count, start)
+    if len(data) != count:
+        raise Problem("internal", "A snapshot has lost its end.")
+    return data

@@ -1,0 +1,86 @@
+"""Entity tags and dates of last change, RFC 9110 section 8.8."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from gateway.negotiation import Representation
+
+MAX_DATES: Final = 10_000
+"""Relations whose date is remembered."""
+
+_RELEASE: Final = version_of("fsspec-db-gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a request asks for: bytes that depend on the state of the database alone."""
+
+    place: str
+    """Of the file in the served tree."""
+    path: str
+    """Of the file in its database, where it may have the same name on another gateway."""
+    chosen: Representation
+    shape: str
+
+    def tag(self, version: str) -> str:
+        """The strong entity tag of one version: the same on every gateway of one release.
+
+        What precedes the hyphen is of the state of the relation, whichever its representation.
+        """
+        chosen = self.chosen
+        variant = "\0".join(
+            (self.path, chosen.extension, chosen.codec or "", chosen.coding or "", self.shape)
+        )
+        return f'"{state(self.path, version)}-{_digest(variant, 6)}"'
+
+
+def state(path: str, version: str) -> str:
+    """What the tags of all representations of the relation behind a data path begin with."""
+    return _digest("\0".join((_RELEASE, path.rpartition(".")[0], version)), 12)
+
+
+def of_content(content: bytes | memoryview) -> str:
+    """The strong entity tag of these bytes."""
+    return f'"{blake2b(content, digest_size=16).hexdigest()}"'
+
+
+def _digest(text: str, size: int) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
+
+
+class Dates:
+    """When relations changed, as far as that was seen: a version is as old as its first sight.
+
+    Two versions never have the same date, so that who asks with the date of one is not told that
+    nothing changed; while they come faster than one a second, there is no date.
+    """
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[object, tuple[str, int]] = OrderedDict()
+
+    def modified(self, reading: Reading, version: str | None, tag: str) -> int | None:
+        """Whole seconds since the epoch, never in the future; `None` if there is no such date yet.
+
+        Where the relation has no version, the tag of the content is that of its representation.
+        """
+        now = int(time.time())
+        relation: object = reading
+        if version is None:
+            version = tag
+        else:
+            relation = reading.place.rpartition(".")[0]
+        known = self._seen.get(relation)
+        if known is None or known[0] != version:
+            since = now if known is None else max(now, known[1] + 1)
+            self._seen[relation] = known = (version, since)
+            if len(self._seen) > MAX_DATES:
+                self._seen.popitem(last=False)
+        self._seen.move_to_end(relation)
+        return known[1] if known[1] <= now else None
