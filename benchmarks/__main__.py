@@ -13,7 +13,18 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-NAMES = ("get", "put", "rate", "propfind", "reference", "postgresql", "mysql", "duckdb", "memory")
+NAMES = (
+    "get",
+    "put",
+    "rate",
+    "snapshots",
+    "propfind",
+    "reference",
+    "postgresql",
+    "mysql",
+    "duckdb",
+    "memory",
+)
 """Modules of this package, each with a function `run`."""
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

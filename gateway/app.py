@@ -46,7 +46,7 @@ class Gateway:
         self.spools = SpoolDirectory(settings.spool_dir)
         self.service = Service(self.tree)
         self._reads = Reads(self.spools, settings)
-        self._writes = Writes(self.tree, self.dav, self.spools, settings)
+        self._writes = Writes(self.tree, self._reads, self.dav, self.spools, settings)
         self._queries = Queries(self.tree, settings)
         self._gate = Gate(settings)
 

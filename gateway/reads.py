@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from gateway.ranges import parse
 from gateway.sending import send_more, send_ranges, send_whole
 from gateway.snapshots import GivenUp, Snapshot, SnapshotStore
 from gateway.transfer import send_rest, transfer
-from gateway.validators import Dates, Reading, of_content
+from gateway.validators import Dates, Reading, of_content, of_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -78,6 +79,58 @@ class Reads:
             await file.validated()
         pool.used()
 
+    async def current(self, exchange: Exchange, target: Target) -> Current:
+        """What the conditions of a write are about.
+
+        Raises:
+            Problem: What the database said, `not-found` above all.
+        """
+        fs, pool = target.database()
+        headers = exchange.headers
+        chosen = for_data(target.extension or "", headers.get(b"accept"), headers.get(b"accept-encoding"))
+        reading = Reading(target.place, target.path, chosen, "")
+        version = await pool.call(fs.data_version, target.path)
+        if version is not None:
+            named = headers.get(b"if-match", b"") + headers.get(b"if-none-match", b"")
+            tags = [reading.tag(version), *of_state(named.decode("latin-1"), target.path, version)]
+            return Current(version, tags, self.dates.modified(reading, version, tags[0]))
+        snapshot = self.snapshots.make(reading, None, pool, partial(self.start, fs, target, reading))
+        with snapshot.held():
+            try:
+                await snapshot.complete()
+            except GivenUp:
+                return Current(None, [], None)
+            return Current(None, [snapshot.tag], snapshot.modified)
+
+    def start(self, fs: AbstractDatabaseFileSystem, target: Target, reading: Reading) -> ChunkStream:
+        """Starts to read.
+
+        Raises:
+            Problem: As the filesystem says.
+        """
+        chosen = reading.chosen
+        extension = chosen.extension if target.extension not in (None, chosen.extension) else None
+        try:
+            return fs.open_stream(
+                target.path,
+                reading.shape,
+                extension=extension,
+                codec=chosen.codec,
+                timeout=self.settings.read_timeout or None,
+            )
+        except Exception as error:
+            raise from_backend(error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The state of a data file, before it is written."""
+
+    version: str | None
+    tags: list[str]
+    """Of its representations, as far as they matter."""
+    modified: int | None
+
 
 class _File:
     """One request for a file."""
@@ -97,6 +150,7 @@ class _File:
         self.fs = fs
         self.pool = pool
         self.reading = reading
+        self.start = partial(reads.start, fs, target, reading)
         self.stall = reads.settings.stall_timeout
         self.ranged = exchange.method == "GET" and b"range" in exchange.headers
         self.conditional = not _CONDITIONS.isdisjoint(exchange.headers)
@@ -112,21 +166,6 @@ class _File:
             or self.exchange.method == "HEAD"
             or self.reads.snapshots.has(self.reading)
         )
-
-    def start(self) -> ChunkStream:
-        """Starts to read."""
-        chosen = self.reading.chosen
-        extension = chosen.extension if self.target.extension not in (None, chosen.extension) else None
-        try:
-            return self.fs.open_stream(
-                self.target.path,
-                self.reading.shape,
-                extension=extension,
-                codec=chosen.codec,
-                timeout=self.reads.settings.read_timeout or None,
-            )
-        except Exception as error:
-            raise from_backend(error) from error
 
     async def document(self) -> None:
         """Sends a small text that describes a relation."""
@@ -287,9 +326,7 @@ class _File:
     def _must_hold(self, tag: str | None, modified: int | None) -> None:
         """Refuses what is not to be sent in this state."""
         exchange = self.exchange
-        if (
-            self.conditional and evaluate(exchange.method, exchange.headers, tag, modified, True) == "failed"
-        ):
+        if self.conditional and evaluate(exchange.method, exchange.headers, tag, modified, True) == "failed":
             raise Problem("precondition-failed", "The file is not in the state that was asked for.")
 
     async def _settled(self, tag: str, modified: int | None) -> bool:

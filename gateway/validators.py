@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -38,11 +39,15 @@ class Reading:
         variant = "\0".join(
             (self.path, chosen.extension, chosen.codec or "", chosen.coding or "", self.shape)
         )
-        return f'"{state(self.path, version)}-{_digest(variant, 6)}"'
+        return f'"{_state(self.path, version)}-{_digest(variant, 6)}"'
 
 
-def state(path: str, version: str) -> str:
-    """What the tags of all representations of the relation behind a data path begin with."""
+def of_state(header: str, path: str, version: str) -> list[str]:
+    """The tags in a header that are of this version of the relation behind a data path."""
+    return re.findall(f'"{_state(path, version)}-[0-9a-f]*"', header)
+
+
+def _state(path: str, version: str) -> str:
     return _digest("\0".join((_RELEASE, path.rpartition(".")[0], version)), 12)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
+from weakref import WeakValueDictionary
 
 from gateway.body import declared
+from gateway.conditions import evaluate
 from gateway.ingest import ingest
 from gateway.problems import Problem
 from gateway.reads import shape_of
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.dav.app import DavApp
     from gateway.exchange import Exchange
     from gateway.pool import Pool
+    from gateway.reads import Reads
     from gateway.settings import Settings
     from gateway.spool import SpoolDirectory
     from gateway.tree import Target, Tree
@@ -63,8 +67,12 @@ _UNKNOWING: Final = frozenset(
 class Writes:
     """What is written: a whole body in one transaction, or nothing."""
 
-    def __init__(self, tree: Tree, dav: DavApp, spools: SpoolDirectory, settings: Settings) -> None:
+    def __init__(
+        self, tree: Tree, reads: Reads, dav: DavApp, spools: SpoolDirectory, settings: Settings
+    ) -> None:
         self.tree = tree
+        self.reads = reads
+        self._one_at_a_time: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.dav = dav
         self.spools = spools
         self.settings = settings
@@ -76,7 +84,7 @@ class Writes:
         fs, pool = target.database()
         expected = self._check(exchange, target, fs)
         exists = await self._exists(target, pool, fs)
-        self._may_write(exchange, target, exists=exists, creates=not exists)
+        await self._may_write(exchange, target, exists=exists, creates=not exists)
         if not exists and fs.access != "manage":
             raise Problem("forbidden", "There is no such relation; to create one needs access 'manage'.")
         if not exists:
@@ -97,7 +105,7 @@ class Writes:
         fs, pool = target.database()
         expected = self._check(exchange, target, fs)
         exists = await self._exists(target, pool, fs)
-        self._may_write(exchange, target, exists=exists, creates=False)
+        await self._may_write(exchange, target, exists=exists, creates=False)
         if not exists:
             raise Problem("not-found", "There is no such relation.", members={"path": exchange.path})
         rows, _ = await self._write(exchange, target, expected, mode)
@@ -114,7 +122,13 @@ class Writes:
 
         async def commit(body: bytes | str | ArrivingBody) -> tuple[int, bool]:
             with self.dav.locks.writing(target.place, exchange.scope["headers"], creates=creates):
-                return await pool.write(write, target.path, body, mode)
+                if not _asks_of_state(exchange):
+                    return await pool.write(write, target.path, body, mode)
+                # Who writes on a condition is alone here, in the gateway; within an engine that has
+                # versions also there.
+                async with self._one_at_a_time.setdefault(target.place, asyncio.Lock()):
+                    version = await self._hold(exchange, target)
+                    return await pool.write(partial(write, if_version=version), target.path, body, mode)
 
         written = await ingest(exchange, expected, self.spools, self.settings, commit)
         self.dav.dates.written(target.place)
@@ -146,16 +160,22 @@ class Writes:
             return False
         return True
 
-    def _may_write(self, exchange: Exchange, target: Target, *, exists: bool, creates: bool) -> None:
+    async def _may_write(self, exchange: Exchange, target: Target, *, exists: bool, creates: bool) -> None:
         """Asks the locks, then the conditions of RFC 9110 section 13."""
         problem = self.dav.locks.conflict(target.place, exchange.scope["headers"], creates=creates)
         if problem is not None:
             raise problem
-        match, none_match = exchange.headers.get(b"if-match"), exchange.headers.get(b"if-none-match")
-        if match is not None and not (exists and match.strip() == b"*"):
-            raise Problem("precondition-failed", "If-Match: the resource does not have such a tag.")
-        if none_match is not None and exists and none_match.strip() == b"*":
-            raise Problem("precondition-failed", "If-None-Match: the resource exists.")
+        if exists and _asks_of_state(exchange):
+            await self._hold(exchange, target)
+        elif evaluate(exchange.method, exchange.headers, None, None, exists) == "failed":
+            raise _failed()
+
+    async def _hold(self, exchange: Exchange, target: Target) -> str | None:
+        """Refuses to write what is not in the state that was asked for; the data version that is."""
+        current = await self.reads.current(exchange, target)
+        if evaluate(exchange.method, exchange.headers, current.tags, current.modified, True) == "failed":
+            raise _failed()
+        return current.version
 
     async def _has_schema(self, target: Target) -> None:
         schema = target.prefix + target.path.rpartition("/")[0]
@@ -167,6 +187,16 @@ class Writes:
             raise Problem(
                 "parent-missing", "The schema does not exist.", members={"path": schema}
             ) from problem
+
+
+def _asks_of_state(exchange: Exchange) -> bool:
+    """Whether the request has a condition on more than existence."""
+    tags = (exchange.headers.get(b"if-match", b""), exchange.headers.get(b"if-none-match", b""))
+    return any(b'"' in value for value in tags) or b"if-unmodified-since" in exchange.headers
+
+
+def _failed() -> Problem:
+    return Problem("precondition-failed", "The file is not in the state that was asked for.")
 
 
 def _mode(exchange: Exchange) -> str:

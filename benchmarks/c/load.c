@@ -1,9 +1,9 @@
 /* Requests per second that a server answers, from a client too light to be in the way.
  *
- *     load PORT PATH CONNECTIONS SECONDS
+ *     load PORT PATH CONNECTIONS SECONDS [RANGE]
  *
  * keeps one request under way on each connection (keep-alive, 127.0.0.1) and prints answers per second.
- * An answer is counted when it is whole, by Content-Length or by the last chunk; anything but 200 ends it. */
+ * An answer is counted when it is whole, by Content-Length or by the last chunk; anything but success ends it. */
 
 #define _GNU_SOURCE /* memmem */
 
@@ -44,8 +44,8 @@ static int whole(const char *answer, size_t length) {
     const char *body = memmem(answer, length, "\r\n\r\n", 4);
     if (!body)
         return 0;
-    if (length < 12 || memcmp(answer + 9, "200", 3) != 0)
-        fail("an answer was not 200");
+    if (length < 12 || (memcmp(answer + 9, "200", 3) != 0 && memcmp(answer + 9, "206", 3) != 0))
+        fail("an answer was neither 200 nor 206");
     body += 4;
     for (const char *line = answer; line < body - 2;) {
         const char *next = memchr(line, '\n', (size_t)(body - line)) + 1;
@@ -67,14 +67,15 @@ static int whole(const char *answer, size_t length) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) {
-        fprintf(stderr, "usage: load PORT PATH CONNECTIONS SECONDS\n");
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: load PORT PATH CONNECTIONS SECONDS [RANGE]\n");
         return 2;
     }
     int connections = atoi(argv[3]);
     double seconds = atof(argv[4]);
     char request[1024];
-    int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n\r\n", argv[2], argv[1]);
+    int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s%s%s\r\n", argv[2], argv[1],
+                        argc == 6 ? "Range: bytes=" : "", argc == 6 ? argv[5] : "", argc == 6 ? "\r\n" : "");
     if (size >= (int)sizeof request)
         fail("the path is too long");
 
