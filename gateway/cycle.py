@@ -20,10 +20,14 @@ _TURN: Final = 1 << 20
 
 
 class Cycle(RequestResponseCycle):
-    """Hands long pieces of a body, and parts of files, to the kernel as they are.
+    """Hands long pieces of a body, and parts of files, to the kernel as they are, short ones with the head.
 
-    uvicorn would copy each piece to put its chunk's head and tail around it.
+    uvicorn would copy each long piece to put its chunk's head and tail around it, and give the kernel
+    the head of a response by itself, which costs as much as a short response.
     """
+
+    _head: bytes | bytearray = b""
+    """What is to be sent together with what comes next."""
 
     async def send(self, message: Any) -> None:
         """As uvicorn's, and the extension `http.response.zerocopysend`."""
@@ -31,18 +35,42 @@ class Cycle(RequestResponseCycle):
             await self._send_file(message)
             return
         body = message.get("body", b"")
-        if len(body) < _LONG or not message.get("more_body") or not self.chunked_encoding:
+        if len(body) >= _LONG and message.get("more_body") and self.chunked_encoding:
+            if self.flow.write_paused and not self.disconnected:
+                await self.flow.drain()
+            if not self.disconnected:
+                self._write_head()
+                self.transport.writelines((b"%x\r\n" % len(body), body, b"\r\n"))
+        elif len(body) >= _LONG:
+            self._write_head()
             await super().send(message)
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if not self.disconnected:
-            self.transport.writelines((b"%x\r\n" % len(body), body, b"\r\n"))
+        else:
+            await self._send_together(message)
+
+    async def _send_together(self, message: Any) -> None:
+        transport, gathered = self.transport, _Gathered(self._head)
+        self.transport = gathered  # type: ignore[assignment]
+        try:
+            await super().send(message)
+        finally:
+            self.transport, self._head = transport, b""
+            if message["type"] == "http.response.start" and not self.disconnected:
+                self._head = gathered.bytes
+            elif gathered.bytes and not self.disconnected:
+                transport.write(gathered.bytes)
+            if gathered.closed:
+                transport.close()
+
+    def _write_head(self) -> None:
+        if self._head:
+            self.transport.write(self._head)
+            self._head = b""
 
     async def _send_file(self, message: MutableMapping[str, Any]) -> None:
         offset, count = message["offset"], message["count"]
         if self.disconnected:
             return
+        self._write_head()
         if self.chunked_encoding:
             self.transport.write(b"%x\r\n" % count)
         elif count > self.expected_content_length:
@@ -82,6 +110,20 @@ class Cycle(RequestResponseCycle):
             if turn >= _TURN:
                 await asyncio.sleep(0)
                 turn = 0
+
+
+class _Gathered:
+    """Stands in for a transport while uvicorn writes."""
+
+    def __init__(self, head: bytes | bytearray) -> None:
+        self.bytes = bytearray(head)
+        self.closed = False
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.bytes += data
+
+    def close(self) -> None:
+        self.closed = True
 
 
 async def _writable(connection: int) -> None:

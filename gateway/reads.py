@@ -70,7 +70,7 @@ class Reads:
                 raise Problem("invalid-parameter", "Only data files take parameters.")
         if pool.in_doubt:
             await pool.check()
-        file = _File(self, exchange, target, fs, pool, Reading(target.place, target.path, chosen, shape))
+        file = _File(self, exchange, target, fs, pool, _reading(target.place, target.path, chosen, shape))
         if target.extension is None:
             await file.document()
         elif file.at_once:
@@ -341,9 +341,13 @@ class _File:
         return True
 
 
+@lru_cache(maxsize=1024)
 def _validators(tag: str, modified: int | None) -> Headers:
     dated = [] if modified is None else [(b"last-modified", http_date(modified))]
     return [(b"etag", tag.encode()), *dated]
+
+
+_reading = lru_cache(maxsize=1024)(Reading)
 
 
 @lru_cache(maxsize=1024)

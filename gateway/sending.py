@@ -51,6 +51,11 @@ async def send_ranges(
                 (b"content-range", content_range(ranges[0], snapshot.size)),
                 (b"content-length", b"%d" % (stop - start)),
             ]
+            if stop - start <= _SHORT:
+                data = _read(content, stop - start, start)
+                await exchange.start(206, [*headers, *described])
+                await exchange.body(data, more=False)
+                return
             await exchange.start(206, [*headers, *described])
             await _send(exchange, content, ranges[0], stall)
         else:
@@ -77,15 +82,12 @@ async def send_more(exchange: Exchange, content: bytes | int, start: int, stop: 
 
 async def _send(exchange: Exchange, content: bytes | int, asked: Range, stall: float) -> None:
     start, stop = asked
-    if not isinstance(content, int):
-        await within(stall, exchange.body(content[start:stop], more=True))
-        return
     step = _STRETCH if exchange.sends_files else _PIECE
     while start < stop:
         count = min(step, stop - start)
         if count <= _SHORT:
             await within(stall, exchange.body(_read(content, count, start), more=True))
-        elif exchange.sends_files:
+        elif exchange.sends_files and isinstance(content, int):
             await within(stall, exchange.file(content, start, count))
         else:
             piece = await asyncio.to_thread(_read, content, count, start)
@@ -93,8 +95,8 @@ async def _send(exchange: Exchange, content: bytes | int, asked: Range, stall: f
         start += count
 
 
-def _read(file: int, count: int, start: int) -> bytes:
-    data = os.pread(file, count, start)
+def _read(content: bytes | int, count: int, start: int) -> bytes:
+    data = os.pread(content, count, start) if isinstance(content, int) else content[start : start + count]
     if len(data) != count:
         raise Problem("internal", "A snapshot has lost its end.")
     return data

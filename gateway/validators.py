@@ -6,6 +6,7 @@ import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ MAX_DATES: Final = 10_000
 _RELEASE: Final = version_of("fsspec-db-gateway")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """What a request asks for: bytes that depend on the state of the database alone."""
 
@@ -29,6 +30,13 @@ class Reading:
     """Of the file in its database, where it may have the same name on another gateway."""
     chosen: Representation
     shape: str
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.place, self.chosen, self.shape))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def tag(self, version: str) -> str:
         """The strong entity tag of one version: the same on every gateway of one release.

@@ -40,13 +40,31 @@ _QUERY: Mapping[str, tuple[dict[str, Any], str]] = {
 _CONDITIONS: Final = [
     {"name": name, "in": "header", "required": False, "schema": _TEXT, "description": text}
     for name, text in (
-        ("If-Match", "`*`: only if the relation exists."),
-        ("If-None-Match", "`*`: only if it does not."),
+        ("If-Match", "Only in the state of one of these tags; `*`: only if the relation exists."),
+        ("If-None-Match", "In none of these states; `*`: only if it does not exist."),
+        ("If-Unmodified-Since", "Only if it has not changed since."),
         ("If", "The tokens of locks (RFC 4918)."),
     )
 ]
+_VALIDATION: Final = [
+    {"name": name, "in": "header", "required": False, "schema": _TEXT, "description": text}
+    for name, text in (
+        ("Range", "`bytes=0-99`, `bytes=-100` or several: of one state, with a 206."),
+        ("If-Range", "The tag of the state that Range is of; in another, all of the new one."),
+        ("If-None-Match", "The tags of what the client has: 304 if it is the same still."),
+        ("If-Modified-Since", "304 if it has not changed since."),
+        ("If-Match", "412 in another state."),
+        ("If-Unmodified-Since", "412 if it has changed since."),
+    )
+]
+_VALIDATED: Final = {
+    "ETag": {"schema": _TEXT},
+    "Last-Modified": {"schema": _TEXT},
+    "Accept-Ranges": {"schema": {"enum": ["bytes", "none"]}},
+}
 
 _READ: Final = DATABASE | {"invalid-parameter", "not-acceptable"}
+_RANGED: Final = frozenset({"precondition-failed", "range-not-satisfiable"})
 _STREAMED: Final = frozenset({"is-a-directory", "http-version"})
 _ROWS: Final = _READ | _STREAMED | {"invalid-predicate", "invalid-query", "value-out-of-range"}
 _WRITE: Final = (
@@ -166,7 +184,11 @@ def _directory(kind: str, summary: str, names: list[str], facets: tuple[str, ...
 def _file(kind: str, summary: str, names: list[str], facets: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "parameters": _names([*names, *(["item"] if facets else [])], facets),
-        "get": {"summary": summary, "responses": responses(ok(DOCUMENTS[kind]), _READ | _STREAMED)},
+        "get": {
+            "summary": summary,
+            "parameters": _VALIDATION,
+            "responses": responses(_content(DOCUMENTS[kind]), _READ | _STREAMED | _RANGED),
+        },
         **webdav(kind),
     }
 
@@ -188,8 +210,8 @@ def _data(extension: str, names: list[str]) -> dict[str, Any]:
         "parameters": _names(names),
         "get": {
             "summary": f"The rows of a relation as .{extension}",
-            "parameters": _in_query(_SHAPE),
-            "responses": responses(ok(*media_types), _ROWS),
+            "parameters": [*_in_query(_SHAPE), *_VALIDATION],
+            "responses": responses(_content(*media_types), _ROWS | _RANGED | {"snapshot-gone"}),
         },
         "put": {
             "summary": "Replaces all rows, or creates the relation, in one transaction",
@@ -204,6 +226,15 @@ def _data(extension: str, names: list[str]) -> dict[str, Any]:
             "responses": responses(post, _WRITE),
         },
         **webdav("data"),
+    }
+
+
+def _content(*media_types: str) -> dict[str, Any]:
+    part: dict[str, Any] = {name: {} for name in (*media_types, "multipart/byteranges")}
+    return {
+        **ok(*media_types, headers=_VALIDATED),
+        "206": {"description": "The ranges that were asked for.", "content": part, "headers": _VALIDATED},
+        "304": {"description": "The client has it.", "headers": _VALIDATED},
     }
 
 

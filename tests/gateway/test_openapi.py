@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.gateway.conftest import Serve
 
 LOG_ONLY = {"cancelled"}
-NOT_YET = {"not-empty", "range-not-satisfiable", "snapshot-gone"}
-"""Of dropping a schema, which is refused so far, and of ranges, which are not served so far."""
+NOT_YET = {"not-empty"}
+"""Of dropping a schema, which is refused so far."""
 
 UNHEARD_OF = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 XML = {
