@@ -49,7 +49,7 @@ def evaluate(
         exists: Whether there is such a resource.
     """
     reads = method in _READING
-    current = _encoded(tags) if exists else frozenset()
+    current = _encoded(tags)
     changed = modified if exists else None
 
     match = _value(headers, b"if-match")

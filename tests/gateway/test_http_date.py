@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,8 +73,24 @@ def test_what_has_none_of_the_forms_is_no_date(value: bytes):
     assert parse_http_date(value) is None
 
 
-@pytest.mark.parametrize("ahead", [-49, -1, 0, 1, 49])
-def test_a_year_of_two_digits_is_at_most_fifty_ahead(ahead: int):
-    year = time.gmtime().tm_year + ahead
-    moment = int(datetime(year, 3, 1, tzinfo=UTC).timestamp())
-    assert parse_http_date(b"Monday, 01-Mar-%02d 00:00:00 GMT" % (year % 100)) == moment
+@pytest.mark.parametrize(
+    ("now", "value", "year"),
+    [
+        (2026, b"Monday, 23-Nov-26 12:00:00 GMT", 2026),
+        (2026, b"Monday, 23-Nov-25 12:00:00 GMT", 2025),
+        (2026, b"Monday, 23-Nov-27 12:00:00 GMT", 2027),
+        (2026, b"Monday, 23-Nov-76 12:00:00 GMT", 2076),
+        (2026, b"Monday, 23-Nov-76 12:00:01 GMT", 1976),
+        (2026, b"Monday, 01-Jan-77 00:00:00 GMT", 1977),
+        (2099, b"Monday, 01-Jan-00 00:00:00 GMT", 2100),
+        (2101, b"Monday, 01-Jan-99 00:00:00 GMT", 2099),
+    ],
+)
+def test_a_year_of_two_digits_is_at_most_fifty_ahead(
+    monkeypatch: pytest.MonkeyPatch, now: int, value: bytes, year: int
+):
+    moment = datetime(now, 11, 23, 12, tzinfo=UTC).utctimetuple()
+    monkeypatch.setattr("gateway.http_date.time", SimpleNamespace(gmtime=lambda: moment))
+    found = parse_http_date(value)
+    assert found is not None
+    assert datetime.fromtimestamp(found, UTC).year == year

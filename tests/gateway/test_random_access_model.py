@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.conditions import evaluate, if_range
@@ -77,7 +77,8 @@ def parsed(header: bytes, size: int) -> Answer | str:
     return "whole" if ranges is None else [list(range(*each)) for each in ranges]
 
 
-SIZES = st.integers(0, 50)
+SIZES = st.just(0) | st.integers(0, 50)
+MANY = settings(max_examples=1000)
 POSITIONS = st.integers(0, 60) | st.sampled_from([2**31, 2**63 - 1, 2**63, 10**19, 10**30, 10**30 + 1])
 SPECS = st.builds(Spec, POSITIONS, st.none() | POSITIONS) | st.builds(Spec, st.none(), POSITIONS)
 BLANKS = st.text(" \t", max_size=2)
@@ -90,7 +91,7 @@ def range_headers(draw: st.DrawFn) -> tuple[list[Spec], bytes]:
     orderly = draw(st.booleans())
     specs = draw(st.lists(SPECS.filter(lambda spec: spec.valid) if orderly else SPECS, max_size=5))
     if draw(st.integers(0, 9)) == 0:
-        specs += [Spec(i % 7, i % 7) for i in range(draw(st.integers(28, 36)))]
+        specs += [Spec(i % 7, i % 7) for i in range(draw(st.sampled_from([20, 31, 32, 33, 40])))]
 
     def digits(number: int | None) -> str:
         return "" if number is None else "0" * draw(st.sampled_from([0, 0, 0, 1, 30])) + str(number)
@@ -103,6 +104,7 @@ def range_headers(draw: st.DrawFn) -> tuple[list[Spec], bytes]:
     return specs, text.encode()
 
 
+@MANY
 @given(range_headers(), SIZES)
 def test_ranges_are_those_of_the_model(asked: tuple[list[Spec], bytes], size: int):
     specs, header = asked
@@ -116,6 +118,7 @@ RANGES_SPECIFIER = re.compile(
 )
 
 
+@MANY
 @given(
     st.text("0123456789-, \t=b", max_size=20).map("bytes={}".format)
     | st.text("bytes=0-1,", max_size=12)
@@ -286,7 +289,7 @@ MALFORMED = st.sampled_from(
     ["a", '"', '"a', 'a"', '"a" "b"', '"a" x', "*, *", '"a", *', 'w/"a"', "'a'", '"a b"']
 )
 MODIFIED = 1_600_000_000
-DATES = st.none() | st.integers(MODIFIED - 2, MODIFIED + 2)
+DATES = st.sampled_from([MODIFIED, MODIFIED, MODIFIED - 1, MODIFIED + 1, None])
 
 
 @st.composite
@@ -297,12 +300,13 @@ def conditional_requests(draw: st.DrawFn) -> tuple[Asked, dict[bytes, bytes], St
     listed = st.lists(known | TAGS, max_size=3)
     either: list[Tags] = ["*", "malformed"]
     values = st.sampled_from(either) | listed | listed
+    names = draw(st.sets(st.sampled_from(["match", "none_match", "unmodified_since", "modified_since"])))
     asked = Asked(
         draw(st.sampled_from(["GET", "HEAD", "PUT", "POST"])),
-        draw(st.none() | values),
-        draw(st.none() | values),
-        draw(st.none() | st.tuples(DATES)),
-        draw(st.none() | st.tuples(DATES)),
+        draw(values) if "match" in names else None,
+        draw(values) if "none_match" in names else None,
+        draw(st.tuples(DATES)) if "unmodified_since" in names else None,
+        draw(st.tuples(DATES)) if "modified_since" in names else None,
     )
     headers: dict[bytes, bytes] = {}
     for name, value in ((b"if-match", asked.match), (b"if-none-match", asked.none_match)):
@@ -315,7 +319,11 @@ def conditional_requests(draw: st.DrawFn) -> tuple[Asked, dict[bytes, bytes], St
     ):
         if date is not None:
             headers[name] = draw(dates(date[0]))
-    state = State(draw(st.booleans()), current, draw(st.none() | st.just(MODIFIED)))
+    state = State(
+        draw(st.sampled_from([True, True, True, False])),
+        current,
+        draw(st.sampled_from([MODIFIED, MODIFIED, MODIFIED, None])),
+    )
     return asked, headers, state
 
 
@@ -340,6 +348,7 @@ def dates(draw: st.DrawFn, moment: int | None) -> bytes:
     return date.strftime(form).encode()
 
 
+@MANY
 @given(conditional_requests())
 def test_conditions_are_those_of_the_model(case: tuple[Asked, dict[bytes, bytes], State]):
     asked, headers, state = case
