@@ -124,8 +124,17 @@ pub fn relations(conn: &mut Conn, schema: &str) -> Result<Vec<RelationInfo>> {
 }
 
 impl Relation {
-    /// The statement for [`Relation::of`], of a schema and a name.
-    pub const ASK: &str = "SELECT c.oid, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class'),
+    /// # Errors
+    /// `not-found`.
+    pub fn load(conn: &mut Conn, schema: &str, name: &str) -> Result<Self> {
+        Self::of(conn.rows(&Self::ask(""), &[Some(schema), Some(name)])?, schema, name)
+    }
+
+    /// The statement for [`Relation::of`], of a schema and a name; `more` are columns besides.
+    #[must_use]
+    pub fn ask(more: &str) -> String {
+        format!(
+            "SELECT c.oid, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class'),
                     a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
                     c.relkind IN ('r', 'p') AND (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))
                     AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid
@@ -133,19 +142,15 @@ impl Relation {
                     pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '',
                     (SELECT 1 + pg_catalog.array_position(i.indkey::pg_catalog.int2[], a.attnum)
                      FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
-                    pg_catalog.col_description(c.oid, a.attnum), a.attidentity <> ''
+                    pg_catalog.col_description(c.oid, a.attnum), a.attidentity <> ''{more}
              FROM pg_catalog.pg_class c
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
              LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
              WHERE n.nspname = $1::pg_catalog.text AND c.relname = $2::pg_catalog.text AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
-             ORDER BY a.attnum";
-
-    /// # Errors
-    /// `not-found`.
-    pub fn load(conn: &mut Conn, schema: &str, name: &str) -> Result<Self> {
-        Self::of(conn.rows(Self::ASK, &[Some(schema), Some(name)])?, schema, name)
+             ORDER BY a.attnum"
+        )
     }
 
     /// # Errors

@@ -12,7 +12,7 @@ use super::session::{Pool, Session, Watch};
 pub use super::typed::Typed;
 use super::types::{Kind, Types};
 use super::values;
-use super::version::{STEADY, State};
+use super::version::{BY_BITMAP, STEADY, State};
 use super::wire::Conn;
 use crate::database::{Cancel, Sink};
 use crate::dialect::POSTGRESQL;
@@ -92,11 +92,14 @@ impl Scanner<'_> {
             }
             sink.start(schema.clone())
         };
-        if steady.is_some() && shape.order.is_empty() {
+        if steady.is_some() {
             conn.ahead(STEADY);
         }
         let rows_only = shape.predicate.is_none() && shape.order.is_empty();
         if !(rows_only && shape.limit.is_none() && shape.offset == 0) {
+            if steady.is_some() && shape.order.is_empty() {
+                conn.ahead(BY_BITMAP);
+            }
             start()?;
             let (sql, values) = shaped(select, shape, steady);
             let mut batches = Batches::new(schema.clone(), &kinds, sink);
@@ -141,10 +144,14 @@ impl Scanner<'_> {
         loop {
             let before = self.replayed().clone();
             let (mut session, held) = self.hold((schema, name), watch)?;
-            let asked = [Relation::ASK, State::ASK];
-            let [relation, state] = session.conn()?.rows_of_each(asked, &[Some(schema), Some(name)])?;
-            let relation = Relation::of(relation, schema, name)?;
-            let mut state = State::of(state);
+            let conn = session.conn()?;
+            let asked = Relation::ask(&format!(", {}", State::columns()));
+            let mut rows = conn.rows(&asked, &[Some(schema), Some(name)])?;
+            let mut state = match rows.first_mut() {
+                Some(row) => State::of(conn, row, (schema, name))?,
+                None => None,
+            };
+            let relation = Relation::of(rows, schema, name)?;
             tries -= 1;
             if let Some(state) = &mut state {
                 // The snapshot lies between two looks: it is of that version if both saw the same.

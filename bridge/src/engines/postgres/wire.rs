@@ -236,34 +236,15 @@ impl Conn {
     /// # Errors
     /// What the server said.
     pub fn rows(&mut self, sql: &str, values: &[Option<&str>]) -> Result<Vec<Row>> {
-        let [rows] = self.rows_of_each([sql], values)?;
-        Ok(rows)
-    }
-
-    /// The rows of each of several statements with the same values, asked at once.
-    ///
-    /// # Errors
-    /// What the server said.
-    pub fn rows_of_each<const N: usize>(
-        &mut self,
-        statements: [&str; N],
-        values: &[Option<&str>],
-    ) -> Result<[Vec<Row>; N]> {
+        self.put_parse(sql, &[]);
         let values: Vec<_> = values.iter().map(|value| value.map(str::as_bytes)).collect();
-        for sql in statements {
-            self.put_parse(sql, &[]);
-            self.put_bind(&[], &values, &[]);
-            self.put(b'E', &[0, 0, 0, 0, 0]);
-        }
+        self.put_bind(&[], &values, &[]);
+        self.put(b'E', &[0, 0, 0, 0, 0]);
         self.put(b'S', &[]);
         self.flush()?;
-        let (mut answers, mut at) = ([const { Vec::new() }; N], 0);
+        let mut rows = Vec::new();
         self.answer(|tag, body| {
-            // Each statement's own begins with the answer to its `Bind`.
-            at += usize::from(tag == b'2');
-            if tag == b'D'
-                && let Some(rows) = answers.get_mut(at.wrapping_sub(1))
-            {
+            if tag == b'D' {
                 let mut row = Vec::new();
                 for cell in Cells::new(body) {
                     row.push(cell?.map(|text| String::from_utf8_lossy(text).into_owned()));
@@ -272,7 +253,7 @@ impl Conn {
             }
             Ok(())
         })?;
-        Ok(answers)
+        Ok(rows)
     }
 
     /// `Parse` of the unnamed statement.
