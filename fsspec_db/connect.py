@@ -12,6 +12,7 @@ from fsspec_db.engines.urls import absolute, is_in_memory, without_credentials
 from fsspec_db.errors import InvalidParameterError, UnsupportedError
 from fsspec_db.filesystem import AbstractDatabaseFileSystem
 from fsspec_db.reading import ReadableFileSystem
+from fsspec_db.snapshots import SNAPSHOT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,7 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
         formats: Which formats listings show; all are there by name.
         threads: The most threads that one read may use; by default the engine decides.
         pickle_credentials: Whether pickles hold the URL as it was given.
+        snapshot_bytes: The most bytes of what was read that are kept for reading again.
         **storage_options: What fsspec takes for any filesystem.
 
     Raises:
@@ -53,6 +55,7 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
         formats: Sequence[str] = ("arrow", "parquet", "csv"),
         threads: int | None = None,
         pickle_credentials: bool = False,
+        snapshot_bytes: int = SNAPSHOT_BYTES,
         **storage_options: Any,
     ) -> None:
         # fsspec takes the gateway's variables, FSSPEC_DB_…, for options of the protocol `db`.
@@ -66,7 +69,11 @@ class DatabaseFileSystem(AbstractDatabaseFileSystem):
         self._url = url
         self._pickle_credentials = pickle_credentials
         ReadableFileSystem.__init__(
-            self, lambda: open_engine(url, access, threads), formats, **storage_options
+            self,
+            lambda: open_engine(url, access, threads),
+            formats,
+            snapshot_bytes=snapshot_bytes,
+            **storage_options,
         )
 
     def _connect(self) -> None:

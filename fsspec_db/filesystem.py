@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK
 
 from fsspec_db._bridge import DatabaseFs, Path
@@ -59,13 +60,15 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
     In `with fs.transaction:` files are written at its end, one after another, each in a
     transaction of its own: if one fails, those before it stay and those after it are not written.
 
-    The size of a data file is `None`: it is not known before it is read. All methods may be called
-    from several threads at once; a transaction belongs to one thread.
+    Listings give the size of a data file as `None`, since it is not known before it is read; `size`
+    reads it. All methods may be called from several threads at once; a transaction belongs to one thread.
 
     Args:
         db: The database: an `AbstractDatabase`, or any object with its methods.
         access: What may be done: `read`, `write` to relations that exist, or `manage` them.
         formats: Which formats listings show; all are there by name.
+        **storage_options: `snapshot_bytes`, the most bytes of what was read that are kept for reading
+            again, and what fsspec takes for any filesystem.
     """
 
     cachable = False  # two database objects may look alike
@@ -107,10 +110,11 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
             path: A path of the tree; one that is read may have a shape.
             mode: `rb`, `wb`, `ab` or `xb`; without `b` for text, in UTF-8 unless `encoding` says else.
             block_size: Not used; chunks are about 1 MiB.
-            cache_options: Not used.
+            cache_options: Not used: what was read is kept, whatever `cache_type` fsspec has it in.
             compression: Refused; the formats of the tree are what they are.
             **kwargs: `encoding`, `errors` and `newline` of text; `timeout` in seconds;
-                `cache_type="none"` to read in one pass, keeping nothing to seek in.
+                `cache_type="none"` to read in one pass, keeping nothing to seek in, or `"all"` to have
+                read all of it, so that `size` is known.
 
         Raises:
             FileNotFoundError: To be read, and not there.
@@ -136,11 +140,23 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         cache_options: dict[str, Any] | None = None,  # noqa: ARG002
         cache_type: str | None = None,
         timeout: float | None = None,
-        **_: Any,
+        **options: Any,
     ) -> ReadFile | WriteFile:
+        if cache_type not in caches and cache_type is not None:
+            raise InvalidParameterError(f"fsspec has no cache_type {cache_type!r}", path=path)
         if mode != "rb":
             return self._write_file(path, _MODES[mode], autocommit=autocommit, timeout=timeout)
-        return self._read_file(path, seekable=cache_type != "none", timeout=timeout)
+        # fsspec's block cache asks for no cache of ours, and must know the size.
+        whole = cache_type == "all" or (cache_type == "none" and "size" in options)
+        file = self._read_file(path, seekable=whole or cache_type != "none", timeout=timeout)
+        if whole:
+            try:
+                file.seek(0, os.SEEK_END)
+                file.seek(0)
+            except BaseException:
+                file.close()
+                raise
+        return file
 
     def write(
         self,
@@ -343,7 +359,7 @@ class AbstractDatabaseFileSystem(ReadableFileSystem):
         if (source.schema, source.relation) == (target.schema, target.relation) and not shape:
             return
         suffix = ".arrow" if directories else ""
-        spool = Spool()
+        spool = Spool(named=True)
         try:
             with self.open_stream(plain + suffix, shape, extension="arrow", timeout=timeout) as stream:
                 while (chunk := stream.next()) is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
@@ -10,7 +12,7 @@ from uuid import uuid4
 from fsspec.spec import AbstractFileSystem
 
 from fsspec_db._bridge import Path
-from fsspec_db.errors import DirectoryAsFileError, InvalidParameterError, InvalidPathError
+from fsspec_db.errors import DirectoryAsFileError, InvalidParameterError, InvalidPathError, UnsupportedError
 from fsspec_db.paths import is_shaped, may_be_literal, split_shape, strip_protocol
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
         super().__init__(**storage_options)
         self._connector = connect
         self._formats = tuple(formats)
+        self._first_seen = lru_cache(4096)(lambda _tree, _version: datetime.now(UTC))
         self._connect()
 
     def _connect(self) -> None:
@@ -184,6 +187,22 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
         tree, shape = self._split(path)
         version = self.data_version(path)
         return sha256("\0".join((tree, shape, version or uuid4().hex)).encode()).hexdigest()
+
+    def modified(self, path: str) -> datetime:
+        """When this filesystem first saw the rows as they are: not before they became so, and one time for all looks.
+
+        Raises:
+            UnsupportedError: The engine does not tell that rows have changed.
+        """
+        tree, _ = self._split(path)
+        version = self.bridge.data_version(tree)
+        if version is None:
+            raise UnsupportedError("nothing tells when its rows have changed", path=tree)
+        return self._first_seen(tree, version)
+
+    def created(self, path: str) -> datetime:
+        """Refused: databases do not remember."""
+        raise UnsupportedError("a database does not tell when its relations were created", path=path)
 
     def checksum(self, path: str) -> int:
         """`ukey` as a number."""

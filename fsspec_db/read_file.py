@@ -1,4 +1,4 @@
-"""A file that reads a stream, and can go back in it."""
+"""A file that reads a stream, and can go back in it; or what was kept of one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
+from fsspec_db.snapshots import Snapshot
 from fsspec_db.spool import Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import WriteableBuffer
 
     from fsspec_db._bridge import ChunkStream
@@ -22,36 +25,80 @@ class ReadFile(io.BufferedIOBase):
     query. An error of the database is raised by the read that reaches it, and by every later one.
 
     Args:
-        stream: Where the bytes come from.
+        source: Where the bytes come from: a stream, or a snapshot that was kept.
         path: The path, for people.
-        size: The size in bytes, where it is known before reading.
         seekable: False keeps nothing, for one pass through any amount.
+        keep: Is called with the snapshot once the end of a stream has been seen, if its data version is known.
     """
 
     mode = "rb"
+    blocksize = 2**20
+    """About what is read at a time, as fsspec's files say it."""
 
     def __init__(
-        self, stream: ChunkStream, path: str, *, size: int | None = None, seekable: bool = True
+        self,
+        source: ChunkStream | Snapshot,
+        path: str,
+        *,
+        seekable: bool = True,
+        keep: Callable[[Snapshot], object] | None = None,
     ) -> None:
         self.path = self.name = path
-        self._stream = stream
-        self._spool = Spool() if seekable else None
+        self._keep = keep
         self._chunk = b""
         self._chunk_start = 0
         self._position = 0
-        self._size = size
-        self._complete = False
         self._failure: BaseException | None = None
+        self._stream: ChunkStream | None = None
+        self._spool: Spool | None = None
+        self._size: int | None = None
+        self._snapshot: Snapshot | None = None
+        if isinstance(source, Snapshot):
+            self._spool, self._size = source.spool, source.size
+            self._read_from(source)
+        else:
+            self._stream = source
+            self._spool = Spool() if seekable else None
 
     @property
     def size(self) -> int | None:
         """The size in bytes, or `None` as long as the end has not been seen."""
         return self._size
 
+    @property
+    def version(self) -> str | None:
+        """The data version of the rows, known from the first bytes on; `None` where there is none."""
+        return getattr(self._stream, "version", None) if self._snapshot is None else self._snapshot.version
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed. It can be set, to no effect, since fsspec's block cache does."""
+        return super().closed
+
+    @closed.setter
+    def closed(self, closed: bool) -> None:
+        pass
+
     def start(self) -> None:
         """Waits for the first bytes, so that what is wrong with the path is raised here."""
         if len(self._chunk) == 0 and self._position == 0:
             self._advance()
+
+    def read_on(self, limit: int) -> None:
+        """Goes on to the end for what is to be kept, unless that is more than so many bytes."""
+        if self._keep is None or self.version is None:
+            return
+        while self._chunk_start <= limit and self._advance():
+            pass
+        if self._size is None and self.version is not None:
+            self._keep(Snapshot(self.version, None, None))
+
+    def count(self, limit: int) -> int:
+        """Goes on to the end, and keeps at most so many bytes; the size."""
+        while self._advance():
+            if self._spool is not None and (self._spool.size > limit or self.version is None):
+                self._spool = None
+        return self._to_end()
 
     def readable(self) -> bool:
         """True."""
@@ -138,11 +185,12 @@ class ReadFile(io.BufferedIOBase):
         """Stops the query if it still runs, and forgets what was kept."""
         if not self.closed:
             try:
-                self._stream.close()
+                if self._stream is not None:
+                    self._stream.close()
             finally:
-                self._chunk = b""
-                if self._spool is not None:
-                    self._spool.close()
+                self._chunk, self._spool = b"", None
+                if self._snapshot is not None:
+                    self._snapshot.readers.discard(self)
                 super().close()
 
     def _check_open(self) -> None:
@@ -172,7 +220,7 @@ class ReadFile(io.BufferedIOBase):
         """Takes the next chunk of the stream; false at its proven end."""
         if self._failure is not None:
             raise self._failure
-        if self._complete:
+        if self._stream is None or self._size is not None:
             return False
         end = self._chunk_start + len(self._chunk)
         try:
@@ -185,10 +233,18 @@ class ReadFile(io.BufferedIOBase):
         self._chunk_start = end
         self._chunk = chunk or b""
         if chunk is None:
-            self._complete, self._size = True, end
+            self._size = end
+            if self._keep is not None and self.version is not None:
+                snapshot = Snapshot(self.version, end, self._spool)
+                self._read_from(snapshot)
+                self._keep(snapshot)
         return chunk is not None
+
+    def _read_from(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        snapshot.readers.add(self)
 
     def _to_end(self) -> int:
         while self._advance():
             pass
-        return self._chunk_start
+        return self._size or 0

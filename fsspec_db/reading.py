@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,21 +12,51 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec_db.batches import record_batches
 from fsspec_db.listing import ListedFileSystem
 from fsspec_db.read_file import ReadFile
+from fsspec_db.snapshots import SNAPSHOT_BYTES, Snapshots
 from fsspec_db.transfer import download, slice_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
-    from fsspec_db._bridge import ChunkStream
+    from fsspec_db._bridge import ChunkStream, DatabaseFs
+    from fsspec_db.snapshots import Snapshot
 
     Codec = Literal["zstd", "lz4"]
     Params = Sequence[Any] | Mapping[str, Any]
 
 
 class ReadableFileSystem(ListedFileSystem):
-    """Files and queries, streamed while the database is still being read."""
+    """Files and queries, streamed while the database is still being read.
+
+    What was read to its end is kept, and read again from there while the data version of its rows stands.
+
+    Args:
+        connect: Opens the database.
+        formats: Which formats listings show.
+        snapshot_bytes: The most bytes that are kept, of all files together; 0 keeps nothing.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], DatabaseFs],
+        formats: Sequence[str],
+        *,
+        snapshot_bytes: int = SNAPSHOT_BYTES,
+        **storage_options: Any,
+    ) -> None:
+        self._snapshot_bytes = snapshot_bytes
+        super().__init__(connect, formats, **storage_options)
+
+    def _connect(self) -> None:
+        super()._connect()
+        self._snapshots = Snapshots(self._snapshot_bytes)
+
+    def close(self) -> None:
+        """As a listing's; forgets what was kept."""
+        self._snapshots.close()
+        super().close()
 
     def open_stream(
         self,
@@ -50,9 +82,51 @@ class ReadableFileSystem(ListedFileSystem):
         """The rows of a data path, batch by batch, whatever its extension; dropping it stops the read."""
         return record_batches(self.bridge.read_batches(*self._split(path), timeout=timeout))
 
+    def info(
+        self, path: str, *, size: bool = False, timeout: float | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """As a listing's.
+
+        Args:
+            path: Any path; a data path may have a shape.
+            size: Whether a file's size is to be told where that takes reading all of it.
+            timeout: Seconds until that read is stopped.
+            **options: Not used.
+        """
+        entry = super().info(path, **options)
+        if size and entry["size"] is None and entry["type"] == "file":
+            tree, shape = self._split(path)
+            kept = self._current(tree, shape)
+            if kept is None or kept.size is None:
+                stream = self.open_stream(tree, shape, timeout=timeout)
+                with ReadFile(stream, path, keep=self._keep(tree, shape)) as file:
+                    entry["size"] = file.count(self._snapshots.limit)
+            else:
+                entry["size"] = kept.size
+        return entry
+
+    def size(self, path: str) -> int | None:
+        """The exact size of a file in bytes, which may take reading all of it; to open it is free then."""
+        found: int | None = self.info(path, size=True)["size"]
+        return found
+
+    def _current(self, tree: str, shape: str) -> Snapshot | None:
+        """What is kept of a file, if its rows still stand."""
+        bridge = self.bridge  # first: what a forked process inherits is forgotten there
+        kept = self._snapshots.get((tree, shape))
+        return kept if kept is not None and kept.version == bridge.data_version(tree) else None
+
+    def _keep(self, tree: str, shape: str) -> Callable[[Snapshot], None]:
+        return partial(self._snapshots.put, (tree, shape))
+
     def _read_file(self, path: str, *, seekable: bool = True, timeout: float | None = None) -> ReadFile:
         tree, shape = self._split(path)
-        file = ReadFile(self.open_stream(tree, shape, timeout=timeout), path, seekable=seekable)
+        kept = self._current(tree, shape) if seekable else None
+        if kept is not None and kept.spool is not None:
+            return ReadFile(kept, path)
+        stream = self.open_stream(tree, shape, timeout=timeout)
+        keep = self._keep(tree, shape) if seekable and kept is None else None
+        file = ReadFile(stream, path, seekable=seekable, keep=keep)
         try:
             file.start()
         except BaseException:
@@ -69,11 +143,16 @@ class ReadableFileSystem(ListedFileSystem):
         **_: Any,
     ) -> bytes:
         """The bytes of a file, or those of a slice: negative numbers count from the end."""
-        if start is None and end is None:
-            with self.open_stream(*self._split(path), timeout=timeout) as stream:
-                return stream.read_all()
-        with self._read_file(path, timeout=timeout) as file:
-            return slice_of(file, start, end)
+        if start is not None or end is not None:
+            sliced: bytes = self.cat_ranges([path], start, end, on_error="raise", timeout=timeout)[0]
+            return sliced
+        tree, shape = self._split(path)
+        kept = self._current(tree, shape)
+        if kept is not None and kept.spool is not None:
+            with ReadFile(kept, path) as file:
+                return file.read()
+        with self.open_stream(tree, shape, timeout=timeout) as stream:
+            return stream.read_all()
 
     def cat_ranges(
         self,
@@ -85,7 +164,11 @@ class ReadableFileSystem(ListedFileSystem):
         timeout: float | None = None,
         **_: Any,
     ) -> list[Any]:
-        """Slices of files; those of one path are read in one pass and come from one snapshot."""
+        """Slices of files; those of one path are read in one pass and come from one snapshot.
+
+        Where there is a data version, the pass goes on to the end of a file that can be kept, so that
+        there is no second one as long as the rows stand.
+        """
         starts = starts if isinstance(starts, list) else [starts] * len(paths)
         ends = ends if isinstance(ends, list) else [ends] * len(paths)
         if not len(paths) == len(starts) == len(ends):
@@ -99,6 +182,8 @@ class ReadableFileSystem(ListedFileSystem):
                 with self._read_file(path, timeout=timeout) as file:
                     for index in indexes:
                         out[index] = slice_of(file, starts[index], ends[index])
+                    with suppress(Exception):  # what was asked for has been read
+                        file.read_on(self._snapshots.limit)
             except Exception as error:
                 if on_error != "return":
                     raise

@@ -43,7 +43,7 @@ class WriteFile(io.BufferedIOBase):
         self.path = self.name = path
         self._commit = commit
         self._autocommit = autocommit
-        self._spool: Spool | None = Spool()
+        self._spool: Spool | None = Spool(named=True)
         self._handled = sys.exception()
 
     @property

@@ -1,4 +1,4 @@
-"""A way to a server that can stop carrying."""
+"""A way to a server that can stop carrying, and counts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 
@@ -26,6 +27,11 @@ class Network:
         self._carrying.set()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self.answered = 0
+        """Bytes that the server sent."""
+        self.breaks_after: int | None = None
+        """Once it sent so many in all, every connection breaks that it sends more on."""
         self._run(self._accept)
 
     def __enter__(self) -> Self:
@@ -68,15 +74,27 @@ class Network:
                     continue
                 self._sockets.append(server)
                 self._run(self._carry, client, server)
-                self._run(self._carry, server, client)
+                self._run(self._carry, server, client, self._let_through)
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _carry(
+        self,
+        source: socket.socket,
+        target: socket.socket,
+        through: Callable[[bytes], bytes] = lambda piece: piece,
+    ) -> None:
         with suppress(OSError):
-            while piece := source.recv(1 << 16):
+            while piece := through(source.recv(1 << 16)):
                 self._carrying.wait()
                 target.sendall(piece)
         self._carrying.wait()
         _shut(target)
+
+    def _let_through(self, piece: bytes) -> bytes:
+        with self._lock:
+            if self.breaks_after is not None:
+                piece = piece[: max(0, self.breaks_after - self.answered)]
+            self.answered += len(piece)
+        return piece
 
 
 def _shut(one: socket.socket) -> None:
