@@ -189,7 +189,7 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return sha256("\0".join((tree, shape, version or uuid4().hex)).encode()).hexdigest()
 
     def modified(self, path: str) -> datetime:
-        """When this filesystem first saw the rows as they are: not before they became so, and one time for all looks.
+        """When this filesystem first saw the rows as they are now, which is never before they became so.
 
         Raises:
             UnsupportedError: The engine does not tell that rows have changed.

@@ -28,7 +28,7 @@ class ReadFile(io.BufferedIOBase):
         source: Where the bytes come from: a stream, or a snapshot that was kept.
         path: The path, for people.
         seekable: False keeps nothing, for one pass through any amount.
-        keep: Is called with the snapshot once the end of a stream has been seen, if its data version is known.
+        keep: Is given the snapshot once the end of a stream has been seen, if its data version is known.
     """
 
     mode = "rb"
@@ -84,11 +84,16 @@ class ReadFile(io.BufferedIOBase):
         if len(self._chunk) == 0 and self._position == 0:
             self._advance()
 
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        # What fsspec's block cache takes from a file.
+        self.seek(start)
+        return self.read(end - start)
+
     def read_on(self, limit: int) -> None:
         """Goes on to the end for what is to be kept, unless that is more than so many bytes."""
         if self._keep is None or self.version is None:
             return
-        while self._chunk_start <= limit and self._advance():
+        while self._chunk_start < limit and self._advance():
             pass
         if self._size is None and self.version is not None:
             self._keep(Snapshot(self.version, None, None))
@@ -191,6 +196,7 @@ class ReadFile(io.BufferedIOBase):
                 self._chunk, self._spool = b"", None
                 if self._snapshot is not None:
                     self._snapshot.readers.discard(self)
+                    self._snapshot = None
                 super().close()
 
     def _check_open(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -54,8 +55,9 @@ class ReadableFileSystem(ListedFileSystem):
         self._snapshots = Snapshots(self._snapshot_bytes)
 
     def close(self) -> None:
-        """As a listing's; forgets what was kept."""
-        self._snapshots.close()
+        """Gives the connections back and forgets what was kept; every later call fails."""
+        if self._pid == os.getpid():
+            self._snapshots.close()
         super().close()
 
     def open_stream(

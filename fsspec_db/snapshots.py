@@ -58,7 +58,7 @@ class Snapshots:
             return self._kept.get(key)
 
     def put(self, key: tuple[str, str], snapshot: Snapshot) -> None:
-        """Keeps a snapshot instead of the one before it, if there is room; of too large a one what is known."""
+        """Keeps a snapshot instead of the one before it, if there is room; of a large one what is known."""
         if snapshot.cost > self.limit:
             snapshot = Snapshot(snapshot.version, snapshot.size, None)
         with self._lock:
