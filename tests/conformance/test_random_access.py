@@ -38,7 +38,7 @@ def test_an_open_file_stays_in_its_state(db: Database) -> None:
         file.seek(0)
         assert file.read() == before
         assert db.fs.cat_file(path + "?order=id", 0, 1000) == before[: before.index(b"\n", 16) + 1]
-        assert db.fs.size(path) < len(before)
+        assert (db.fs.size(path) or 0) < len(before)
 
 
 def test_a_state_is_read_once_where_there_are_versions(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
