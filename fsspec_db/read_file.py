@@ -164,13 +164,6 @@ class ReadFile(io.BufferedIOBase):
             done += len(part)
         return done
 
-    def readinto1(self, buffer: WriteableBuffer, /) -> int:
-        """Fills a buffer with what is at hand."""
-        view = memoryview(buffer).cast("B")
-        data = self.read1(view.nbytes)
-        view[: len(data)] = data
-        return len(data)
-
     def readline(self, size: int | None = -1, /) -> bytes:
         """Reads up to and with the next newline."""
         self._check_open()

@@ -34,5 +34,10 @@ def options(kind: str, access: str) -> Answer:
     leave locks alone, as davfs2 does, instead of failing at the first write.
     """
     level = b"1" if access == "read" else b"1, 2"
-    headers = [(b"dav", level), (b"allow", allow(kind, access).encode()), (b"ms-author-via", b"DAV")]
+    headers = [
+        (b"dav", level),
+        (b"allow", allow(kind, access).encode()),
+        (b"accept-ranges", b"bytes"),  # webdav4 asks here, where a GET that streams does not say so
+        (b"ms-author-via", b"DAV"),
+    ]
     return Answer(200, headers)
