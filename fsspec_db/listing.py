@@ -194,11 +194,10 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
         Raises:
             UnsupportedError: The engine does not tell that rows have changed.
         """
-        tree, _ = self._split(path)
-        version = self.bridge.data_version(tree)
+        version = self.data_version(path)
         if version is None:
-            raise UnsupportedError("nothing tells when its rows have changed", path=tree)
-        return self._first_seen(tree, version)
+            raise UnsupportedError("nothing tells when its rows have changed", path=path)
+        return self._first_seen(self._split(path)[0], version)
 
     def created(self, path: str) -> datetime:
         """Refused: databases do not remember."""

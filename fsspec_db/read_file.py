@@ -68,7 +68,8 @@ class ReadFile(io.BufferedIOBase):
     @property
     def version(self) -> str | None:
         """The data version of the rows, known from the first bytes on; `None` where there is none."""
-        return getattr(self._stream, "version", None) if self._snapshot is None else self._snapshot.version
+        source = self._snapshot or self._stream
+        return source.version if source is not None else None
 
     @property
     def closed(self) -> bool:

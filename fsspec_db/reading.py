@@ -114,9 +114,9 @@ class ReadableFileSystem(ListedFileSystem):
 
     def _current(self, tree: str, shape: str) -> Snapshot | None:
         """What is kept of a file, if its rows still stand."""
-        bridge = self.bridge  # first: what a forked process inherits is forgotten there
+        self.bridge  # noqa: B018  (what a forked process inherits is forgotten there)
         kept = self._snapshots.get((tree, shape))
-        return kept if kept is not None and kept.version == bridge.data_version(tree) else None
+        return kept if kept is not None and kept.version == self.data_version(tree) else None
 
     def _keep(self, tree: str, shape: str) -> Callable[[Snapshot], None]:
         return partial(self._snapshots.put, (tree, shape))
