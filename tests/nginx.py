@@ -98,23 +98,28 @@ class Nginx:
                 pass_fds=[listener.fileno()],
                 stderr=subprocess.DEVNULL,
             )
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 30) as connection:
-                connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
-                assert connection.recv(1), log.read_text()
-        except OSError:
+        if not self._answers():
+            said = log.read_text()
             self._end()
-            raise AssertionError(log.read_text()) from None
+            raise AssertionError(said)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 30) as connection:
+                connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+                return bool(connection.recv(1))
+        except OSError:
+            return False
 
     def _end(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(30)
             self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
