@@ -56,9 +56,10 @@ def run(rounds: int) -> list[Result]:
 def _load(base: str) -> Callable[[], float]:
     port, _, folder = base.rpartition(":")[2].partition("/")
     path = f"/{folder}/{FILE}" if folder else f"/{FILE}"
-    command = [native.load_program(), port, path, str(CONNECTIONS), str(SECONDS), "1000000-1004095"]
 
     def once() -> float:
+        program, load = str(native.load_program()), (str(CONNECTIONS), str(SECONDS))
+        command = [program, port, path, *load, "1000000-1004095"]
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     return once

@@ -14,6 +14,7 @@ from gateway.problems import Problem, internal
 from gateway.query import Queries
 from gateway.reads import Reads
 from gateway.service import Service
+from gateway.sizes import Sizes
 from gateway.spool import SpoolDirectory
 from gateway.tree import Tree
 from gateway.writes import Writes
@@ -42,10 +43,11 @@ class Gateway:
     def __init__(self, filesystems: Mapping[str, AbstractDatabaseFileSystem], settings: Settings) -> None:
         self.settings = settings
         self.tree = Tree(filesystems, settings)
-        self.dav = DavApp(self.tree)
         self.spools = SpoolDirectory(settings.spool_dir)
         self.service = Service(self.tree)
         self._reads = Reads(self.spools, settings)
+        self._sizes = Sizes(self.tree, self._reads, settings)
+        self.dav = DavApp(self.tree, self._sizes)
         self._writes = Writes(self.tree, self._reads, self.dav, self.spools, settings)
         self._queries = Queries(self.tree, settings)
         self._gate = Gate(settings)
@@ -126,6 +128,7 @@ class Gateway:
 
     def close(self) -> None:
         """Closes the databases and removes what was spooled."""
+        self._sizes.close()
         self._reads.snapshots.close()
         self.tree.close()
         self.spools.close()

@@ -62,6 +62,9 @@ class Reads:
         headers = exchange.headers
         accept, accept_encoding = headers.get(b"accept"), headers.get(b"accept-encoding")
         shape = shape_of(exchange)
+        if b"range" in headers and not (b"if-range" in headers or b"if-match" in headers):
+            # Few who ask for a part could decode a part of what is coded. Who knows the tag, can.
+            accept_encoding = None
         if target.extension is not None:
             chosen = for_data(target.extension, accept, accept_encoding)
         else:
@@ -226,7 +229,9 @@ class _File:
     async def validated(self) -> None:
         """Sends what is asked for of a snapshot, or 304, or the rows as they come."""
         leases, snapshots = self.reads.leases, self.reads.snapshots
-        leased = leases.held(self.exchange, self.reading) if self.ranged else None
+        leased = leases.held(self.exchange, self.reading, listed=not self.ranged)
+        if self.exchange.method == "HEAD" or (leased is not None and leased.lost and not self.ranged):
+            leased = None
         if leased is not None and not leased.lost:
             await self._answer(leased)
             return
@@ -258,6 +263,8 @@ class _File:
         if await self._settled(snapshot.tag, snapshot.modified):
             return
         exchange = self.exchange
+        if self.target.extension is not None:
+            self.reads.leases.grant(exchange, self.reading, snapshot)
         headers = [
             *self._headers(),
             (b"accept-ranges", b"bytes"),
@@ -269,7 +276,6 @@ class _File:
         if self.ranged and if_range(exchange.headers, snapshot.tag):
             ranges = parse(exchange.headers[b"range"], snapshot.size)
         with snapshot.held():
-            self.reads.leases.grant(exchange, self.reading, snapshot)
             if ranges is None:
                 await send_whole(exchange, headers, snapshot, self.stall)
             else:

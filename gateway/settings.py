@@ -108,6 +108,9 @@ class Settings:
         default=30.0,
         metadata=_about("time", "time between two range reads of one client that see one snapshot"),
     )
+    listing_budget: float = field(
+        default=2.0, metadata=_about("time", "time that a listing waits for sizes that are not known yet")
+    )
     header_timeout: float = field(
         default=10.0, metadata=_about("time", "time for the head of a request to arrive")
     )

@@ -30,7 +30,7 @@ _IN_MEMORY: Final = 16 << 10
 _MOST: Final = 4096
 """Snapshots at a time."""
 _REMEMBERED: Final = 10_000
-"""Readings that are known to be too large."""
+"""Readings that are known to be too large, and relations that were written."""
 _LARGE_FOR: Final = 60.0
 """Seconds that a reading without a version counts as too large."""
 
@@ -50,6 +50,7 @@ class Snapshot:
         self.size = 0
         """Bytes that are there; all, once it is whole."""
         self.whole = False
+        self.begun = time.monotonic()
         self.leased = 0.0
         """Until when, on the monotonic clock, somebody may come back for a range."""
         self.used = 0.0
@@ -169,6 +170,7 @@ class SnapshotStore:
         """The least recently used first."""
         self._newest: dict[Reading, Snapshot] = {}
         self._large: OrderedDict[tuple[Reading, str | None], float] = OrderedDict()
+        self._written: OrderedDict[str, float] = OrderedDict()
         self._bytes = 0
         self._names = 0
         self._sweep: asyncio.TimerHandle | None = None
@@ -184,6 +186,19 @@ class SnapshotStore:
             return None
         self._all.move_to_end(found)
         return found
+
+    def recent(self, reading: Reading, since: float) -> Snapshot | None:
+        """The last snapshot, if it was begun after a time on the monotonic clock and the last write here."""
+        found = self._newest.get(reading)
+        since = max(since, self._written.get(reading.relation, 0.0))
+        return found if found is not None and found.begun > since and not found.lost else None
+
+    def written(self, relation: str) -> None:
+        """Somebody has written a relation through this gateway."""
+        self._written[relation] = time.monotonic()
+        self._written.move_to_end(relation)
+        if len(self._written) > _REMEMBERED:
+            self._written.popitem(last=False)
 
     def make(
         self, reading: Reading, version: str | None, pool: Pool, start: Callable[[], ChunkStream]

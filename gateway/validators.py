@@ -32,6 +32,11 @@ class Reading:
     shape: str
 
     @cached_property
+    def relation(self) -> str:
+        """The place of the relation in the served tree."""
+        return self.place.rpartition(".")[0]
+
+    @cached_property
     def _hash(self) -> int:
         return hash((self.place, self.chosen, self.shape))
 
@@ -88,7 +93,7 @@ class Dates:
         if version is None:
             version = tag
         else:
-            relation = reading.place.rpartition(".")[0]
+            relation = reading.relation
         known = self._seen.get(relation)
         if known is None or known[0] != version:
             since = now if known is None else max(now, known[1] + 1)

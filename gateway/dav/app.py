@@ -11,6 +11,7 @@ from gateway.dav.message import Answer, Request, document, respond
 from gateway.dav.multistatus import Multistatus
 from gateway.dav.options import allow, options
 from gateway.dav.properties import DeadProperties
+from gateway.exchange import Exchange
 from gateway.problems import Problem, from_backend
 from gateway.tree import DIRECTORIES
 
@@ -21,6 +22,7 @@ METHODS: Final = frozenset(
     {"OPTIONS", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "MKCOL", "COPY", "MOVE", "DELETE"}
 )
 
+_LENGTH: Final = "{DAV:}getcontentlength"
 _CHANGING: Final = METHODS - {"OPTIONS", "PROPFIND"}
 _COLLECTIONS: Final = frozenset({"schema", "relation"})
 
@@ -51,6 +53,13 @@ class Tree(Protocol):
         """The entries of a directory, asked in the metadata lane."""
 
 
+class Sizes(Protocol):
+    """Knows how long files are (`gateway.sizes.Sizes` fits)."""
+
+    async def fill(self, exchange: Exchange, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The entries, with sizes as far as they are known soon."""
+
+
 class DavApp:
     """An ASGI app for `METHODS`; the methods with a data body are the gateway's own.
 
@@ -59,10 +68,11 @@ class DavApp:
         dates: Told of every write (`dates.written`).
     """
 
-    def __init__(self, tree: Tree, *, started: float | None = None) -> None:
+    def __init__(self, tree: Tree, sizes: Sizes | None = None, *, started: float | None = None) -> None:
         self.locks = Locks()
         self.dates = Dates(started)
         self._tree = tree
+        self._sizes = sizes
         self._dead = DeadProperties()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +88,7 @@ class DavApp:
                 headers,
                 scope["headers"],
                 receive,
+                Exchange(scope, receive, send),
             )
             answer = await self._answer(request)
         except Exception as error:  # noqa: BLE001 - the one place where an error becomes an answer
@@ -112,6 +123,8 @@ class DavApp:
         entries = [entry]
         if depth and entry["type"] == "directory":
             entries += await self._tree.ls(request.path)
+        if self._sizes is not None and asked.wants(_LENGTH):
+            entries = await self._sizes.fill(request.exchange, entries)
         above = [lock for lock in self.locks.covering(request.path) if lock["depth"] == "infinity"]
         multistatus = Multistatus(
             asked,

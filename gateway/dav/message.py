@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Send
 
+    from gateway.exchange import Exchange
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -29,6 +31,7 @@ class Request:
     fields: list[tuple[bytes, bytes]]
     """The headers as they came."""
     receive: Receive
+    exchange: Exchange
 
     def at(self, path: str) -> Request:
         """The same request to the resource's canonical path."""

@@ -23,6 +23,10 @@ class Asked:
     form: Literal["allprop", "propname", "prop"]
     names: tuple[str, ...] = ()
 
+    def wants(self, name: str) -> bool:
+        """Whether the value of a live property is asked for."""
+        return self.form == "allprop" or name in self.names
+
 
 def asked(body: bytes) -> Asked:
     """Reads a request body; none at all asks for everything.

@@ -208,7 +208,7 @@ def test_pandas_reads_by_fsspec(place: Place, http: Any, way: Way) -> None:
 def test_polars_scans_parquet_by_what_it_needs(place: Place, way: Way) -> None:
     url, size = place.through(way).url("parquet"), len(place.whole("parquet"))
     one = pl.scan_parquet(url).select("id")
-    assert one.collect()["id"].sum() == ROWS * (ROWS + 1) // 2
+    assert one.collect()["id"].cast(pl.Int64).sum() == ROWS * (ROWS + 1) // 2
     assert way.bytes < size * 0.6, "one column of four"
     before = way.bytes
     rows = pl.scan_parquet(url).filter(pl.col("id") > LAST).select("id", "back").collect()

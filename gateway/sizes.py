@@ -1,0 +1,133 @@
+"""Sizes for listings: mounted drives take a file without one to be empty."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.negotiation import for_data
+from gateway.problems import Problem
+from gateway.snapshots import GivenUp
+from gateway.validators import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.exchange import Exchange
+    from gateway.pool import Pool
+    from gateway.reads import Reads
+    from gateway.settings import Settings
+    from gateway.snapshots import Snapshot
+    from gateway.tree import Target, Tree
+
+_AT_ONCE: Final = 2
+"""Snapshots that are made for listings at a time."""
+_MOST: Final = 1000
+"""Snapshots that wait to be made for listings."""
+
+
+class Sizes:
+    """Fills in what is known, waits a little for what is not, and lets the rest be made meanwhile.
+
+    Who lists a file has it leased: a read of it finds the bytes whose size was listed.
+    """
+
+    def __init__(self, tree: Tree, reads: Reads, settings: Settings) -> None:
+        self._tree = tree
+        self._reads = reads
+        self._budget = settings.listing_budget
+        self._lease = settings.snapshot_lease
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._making: dict[Reading, asyncio.Task[None]] = {}
+
+    async def fill(self, exchange: Exchange, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The entries, with the sizes of data files as far as they are known within the budget."""
+        wanted: dict[str, _Wanted] = {}
+        for entry in entries:
+            target = self._tree.resolve(entry["name"])
+            if target.kind == "data":
+                chosen = for_data(target.extension or "", None, None)
+                wanted[entry["name"]] = _Wanted(target, Reading(target.place, target.path, chosen, ""))
+        versions = await self._versions(wanted.values())
+        for one in wanted.values():
+            one.version = versions[one.reading.relation]
+        unknown = (one for one in wanted.values() if self._current(one) is None)
+        making = [task for task in map(self._make, unknown) if task is not None]
+        if making:
+            await asyncio.wait(making, timeout=self._budget)
+        sizes = {name: self._size(exchange, one) for name, one in wanted.items()}
+        return [{**entry, "size": sizes.get(entry["name"], entry["size"])} for entry in entries]
+
+    async def _versions(self, wanted: Iterable[_Wanted]) -> dict[str, str | None]:
+        """The data versions of relations, by place."""
+        asked: dict[Pool, dict[str, str]] = {}
+        for one in wanted:
+            _, pool = one.target.database()
+            asked.setdefault(pool, {})[one.reading.relation] = one.target.path
+        found: dict[str, str | None] = {}
+        for pool, paths in asked.items():
+            found |= await pool.call(_ask, pool, paths)
+        return found
+
+    def _current(self, one: _Wanted) -> Snapshot | None:
+        """The snapshot of the state that is; where nothing tells that, of one a moment ago."""
+        found = self._reads.snapshots.find(one.reading, one.version)
+        return found or (self._recent(one) if one.version is None else None)
+
+    def _recent(self, one: _Wanted) -> Snapshot | None:
+        return self._reads.snapshots.recent(one.reading, time.monotonic() - self._lease)
+
+    def _size(self, exchange: Exchange, one: _Wanted) -> int | None:
+        # A state of a moment ago is better than no size: who reads the file reads that state.
+        known = (found for found in (self._current(one), self._recent(one)) if found is not None)
+        snapshot = next((found for found in known if found.whole), None)
+        if snapshot is None:
+            return None
+        self._reads.leases.grant(exchange, one.reading, snapshot, listed=True)
+        return snapshot.size
+
+    def _make(self, one: _Wanted) -> asyncio.Task[None] | None:
+        """Has a snapshot made, soon; none if too many wait already."""
+        making = self._making.get(one.reading)
+        if making is None and len(self._making) < _MOST:
+            making = self._making[one.reading] = asyncio.get_running_loop().create_task(self._made(one))
+            making.add_done_callback(lambda _: self._making.pop(one.reading, None))
+        return making
+
+    async def _made(self, one: _Wanted) -> None:
+        fs, pool = one.target.database()
+        async with self._places:
+            try:
+                snapshot = self._reads.snapshots.find(one.reading, one.version)
+                if snapshot is None:
+                    start = partial(self._reads.start, fs, one.target, one.reading)
+                    snapshot = self._reads.snapshots.make(one.reading, one.version, pool, start)
+                with snapshot.held():
+                    await snapshot.complete()
+            except (GivenUp, Problem):
+                return  # it has no size
+
+    def close(self) -> None:
+        """Stops what is in the making."""
+        for task in self._making.values():
+            task.cancel()
+
+
+@dataclass(eq=False, slots=True)
+class _Wanted:
+    target: Target
+    reading: Reading
+    version: str | None = None
+
+
+def _ask(pool: Pool, paths: dict[str, str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for place, path in paths.items():
+        try:
+            found[place] = pool.fs.data_version(path)
+        except FileNotFoundError:
+            found[place] = None  # it has gone since it was listed
+    return found
