@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 STREAMS = "python:tests.gateway.databases:streams"
+NUMBERED = "python:tests.gateway.databases:numbered"
 SECRET = "do-not-tell-4711"
 
 
@@ -130,3 +131,45 @@ class Gone(Streams):
 def gone() -> Gone:
     """The factory."""
     return Gone()
+
+
+class Numbered(Streams):
+    """Tables whose rows all say which state they are of, which is the number in the file TEST_STATE.
+
+    `known` has that as its version, `unknown` has none. Each scan adds its relation to the file TEST_SCANS.
+    With a pipe TEST_GATE, each batch but the first waits for a byte of it.
+    """
+
+    relations = ("known", "unknown")
+    batches = 8
+
+    def data_version(self, schema: str, relation: str) -> str | None:
+        return self.state() if relation == "known" else None
+
+    def query(self, sql: str, params: Any = None) -> Any:
+        found = re.search(r"unknown|known", sql)
+        assert found, sql
+        with Path(os.environ["TEST_SCANS"]).open("a", encoding="ascii") as scans:
+            scans.write(found[0] + "\n")
+        return pa.RecordBatchReader.from_batches(SCHEMA, self.rows(int(self.state())))
+
+    def insert(self, schema: str, relation: str, table: pa.Table, mode: str = "append") -> int:
+        Path(os.environ["TEST_STATE"]).write_text(str(table["id"][0]), encoding="ascii")
+        return int(table.num_rows)
+
+    @staticmethod
+    def state() -> str:
+        return Path(os.environ["TEST_STATE"]).read_text(encoding="ascii")
+
+    @classmethod
+    def rows(cls, state: int) -> Iterator[pa.RecordBatch]:
+        gate = os.open(os.environ["TEST_GATE"], os.O_RDONLY) if "TEST_GATE" in os.environ else None
+        for _ in range(cls.batches):
+            yield batch(state, 10_000).set_column(0, "id", pa.array([state] * 10_000, pa.int64()))
+            if gate is not None:
+                os.read(gate, 1)
+
+
+def numbered() -> Numbered:
+    """The factory."""
+    return Numbered()
