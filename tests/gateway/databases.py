@@ -136,7 +136,8 @@ def gone() -> Gone:
 class Numbered(Streams):
     """Tables whose rows all say which state they are of, which is the number in the file TEST_STATE.
 
-    `known` has that as its version, `unknown` has none. Each scan adds its relation to the file TEST_SCANS.
+    `known` has that as its version, `unknown` has none. Each scan adds its relation to the file TEST_SCANS,
+    and `stopped` if it is not read to its end.
     With a pipe TEST_GATE, each batch but the first waits for a byte of it.
     """
 
@@ -149,13 +150,17 @@ class Numbered(Streams):
     def query(self, sql: str, params: Any = None) -> Any:
         found = re.search(r"unknown|known", sql)
         assert found, sql
-        with Path(os.environ["TEST_SCANS"]).open("a", encoding="ascii") as scans:
-            scans.write(found[0] + "\n")
+        self.note(found[0])
         return pa.RecordBatchReader.from_batches(SCHEMA, self.rows(int(self.state())))
 
     def insert(self, schema: str, relation: str, table: pa.Table, mode: str = "append") -> int:
         Path(os.environ["TEST_STATE"]).write_text(str(table["id"][0]), encoding="ascii")
         return int(table.num_rows)
+
+    @staticmethod
+    def note(line: str) -> None:
+        with Path(os.environ["TEST_SCANS"]).open("a", encoding="ascii") as scans:
+            scans.write(line + "\n")
 
     @staticmethod
     def state() -> str:
@@ -164,10 +169,17 @@ class Numbered(Streams):
     @classmethod
     def rows(cls, state: int) -> Iterator[pa.RecordBatch]:
         gate = os.open(os.environ["TEST_GATE"], os.O_RDONLY) if "TEST_GATE" in os.environ else None
-        for _ in range(cls.batches):
-            yield batch(state, 10_000).set_column(0, "id", pa.array([state] * 10_000, pa.int64()))
+        try:
+            for _ in range(cls.batches):
+                yield batch(state).set_column(0, "id", pa.array([state] * 10_000, pa.int64()))
+                if gate is not None:
+                    os.read(gate, 1)
+        except GeneratorExit:
+            cls.note("stopped")
+            raise
+        finally:
             if gate is not None:
-                os.read(gate, 1)
+                os.close(gate)
 
 
 def numbered() -> Numbered:

@@ -137,7 +137,8 @@ def test_the_date_moves_when_the_rows_do(writer: Server, database: Path):
     """Within a second too: who revalidates by the date alone must not be told that nothing changed."""
     with httpx.Client(base_url=writer.url, headers=IDENTITY) as client:
         for row in range(20, 26):
-            date = client.head("/main/users.csv").headers["last-modified"]
+            known = client.head("/main/users.csv").headers
+            date = known.get("last-modified", "none")  # none while it would be that of the state before
             with closing(sqlite3.connect(database)) as other, other:
                 other.execute("INSERT INTO users VALUES (?, 'x', 1)", (row,))
             response = client.get("/main/users.csv", headers={"if-modified-since": date})

@@ -1,0 +1,213 @@
+"""A client that reads by ranges reads one state, however the rows change meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.gateway.numbered import ROW, SIZE, Tables, states
+from tests.mariadb import MariaDB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.gateway.conftest import Serve
+
+RELATIONS = pytest.mark.parametrize("path", ["/main/known.csv", "/main/unknown.csv"])
+FIRST = {"range": f"bytes=9-{9 + ROW * 1000 - 1}"}
+LAST = {"range": f"bytes=-{ROW * 1000}"}
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    return Tables(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[MariaDB]:
+    with MariaDB() as server:
+        server.sql("CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, state int)")
+        yield server
+
+
+@RELATIONS
+@pytest.mark.parametrize("begun_by", ["head", "range"])
+def test_ranges_of_one_client_are_of_one_state(tables: Tables, serve: Serve, path: str, begun_by: str):
+    tables.serve(serve)
+    with tables.client() as client:
+        first = client.head(path) if begun_by == "head" else client.get(path, headers=FIRST)
+        run = b""
+        for start in range(0, SIZE, ROW * 10_000):
+            tables.become(2 + len(run) % 7)
+            part = client.get(path, headers={"range": f"bytes={start}-{start + ROW * 10_000 - 1}"})
+            assert (part.status_code, part.headers["etag"]) == (206, first.headers["etag"])
+            run += part.content
+        assert states(run) == {1}
+        assert len(run) == SIZE
+    assert tables.scanned() == 1
+
+
+@RELATIONS
+def test_a_whole_get_begins_a_run_where_it_has_a_tag(tables: Tables, serve: Serve, path: str):
+    """What is resumed after it was cut off is what was begun."""
+    tables.serve(serve)
+    with tables.client() as client:
+        client.head(path)
+        assert states(client.get(path).content) == {1}
+        tables.become(2)
+        assert states(client.get(path, headers=LAST).content) == {1}
+
+
+@RELATIONS
+def test_head_and_whole_get_look_again(tables: Tables, serve: Serve, path: str):
+    tables.serve(serve)
+    with tables.client() as client:
+        tags = [client.head(path).headers["etag"]]
+        tables.become(2)
+        tags.append(client.head(path).headers["etag"])
+        assert states(client.get(path, headers=LAST).content) == {2}
+        tables.become(3)
+        assert states(client.get(path).content) == {3}
+        tables.become(4)
+        tags.append(client.head(path).headers["etag"])
+        assert states(client.get(path, headers=FIRST).content) == {4}
+        assert len(set(tags)) == 3
+
+
+@RELATIONS
+def test_another_client_sees_the_new_state(tables: Tables, serve: Serve, path: str):
+    tables.serve(serve)
+    with tables.client("one") as one, tables.client("two") as two:
+        old = one.head(path).headers["etag"]
+        tables.become(2)
+        new = two.get(path, headers=LAST)
+        assert (states(new.content), new.headers["etag"] != old) == ({2}, True)
+        assert states(one.get(path, headers=LAST).content) == {1}
+        assert states(two.get(path, headers=FIRST).content) == {2}
+
+
+@RELATIONS
+@pytest.mark.parametrize("differs", ["user-agent", "authorization"])
+def test_a_client_is_known_on_another_connection(tables: Tables, serve: Serve, path: str, differs: str):
+    tables.serve(serve)
+    who = {"user-agent": "one", "authorization": "Basic YTpi"}
+    url = f"{tables.server.url}{path}"
+    httpx.head(url, headers={**who, "accept-encoding": "identity"})
+    tables.become(2)
+    asked = {**who, **LAST, "accept-encoding": "identity"}
+    assert states(httpx.get(url, headers=asked).content) == {1}
+    assert states(httpx.get(url, headers={**asked, differs: "other"}).content) == {2}
+    assert states(httpx.get(url, headers=asked).content) == {1}
+
+
+@RELATIONS
+def test_a_lease_ends_when_it_is_not_used(tables: Tables, serve: Serve, path: str):
+    tables.serve(serve, "--snapshot-lease", "1")
+    with tables.client() as client:
+        client.head(path)
+        tables.become(2)
+        for _ in range(4):
+            time.sleep(0.5)  # less than the lease, which each read renews
+            assert states(client.get(path, headers=FIRST).content) == {1}
+        time.sleep(1.2)
+        assert states(client.get(path, headers=FIRST).content) == {2}
+
+
+@RELATIONS
+@pytest.mark.parametrize("condition", ["if-match", "if-range"])
+def test_the_tag_of_a_leased_state_is_good(tables: Tables, serve: Serve, path: str, condition: str):
+    """Also if the client looked at the file again in between, as several readers in one process do."""
+    tables.serve(serve)
+    with tables.client() as client:
+        old = client.head(path).headers["etag"]
+        tables.become(2)
+        new = client.head(path).headers["etag"]
+        assert new != old
+        for tag, state in ((old, 1), (new, 2), (old, 1)):
+            part = client.get(path, headers={**LAST, condition: tag})
+            assert (part.status_code, states(part.content), part.headers["etag"]) == (206, {state}, tag)
+
+
+def test_the_tag_of_somebody_else_is_not_good(tables: Tables, serve: Serve):
+    tables.serve(serve)
+    path = "/main/known.csv"
+    with tables.client("one") as one, tables.client("two") as two:
+        old = one.head(path).headers["etag"]
+        tables.become(2)
+        assert two.get(path, headers={**LAST, "if-match": old}).status_code == 412
+        whole = two.get(path, headers={**LAST, "if-range": old})
+        assert (whole.status_code, states(whole.content)) == (200, {2})
+
+
+@RELATIONS
+def test_each_representation_is_leased(tables: Tables, serve: Serve, path: str):
+    """A reader of two files of one relation may see two states, each of them whole."""
+    tables.serve(serve)
+    with tables.client() as client:
+        client.head(path)
+        tables.become(2)
+        other = path.replace(".csv", ".jsonl")
+        assert b'"id":2' in client.get(other, headers={"range": "bytes=0-20"}).content
+        assert states(client.get(path, headers=LAST).content) == {1}
+        tables.become(3)
+        assert b'"id":2' in client.get(other, headers={"range": "bytes=0-20"}).content
+
+
+def test_what_a_client_writes_itself_ends_no_run(tables: Tables, serve: Serve):
+    tables.serve(serve)
+    path = "/main/known.csv"
+    with tables.client() as client:
+        client.head(path)
+        assert client.put(path, content=b"id,text\n5,x\n").status_code == 204
+        assert states(client.get(path, headers=LAST).content) == {1}
+        client.head(path)
+        assert states(client.get(path, headers=LAST).content) == {5}
+
+
+def test_a_range_of_what_was_never_seen_is_of_now(tables: Tables, serve: Serve):
+    tables.serve(serve)
+    tables.become(4)
+    with tables.client() as client:
+        assert states(client.get("/main/known.csv", headers=LAST).content) == {4}
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_a_run_over_sqlite_beside_writers(database: Path, serve: Serve, journal: str):
+    with closing(sqlite3.connect(database)) as other:
+        other.execute(f"PRAGMA journal_mode = {journal}")
+        server = serve(f"sqlite:///{database}")
+        with httpx.Client(base_url=server.url, headers={"accept-encoding": "identity"}) as client:
+            path = "/main/big.csv"
+            before = client.get(path).content
+            size = int(client.head(path).headers["content-length"])
+            run = b""
+            for start in range(0, size, 1_000_000):
+                with other:
+                    other.execute("UPDATE big SET text = ? || text WHERE id % 100 = ?", ("x", start % 97))
+                run += client.get(path, headers={"range": f"bytes={start}-{start + 999_999}"}).content
+            assert run == before
+            assert client.get(path).content != before
+
+
+def test_a_run_over_mariadb_beside_writers(mariadb: MariaDB, serve: Serve):
+    mariadb.sql("DELETE FROM d.t; INSERT INTO d.t SELECT seq, 1 FROM d2.seq_1_to_300000".replace("d2.", "d."))
+    server = serve(mariadb.url)
+    with httpx.Client(base_url=server.url, headers={"accept-encoding": "identity"}) as client:
+        path = "/d/t.csv?order=id"
+        streamed = client.get(path)
+        known = client.head(path)
+        size, tag = int(known.headers["content-length"]), known.headers["etag"]
+        assert (len(streamed.content), tag[0]) == (size, '"')
+        assert client.head(path).headers["etag"] == tag
+        run = b""
+        for start in range(0, size, 1_000_000):
+            mariadb.sql("UPDATE d.t SET state = state + 1")
+            run += client.get(path, headers={"range": f"bytes={start}-{start + 999_999}"}).content
+        assert run == streamed.content
+        assert client.head(path).headers["etag"] != tag
