@@ -72,7 +72,9 @@ class Tables:
             os.mkfifo(self.folder / "gate")
             self.gate = os.open(self.folder / "gate", os.O_RDWR)
             env["TEST_GATE"] = str(self.folder / "gate")
-        self.server = serve(NUMBERED, "--access", "write", "--spool-dir", str(self.spool), *arguments, env=env)
+        self.server = serve(
+            NUMBERED, "--access", "write", "--spool-dir", str(self.spool), *arguments, env=env
+        )
         return self
 
     @property

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from tests.gateway.conftest import Serve
     from tests.gateway.serving import Server
 
-BUSY = "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND pid <> pg_backend_pid() AND query ~ 'slow'"
+BUSY = """
+SELECT count(*) FROM pg_stat_activity
+WHERE state <> 'idle' AND pid <> pg_backend_pid() AND query ~ 'slow'
+"""
 
 
 @pytest.fixture
@@ -53,7 +56,9 @@ def test_many_who_ask_at_once_cause_one_scan(tables: Tables, serve: Serve):
         tables.let()
         for asking in heads:
             assert asking.answer().headers["content-length"] == str(SIZE)
-        assert {(asking.answer().status_code, len(asking.answer().content)) for asking in ranges} == {(206, ROW)}
+        assert {(asking.answer().status_code, len(asking.answer().content)) for asking in ranges} == {
+            (206, ROW)
+        }
         assert len({asking.answer().headers["etag"] for asking in heads + ranges}) == 1
     assert tables.scanned() == 1
 

@@ -232,9 +232,7 @@ def test_gateways_agree_whatever_their_threads(postgres: Postgres, serve: Serve)
 
 
 @pytest.mark.parametrize("condition", [None, "if-range", "if-match"])
-def test_a_range_run_goes_on_at_another_gateway(
-    postgres: Postgres, serve: Serve, condition: str | None
-):
+def test_a_range_run_goes_on_at_another_gateway(postgres: Postgres, serve: Serve, condition: str | None):
     first = serve(postgres.url)
     path = "/public/t.parquet"
     with httpx.Client(base_url=first.url) as client:
