@@ -137,7 +137,7 @@ class Numbered(Streams):
     """Tables whose rows all say which state they are of, which is the number in the file TEST_STATE.
 
     `known` has that as its version, `unknown` has none. Each scan adds its relation to the file TEST_SCANS,
-    and `stopped` if it is not read to its end.
+    `batch` for each of its batches, and `stopped` if it is not read to its end.
     With a pipe TEST_GATE, each batch but the first waits for a byte of it.
     """
 
@@ -171,6 +171,7 @@ class Numbered(Streams):
         gate = os.open(os.environ["TEST_GATE"], os.O_RDONLY) if "TEST_GATE" in os.environ else None
         try:
             for _ in range(cls.batches):
+                cls.note("batch")
                 yield batch(state).set_column(0, "id", pa.array([state] * 10_000, pa.int64()))
                 if gate is not None:
                     os.read(gate, 1)

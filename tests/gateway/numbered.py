@@ -102,11 +102,18 @@ class Tables:
 
     def scanned(self) -> int:
         """How often a table was read."""
-        return len(self.scans.read_text().replace("stopped\n", "").splitlines())
+        return self._noted("known") + self._noted("unknown")
+
+    def batches(self) -> int:
+        """How many batches were handed on."""
+        return self._noted("batch")
 
     def stopped(self) -> int:
-        """How often it was not read to its end."""
-        return self.scans.read_text().count("stopped\n")
+        """How often a table was not read to its end."""
+        return self._noted("stopped")
+
+    def _noted(self, word: str) -> int:
+        return self.scans.read_text().splitlines().count(word)
 
     def files(self) -> list[Path]:
         """What there is in the spool."""
