@@ -134,6 +134,45 @@ def test_the_tag_of_a_leased_state_is_good(tables: Tables, serve: Serve, path: s
             assert (part.status_code, states(part.content), part.headers["etag"]) == (206, {state}, tag)
 
 
+@RELATIONS
+@pytest.mark.parametrize("looks", [0, 1])
+def test_a_pool_of_connections_is_one_client(tables: Tables, serve: Serve, path: str, looks: int):
+    """It looks on one and reads on others; when it looks again, those go along."""
+    tables.serve(serve)
+    with tables.client() as one, tables.client() as two:
+        pool = (one, two)
+        one.head(path)
+        for state in (1, 2, 3):
+            tables.become(state)
+            (one if state == 1 else pool[looks]).head(path)
+            for connection in (one, two, one):
+                assert states(connection.get(path, headers=LAST).content) == {state}
+
+
+@RELATIONS
+def test_readers_that_look_each_on_its_connection_keep_apart(tables: Tables, serve: Serve, path: str):
+    """Also if they have one name, as processes of one host do."""
+    tables.serve(serve)
+    with tables.client() as one, tables.client() as two, tables.client() as three:
+        for state, reader in enumerate((one, two, three), 1):
+            tables.become(state)
+            reader.head(path)
+        for _ in range(2):
+            for state, reader in enumerate((one, two, three), 1):
+                assert states(reader.get(path, headers=LAST).content) == {state}
+
+
+def test_a_range_of_an_earlier_state_by_its_tag_does_not_bring_it_back(tables: Tables, serve: Serve):
+    tables.serve(serve)
+    path = "/main/known.csv"
+    with tables.client() as client:
+        old = client.head(path).headers["etag"]
+        tables.become(2)
+        client.head(path)
+        assert states(client.get(path, headers={**LAST, "if-match": old}).content) == {1}
+        assert states(client.get(path, headers=LAST).content) == {2}
+
+
 def test_the_tag_of_somebody_else_is_not_good(tables: Tables, serve: Serve):
     tables.serve(serve)
     path = "/main/known.csv"
