@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -14,82 +15,99 @@ if TYPE_CHECKING:
 
 MAX_LEASES: Final = 50_000
 
+_TAG: Final = re.compile(rb'"[^"]*"')
+_RESUMING: Final = re.compile(rb"bytes=0*[1-9][0-9]*-")
+"""All from some byte on: so much of a download is there already."""
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """What one client has been told of a file."""
 
+@dataclass(slots=True)
+class _Lease:
     snapshot: Snapshot
     until: float
-    listed: bool
-    """Whether its size was listed, so that a whole read has to have that size."""
+    listed: bool = False
 
 
 class Leases:
     """Snapshots by client and file, for as long as reads are less than `seconds` apart.
 
-    A client is its connection; a connection that has read nothing yet is the client of the same
-    address, `User-Agent` and `Authorization` who read last.
+    A client is its connection, and those that began with a range of what it had looked at: pools of
+    connections look on one and read on others. They are known by address, `User-Agent` and
+    `Authorization`; of several that look at once with the same, each reads what it sees as long as it
+    keeps to its connection, or names the tag.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._clients: OrderedDict[object, dict[Reading, Lease]] = OrderedDict()
-        """The one that read least recently first."""
-        self._count = 0
+        self._leases: OrderedDict[tuple[object, ...], _Lease] = OrderedDict()
 
     def grant(
         self, exchange: Exchange, reading: Reading, snapshot: Snapshot, *, listed: bool = False
     ) -> None:
-        """Ranges of this file are of this snapshot from now on, for this client."""
-        until = snapshot.leased = time.monotonic() + self._seconds
-        lease = Lease(snapshot, until, listed)
-        for client in _names(exchange):
-            leases = self._clients.setdefault(client, {})
-            self._count += reading not in leases
-            leases[reading] = lease
-            self._clients.move_to_end(client)
-        self._expire(until - self._seconds)
-
-    def _expire(self, now: float) -> None:
-        while self._clients:
-            leases = next(iter(self._clients.values()))
-            if self._count <= MAX_LEASES and max(lease.until for lease in leases.values()) > now:
-                return
-            self._clients.popitem(last=False)
-            self._count -= len(leases)
-
-    def held(self, exchange: Exchange, reading: Reading, *, listed: bool = False) -> Snapshot | None:
-        """The snapshot that this client reads, if it still does; the one that it names, if it names one.
+        """Ranges of this file are of this snapshot from now on, for this client.
 
         Args:
-            exchange: A request of the client.
-            reading: What it reads.
-            listed: Whether only a lease by a listing counts.
+            exchange: The client's request.
+            reading: The file.
+            snapshot: What it was told of.
+            listed: It was told the size alone: a whole read has to have that size.
         """
-        now = time.monotonic()
+        snapshot.leased = until = time.monotonic() + self._seconds
+        connection, alike = ((*client, reading) for client in _clients(exchange))
+        ranged = exchange.method == "GET" and b"range" in exchange.headers
+        lease = self._live(connection) or (self._live(alike) if ranged else None)
+        known = any(self._live((*client, snapshot.tag)) for client in (connection, alike))
+        if lease is None or not ranged:
+            lease = lease or _Lease(snapshot, until)
+            self._keep(alike, lease)
+        if lease.snapshot is snapshot or not (ranged and known):
+            lease.snapshot, lease.until, lease.listed = snapshot, until, listed
+        self._keep(connection, lease)
+        named = _Lease(snapshot, until)
+        for client in (connection, alike):
+            self._keep((*client, snapshot.tag), named)
+        self._leases.pop(_resumed(exchange, reading), None)
+
+    def begin(self, exchange: Exchange, reading: Reading, snapshot: Snapshot) -> None:
+        """Who resumes this download is to have the rest of this state: many do without naming a tag."""
+        self._keep(_resumed(exchange, reading), _Lease(snapshot, time.monotonic() + self._seconds))
+
+    def held(self, exchange: Exchange, reading: Reading) -> Snapshot | None:
+        """The snapshot that a range of this client is of; the one that it names, if it names one.
+
+        One that it names may be from before it looked again.
+        """
         headers = exchange.headers
         named = headers.get(b"if-match", b"") + headers.get(b"if-range", b"")
-        for client in _names(exchange):
-            lease = self._clients.get(client, {}).get(reading)
-            if lease is None or lease.until <= now or (listed and not lease.listed):
-                continue
-            if b'"' not in named or lease.snapshot.tag.encode() in named:
-                return lease.snapshot
-        return None
+        tags: list[tuple[str, ...]] = [(tag.decode("latin-1"),) for tag in _TAG.findall(named)]
+        keys = [(*client, reading, *tag) for client in _clients(exchange) for tag in tags or [()]]
+        if not tags and _RESUMING.fullmatch(headers.get(b"range", b"")):
+            keys.insert(0, _resumed(exchange, reading))
+        return next((lease.snapshot for lease in map(self._live, keys) if lease is not None), None)
 
-    def end(self, exchange: Exchange, relation: str) -> None:
-        """This client has written a relation: what it reads from now on is what it wrote."""
-        for client in _names(exchange):
-            leases = self._clients.get(client, {})
-            for reading in [reading for reading in leases if reading.relation == relation]:
-                del leases[reading]
-                self._count -= 1
-            if not leases:
-                self._clients.pop(client, None)
+    def listed(self, exchange: Exchange, reading: Reading) -> Snapshot | None:
+        """The snapshot whose size was listed for this client."""
+        leases = (self._live((*client, reading)) for client in _clients(exchange))
+        return next((lease.snapshot for lease in leases if lease is not None and lease.listed), None)
+
+    def _live(self, key: tuple[object, ...]) -> _Lease | None:
+        lease = self._leases.get(key)
+        return lease if lease is not None and lease.until > time.monotonic() else None
+
+    def _keep(self, key: tuple[object, ...], lease: _Lease) -> None:
+        self._leases[key] = lease
+        self._leases.move_to_end(key)
+        while self._leases:
+            oldest, kept = next(iter(self._leases.items()))
+            if len(self._leases) <= MAX_LEASES and kept.until > time.monotonic():
+                break
+            del self._leases[oldest]
 
 
-def _names(exchange: Exchange) -> tuple[object, ...]:
+def _resumed(exchange: Exchange, reading: Reading) -> tuple[object, ...]:
+    return (*_clients(exchange)[-1], reading, "resumed", None)
+
+
+def _clients(exchange: Exchange) -> tuple[tuple[object, ...], ...]:
     host, port = exchange.scope.get("client") or ("", 0)
     headers = exchange.headers
     return (host, port), (host, headers.get(b"user-agent"), headers.get(b"authorization"))

@@ -229,9 +229,7 @@ class _File:
     async def validated(self) -> None:
         """Sends what is asked for of a snapshot, or 304, or the rows as they come."""
         leases, snapshots = self.reads.leases, self.reads.snapshots
-        leased = leases.held(self.exchange, self.reading, listed=not self.ranged)
-        if self.exchange.method == "HEAD" or (leased is not None and leased.lost and not self.ranged):
-            leased = None
+        leased = leases.held(self.exchange, self.reading) if self.ranged else self._listed()
         if leased is not None and not leased.lost:
             await self._answer(leased)
             return
@@ -257,6 +255,13 @@ class _File:
         except GivenUp:
             pass
         await self.stream()
+
+    def _listed(self) -> Snapshot | None:
+        """For a whole read, the state whose size was listed, unless it was written here since."""
+        listed = self.reads.leases.listed(self.exchange, self.reading)
+        if listed is None or listed.lost or self.exchange.method == "HEAD":
+            return None
+        return listed if listed.begun > self.reads.snapshots.written_at(self.reading) else None
 
     async def _answer(self, snapshot: Snapshot) -> None:
         """Answers from a snapshot that is whole."""

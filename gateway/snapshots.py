@@ -190,8 +190,12 @@ class SnapshotStore:
     def recent(self, reading: Reading, since: float) -> Snapshot | None:
         """The last snapshot, if it was begun after a time on the monotonic clock and the last write here."""
         found = self._newest.get(reading)
-        since = max(since, self._written.get(reading.relation, 0.0))
+        since = max(since, self.written_at(reading))
         return found if found is not None and found.begun > since and not found.lost else None
+
+    def written_at(self, reading: Reading) -> float:
+        """When its relation was last written through this gateway, on the monotonic clock."""
+        return self._written.get(reading.relation, 0.0)
 
     def written(self, relation: str) -> None:
         """Somebody has written a relation through this gateway."""

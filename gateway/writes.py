@@ -132,9 +132,7 @@ class Writes:
 
         written = await ingest(exchange, expected, self.spools, self.settings, commit)
         self.dav.dates.written(target.place)
-        relation = target.place.rpartition(".")[0]
-        self.reads.snapshots.written(relation)
-        self.reads.leases.end(exchange, relation)
+        self.reads.snapshots.written(target.place.rpartition(".")[0])
         return written
 
     def _check(self, exchange: Exchange, target: Target, fs: AbstractDatabaseFileSystem) -> Declared:
