@@ -158,6 +158,8 @@ class _File:
         self.ranged = exchange.method == "GET" and b"range" in exchange.headers
         self.conditional = not _CONDITIONS.isdisjoint(exchange.headers)
         self.old = exchange.scope["http_version"] == "1.0"
+        self.begun: Snapshot | None = None
+        """The state of which rows are sent as they come."""
 
     @property
     def at_once(self) -> bool:
@@ -191,7 +193,16 @@ class _File:
 
     async def stream(self) -> None:
         """Sends the rows as they come."""
-        await self._in_lane(self._transfer)
+        try:
+            await self._in_lane(self._transfer)
+        except BaseException:
+            self._cut()
+            raise
+
+    def _cut(self) -> None:
+        """Lets who got the beginning have no end of another state: many resume without naming a tag."""
+        if self.begun is not None:
+            self.reads.leases.grant(self.exchange, self.reading, self.begun)
 
     async def _in_lane(self, work: Callable[[ChunkStream], Coroutine[None, None, None]]) -> None:
         lane = self.pool.data
@@ -208,13 +219,17 @@ class _File:
 
     async def _transfer(self, stream: ChunkStream) -> None:
         def validators(body: bytes | memoryview | None) -> Headers:
-            ranges = (b"accept-ranges", b"none" if body is None else b"bytes")
+            whole = body is not None and self.reading.chosen.coding is None
+            ranges = (b"accept-ranges", b"bytes" if whole else b"none")
             if stream.version is None and body is None:
                 self._must_hold(None, None)
                 return [ranges]
             tag = of_content(body or b"") if stream.version is None else self.reading.tag(stream.version)
             modified = self.reads.dates.modified(self.reading, stream.version, tag)
             self._must_hold(tag, modified)
+            if body is None:
+                self.begun = Snapshot(self.reading, stream.version)
+                self.begun.tag, self.begun.lost = tag, True
             return [ranges, *_validators(tag, modified)]
 
         await transfer(
@@ -272,7 +287,7 @@ class _File:
             self.reads.leases.grant(exchange, self.reading, snapshot)
         headers = [
             *self._headers(),
-            (b"accept-ranges", b"bytes"),
+            (b"accept-ranges", b"bytes" if self.reading.chosen.coding is None else b"none"),
             *_validators(snapshot.tag, snapshot.modified),
         ]
         if self.reading.chosen.coding is not None:
@@ -296,6 +311,7 @@ class _File:
         headers = [*self._headers(), (b"accept-ranges", b"none")]
         if snapshot.version is not None:
             self._must_hold(snapshot.tag, snapshot.modified)
+            self.begun = snapshot
             headers += _validators(snapshot.tag, snapshot.modified)
         if self.reading.chosen.coding is not None:
             headers.append((b"content-encoding", self.reading.chosen.coding.encode()))
@@ -310,6 +326,9 @@ class _File:
             await self._in_lane(partial(self._go_on, snapshot, position))
         except Problem as problem:
             raise Abort(str(problem)) from problem
+        except BaseException:
+            self._cut()
+            raise
         await exchange.body(b"", more=False)
 
     async def _go_on(self, snapshot: Snapshot, position: int, stream: ChunkStream) -> None:
