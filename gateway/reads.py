@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,7 @@ from gateway.transfer import send_rest, transfer
 from gateway.validators import Dates, Reading, of_content, of_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from fsspec_db import AbstractDatabaseFileSystem, ChunkStream
     from gateway.exchange import Exchange, Headers
@@ -193,16 +194,21 @@ class _File:
 
     async def stream(self) -> None:
         """Sends the rows as they come."""
-        try:
+        with self._resumable():
             await self._in_lane(self._transfer)
-        except BaseException:
-            self._cut()
-            raise
 
-    def _cut(self) -> None:
-        """Lets who got the beginning have no end of another state: many resume without naming a tag."""
-        if self.begun is not None:
-            self.reads.leases.grant(self.exchange, self.reading, self.begun)
+    @contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """Lets who got a beginning have no end of another state, which includes whoever seems to have all."""
+        try:
+            yield
+        finally:
+            if self.begun is not None:  # the time runs from here on
+                self.reads.leases.begin(self.exchange, self.reading, self.begun)
+
+    def _begin(self, snapshot: Snapshot) -> None:
+        self.begun = snapshot
+        self.reads.leases.begin(self.exchange, self.reading, snapshot)
 
     async def _in_lane(self, work: Callable[[ChunkStream], Coroutine[None, None, None]]) -> None:
         lane = self.pool.data
@@ -228,8 +234,9 @@ class _File:
             modified = self.reads.dates.modified(self.reading, stream.version, tag)
             self._must_hold(tag, modified)
             if body is None:
-                self.begun = Snapshot(self.reading, stream.version)
-                self.begun.tag, self.begun.lost = tag, True
+                begun = Snapshot(self.reading, stream.version)
+                begun.tag, begun.lost = tag, True
+                self._begin(begun)
             return [ranges, *_validators(tag, modified)]
 
         await transfer(
@@ -245,7 +252,7 @@ class _File:
         """Sends what is asked for of a snapshot, or 304, or the rows as they come."""
         leases, snapshots = self.reads.leases, self.reads.snapshots
         leased = leases.held(self.exchange, self.reading) if self.ranged else self._listed()
-        if leased is not None and not leased.lost:
+        if leased is not None and leased.whole and not leased.lost:
             await self._answer(leased)
             return
         version = await self.pool.call(self.fs.data_version, self.target.path)
@@ -265,7 +272,11 @@ class _File:
                         await self.exchange.unless_gone(snapshot.complete())
                     if leased is not None and leased.tag != snapshot.tag:
                         raise Problem("snapshot-gone", "The rows have changed, and those before are gone.")
-                    await (self._answer if snapshot.whole else self._follow)(snapshot)
+                    if snapshot.whole:
+                        await self._answer(snapshot)
+                    else:
+                        with self._resumable():
+                            await self._follow(snapshot)
                 return
         except GivenUp:
             pass
@@ -311,7 +322,7 @@ class _File:
         headers = [*self._headers(), (b"accept-ranges", b"none")]
         if snapshot.version is not None:
             self._must_hold(snapshot.tag, snapshot.modified)
-            self.begun = snapshot
+            self._begin(snapshot)
             headers += _validators(snapshot.tag, snapshot.modified)
         if self.reading.chosen.coding is not None:
             headers.append((b"content-encoding", self.reading.chosen.coding.encode()))
@@ -326,9 +337,6 @@ class _File:
             await self._in_lane(partial(self._go_on, snapshot, position))
         except Problem as problem:
             raise Abort(str(problem)) from problem
-        except BaseException:
-            self._cut()
-            raise
         await exchange.body(b"", more=False)
 
     async def _go_on(self, snapshot: Snapshot, position: int, stream: ChunkStream) -> None:
