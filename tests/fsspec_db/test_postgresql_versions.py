@@ -191,5 +191,5 @@ def test_whichever_way_the_server_goes_the_rows_come_in_one_order(server: Postgr
                             version, body = read(fs, relation, shape)
                             assert version
                             bodies.setdefault((version, relation, shape), set()).add(body)
-    assert {len(found) for found in bodies.values()} == {1}
+    assert [key[1:] for key, found in bodies.items() if len(found) > 1] == []
     assert len(bodies) < 48, "one version at least was read more than once"

@@ -14,6 +14,10 @@ pub struct Relation {
     pub name: String,
     pub kind: &'static str,
     pub comment: Option<String>,
+    /// Its rows, and those of its heirs if they are so too, change by commits alone.
+    pub kept: bool,
+    /// There may be tables that inherit from it, or are parts of it.
+    pub heirs: bool,
     pub columns: Vec<Column>,
 }
 
@@ -124,16 +128,14 @@ pub fn relations(conn: &mut Conn, schema: &str) -> Result<Vec<RelationInfo>> {
 }
 
 impl Relation {
+    /// Of `pg_class` as `c`: its rows change by commits alone. Not those that are kept elsewhere, that are
+    /// computed, that depend on who asks, or that a crash empties.
+    pub const KEPT: &str = "c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relrowsecurity";
+
     /// # Errors
     /// `not-found`.
     pub fn load(conn: &mut Conn, schema: &str, name: &str) -> Result<Self> {
-        Self::of(conn.rows(&Self::ask(""), &[Some(schema), Some(name)])?, schema, name)
-    }
-
-    /// The statement for [`Relation::of`], of a schema and a name; `more` are columns besides.
-    #[must_use]
-    pub fn ask(more: &str) -> String {
-        format!(
+        let sql = format!(
             "SELECT c.oid, c.relkind, pg_catalog.obj_description(c.oid, 'pg_class'),
                     a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
                     c.relkind IN ('r', 'p') AND (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))
@@ -142,20 +144,17 @@ impl Relation {
                     pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated <> '',
                     (SELECT 1 + pg_catalog.array_position(i.indkey::pg_catalog.int2[], a.attnum)
                      FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary),
-                    pg_catalog.col_description(c.oid, a.attnum), a.attidentity <> ''{more}
+                    pg_catalog.col_description(c.oid, a.attnum), a.attidentity <> '', {}, c.relhassubclass
              FROM pg_catalog.pg_class c
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
              LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
              WHERE n.nspname = $1::pg_catalog.text AND c.relname = $2::pg_catalog.text AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
-             ORDER BY a.attnum"
-        )
-    }
-
-    /// # Errors
-    /// `not-found` without rows.
-    pub fn of(rows: Vec<Row>, schema: &str, name: &str) -> Result<Self> {
+             ORDER BY a.attnum",
+            Self::KEPT
+        );
+        let rows = conn.rows(&sql, &[Some(schema), Some(name)])?;
         let Some(first) = rows.first() else {
             return Err(Error::new(Code::NotFound, format!("there is no relation {name:?} in {schema:?}")));
         };
@@ -165,6 +164,8 @@ impl Relation {
             name: name.to_owned(),
             kind: kind(first[1].as_deref()),
             comment: first[2].clone(),
+            kept: truth(first, 14) && !(schema.starts_with("pg_") || schema == "information_schema"),
+            heirs: truth(first, 15),
             columns: Vec::with_capacity(rows.len()),
         };
         for mut row in rows {

@@ -234,9 +234,8 @@ impl Database for Postgres {
     }
 
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
-        self.reading(&Cancel::default(), |conn| match State::load(conn, schema, relation)? {
-            Some(state) => Ok(state.version),
-            None => Relation::load(conn, schema, relation).map(|_| None),
+        self.about(schema, relation, |conn, relation| {
+            Ok(State::load(conn, &relation)?.and_then(|state| state.version))
         })
     }
 

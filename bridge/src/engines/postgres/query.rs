@@ -55,7 +55,7 @@ pub fn query(conn: &mut Conn, types: &Types, query: &Query, sink: &dyn Sink) -> 
     let mut batches = Batches::new(schema, &kinds, sink);
     let mut left = query.limit.unwrap_or(u64::MAX);
     let mut cut = false;
-    let outcome = stream(conn, &sql, &values, &kinds, |row| {
+    let outcome = stream(conn, &[], &sql, &values, &kinds, |row| {
         if left == 0 {
             cut = true;
             sink.truncated();

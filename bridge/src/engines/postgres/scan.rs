@@ -12,7 +12,7 @@ use super::session::{Pool, Session, Watch};
 pub use super::typed::Typed;
 use super::types::{Kind, Types};
 use super::values;
-use super::version::{BY_BITMAP, STEADY, State};
+use super::version::{STEADY, State};
 use super::wire::Conn;
 use crate::database::{Cancel, Sink};
 use crate::dialect::POSTGRESQL;
@@ -32,6 +32,9 @@ const FIRST_ROWS: usize = 1024;
 
 /// Pages of a range.
 const PAGES: u64 = 256;
+
+/// Bytes of a page, at least.
+const LEAST_PAGE: u64 = 1024;
 
 /// What the server says of a lock that it does not wait for any longer.
 const LOCKED: &str = "55P03";
@@ -76,8 +79,7 @@ impl Scanner<'_> {
         watch: &Watch<'_>,
         threads: usize,
     ) -> Result<()> {
-        let (mut session, relation, state) = self.begin(place, watch)?;
-        let typed = Typed::of(session.conn()?, self.types, relation)?;
+        let (mut session, typed, state) = self.begin(place, watch)?;
         let columns = typed.selected(shape)?;
         let kinds: Vec<Kind> = columns.iter().map(|&index| typed.kinds[index].clone()).collect();
         let select = typed.select(&columns);
@@ -92,24 +94,20 @@ impl Scanner<'_> {
             }
             sink.start(schema.clone())
         };
-        if steady.is_some() {
-            conn.ahead(STEADY);
-        }
+        // An order that leaves no rows equal needs none of this.
+        let before: &[&str] = if steady.is_some() && shape.order.is_empty() { &STEADY } else { &[] };
         let rows_only = shape.predicate.is_none() && shape.order.is_empty();
         if !(rows_only && shape.limit.is_none() && shape.offset == 0) {
-            if steady.is_some() && shape.order.is_empty() {
-                conn.ahead(BY_BITMAP);
-            }
             start()?;
-            let (sql, values) = shaped(select, shape, steady);
+            let (sql, values) = shaped(select, shape, steady.map(|_| &typed.relation));
             let mut batches = Batches::new(schema.clone(), &kinds, sink);
-            stream(conn, &sql, &values, &kinds, |row| batches.row(row)).map_err(predicate)?;
+            stream(conn, before, &sql, &values, &kinds, |row| batches.row(row)).map_err(predicate)?;
             batches.finish()?;
             return session.end("COMMIT");
         }
         // Of a table with a version it does not matter how many of us read: the batches are those of ranges.
         let cut = match &state {
-            Some(state) => state.alone && state.pages > PAGES,
+            Some(state) => !typed.relation.heirs && state.size > PAGES * LEAST_PAGE,
             None => threads > 1,
         };
         if cut && typed.relation.kind == "table" && conn.version >= TID_RANGES {
@@ -129,7 +127,7 @@ impl Scanner<'_> {
         }
         start()?;
         let mut batches = Batches::new(schema.clone(), &kinds, sink);
-        copy_out(conn, &select, |row| batches.row(row))?;
+        copy_out(conn, before, &select, |row| batches.row(row))?;
         batches.finish()?;
         session.end("COMMIT")
     }
@@ -139,23 +137,18 @@ impl Scanner<'_> {
         &self,
         (schema, name): (&str, &str),
         watch: &Watch<'_>,
-    ) -> Result<(Session<'_>, Relation, Option<State>)> {
+    ) -> Result<(Session<'_>, Typed, Option<State>)> {
         let mut tries = 2;
         loop {
             let before = self.replayed().clone();
             let (mut session, held) = self.hold((schema, name), watch)?;
             let conn = session.conn()?;
-            let asked = Relation::ask(&format!(", {}", State::columns()));
-            let mut rows = conn.rows(&asked, &[Some(schema), Some(name)])?;
-            let mut state = match rows.first_mut() {
-                Some(row) => State::of(conn, row, (schema, name))?,
-                None => None,
-            };
-            let relation = Relation::of(rows, schema, name)?;
+            let typed = Typed::load(conn, self.types, schema, name)?;
+            let mut state = State::load(conn, &typed.relation)?;
             tries -= 1;
             if let Some(state) = &mut state {
                 // The snapshot lies between two looks: it is of that version if both saw the same.
-                if state.replayed() && state.version != before {
+                if state.replayed && state.version != before {
                     self.replayed().clone_from(&state.version);
                     if tries > 0 {
                         session.end("COMMIT")?;
@@ -167,7 +160,7 @@ impl Scanner<'_> {
                     state.version = None;
                 }
             }
-            return Ok((session, relation, state));
+            return Ok((session, typed, state));
         }
     }
 
@@ -195,8 +188,7 @@ impl Scanner<'_> {
     ) -> Result<()> {
         let mut sessions = Vec::new();
         let wanted = self.threads.min(usize::try_from(ranges.pages.div_ceil(PAGES)).unwrap_or(1));
-        let begin =
-            snapshot.map(|snapshot| format!("{BEGIN}; {STEADY}; SET TRANSACTION SNAPSHOT '{snapshot}'"));
+        let begin = snapshot.map(|snapshot| format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'"));
         while let (Some(begin), true) = (&begin, sessions.len() + 1 < wanted) {
             match self.pool.begin(begin, watch) {
                 Ok(other) => sessions.push(other),
@@ -264,7 +256,7 @@ impl Ranges<'_> {
         let mut builder = BatchBuilder::new(self.schema.clone(), self.kinds, ROWS);
         while let Some((ticket, sql)) = self.take() {
             let mut rows = if ticket == 0 { FIRST_ROWS } else { ROWS };
-            copy_out(conn, &sql, |row| {
+            copy_out(conn, &STEADY, &sql, |row| {
                 builder.push(row)?;
                 if builder.rows() >= rows || builder.is_full() {
                     rows = ROWS;
@@ -318,8 +310,8 @@ fn export(conn: &mut Conn) -> Result<Option<String>> {
 }
 
 /// Adds the shape to a `SELECT`; its literals are bound. Rows that `order` leaves equal come in that of the
-/// table, if it has a state.
-fn shaped(mut sql: String, shape: &Shape, state: Option<&State>) -> (String, Vec<crate::value::Value>) {
+/// `table`, if it has a state.
+fn shaped(mut sql: String, shape: &Shape, table: Option<&Relation>) -> (String, Vec<crate::value::Value>) {
     let mut values = Vec::new();
     if let Some((filter, bound)) = shape.filter_sql(&POSTGRESQL) {
         sql.push_str(" WHERE ");
@@ -329,8 +321,8 @@ fn shaped(mut sql: String, shape: &Shape, state: Option<&State>) -> (String, Vec
     if let Some(order) = shape.order_sql(&POSTGRESQL) {
         sql.push_str(" ORDER BY ");
         sql.push_str(&order);
-        if let Some(state) = state {
-            sql.push_str(if state.alone { ", ctid" } else { ", tableoid, ctid" });
+        if let Some(table) = table {
+            sql.push_str(if table.heirs { ", tableoid, ctid" } else { ", ctid" });
         }
     }
     if let Some(limit) = shape.limit {
@@ -352,12 +344,18 @@ fn predicate(error: Error) -> Error {
     }
 }
 
-/// Streams a statement of ours through binary `COPY`.
+/// Streams a statement of ours through binary `COPY`, after others that give nothing.
 ///
 /// # Errors
 /// The server's, or `each`'s.
-pub fn copy_out(conn: &mut Conn, sql: &str, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    conn.put_query(&format!("COPY ({sql}) TO STDOUT (FORMAT binary)"));
+pub fn copy_out(
+    conn: &mut Conn,
+    before: &[&str],
+    sql: &str,
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let copy = format!("COPY ({sql}) TO STDOUT (FORMAT binary)");
+    conn.put_query(&[before, &[copy.as_str()]].concat().join("; "));
     conn.flush()?;
     let mut begun = false;
     conn.answer(|tag, body| {
@@ -384,12 +382,13 @@ fn after_header(body: &[u8]) -> Result<&[u8]> {
     rest.get(u32::from_be_bytes(*length) as usize..).ok_or_else(|| unexpected("a COPY header cut short"))
 }
 
-/// Streams a statement with bound values.
+/// Streams a statement with bound values, after others of ours that give nothing.
 ///
 /// # Errors
 /// The server's, or `each`'s.
 pub fn stream(
     conn: &mut Conn,
+    before: &[&str],
     sql: &str,
     bound: &[crate::value::Value],
     kinds: &[Kind],
@@ -398,6 +397,11 @@ pub fn stream(
     let (types, texts) = values::bound(bound)?;
     let texts: Vec<Option<&[u8]>> = texts.iter().map(|text| text.as_deref().map(str::as_bytes)).collect();
     let formats: Vec<u16> = kinds.iter().map(|kind| u16::from(!kind.is_cast())).collect();
+    for statement in before {
+        conn.put_parse(statement, &[]);
+        conn.put_bind(&[], &[], &[]);
+        conn.put(b'E', &[0, 0, 0, 0, 0]);
+    }
     conn.put_parse(sql, &types);
     conn.put_bind(&[], &texts, &formats);
     conn.put(b'E', &[0, 0, 0, 0, 0]);

@@ -39,12 +39,6 @@ impl Typed {
     /// `not-found`, or what the server said.
     pub fn load(conn: &mut Conn, types: &Types, schema: &str, name: &str) -> Result<Self> {
         let relation = Relation::load(conn, schema, name)?;
-        Self::of(conn, types, relation)
-    }
-
-    /// # Errors
-    /// What the server said.
-    pub fn of(conn: &mut Conn, types: &Types, relation: Relation) -> Result<Self> {
         let mut kinds = Vec::with_capacity(relation.columns.len());
         for column in &relation.columns {
             kinds.push(types.kind(conn, column.oid, column.typmod)?);

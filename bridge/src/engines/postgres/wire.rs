@@ -38,8 +38,6 @@ pub struct Conn {
     pub canceller: Canceller,
     /// Bytes that a message may have.
     longest: usize,
-    /// Requests whose answers come before that of the next one.
-    owed: usize,
     /// No request is under way, and none failed in a way that leaves the connection unknown.
     pub idle: bool,
 }
@@ -56,7 +54,6 @@ impl Conn {
             version: 0,
             canceller,
             longest: LONGEST_GREETING,
-            owed: 0,
             idle: false,
         }
     }
@@ -96,12 +93,6 @@ impl Conn {
         put_text(&mut body, sql);
         self.idle = false;
         self.put(b'Q', &body);
-    }
-
-    /// Appends statements of ours to what goes out with the next request; if they fail, so does it.
-    pub fn ahead(&mut self, sql: &str) {
-        self.put_query(sql);
-        self.owed += 1;
     }
 
     /// Sends what was appended.
@@ -208,7 +199,6 @@ impl Conn {
         loop {
             let (tag, body) = self.message()?;
             match tag {
-                b'Z' if self.owed > 0 => self.owed -= 1,
                 b'Z' => {
                     self.idle = true;
                     return failure.map_or(Ok(()), Err);

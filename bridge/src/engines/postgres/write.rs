@@ -44,8 +44,7 @@ pub fn write(
     if write.if_version.is_some() {
         // Once nobody else can write, the next statement sees what the last one wrote.
         lock(conn, &typed.relation, "SHARE ROW EXCLUSIVE")?;
-        let (schema, name) = (&write.schema, &write.relation);
-        write.check(|| Ok(State::load(conn, schema, name)?.and_then(|state| state.version)))?;
+        write.check(|| Ok(State::load(conn, &typed.relation)?.and_then(|state| state.version)))?;
     }
     let plan = Plan::new(conn, &typed, &schema)?;
     let table = typed.relation.quoted();
