@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from fsspec_db import connect
+from fsspec_db import AbstractDatabaseFileSystem, connect
 from fsspec_db.errors import (
     AlreadyExistsError,
     ConstraintViolationError,
@@ -25,6 +25,7 @@ from fsspec_db.errors import (
     InvalidQueryError,
     NotEmptyError,
     NotFoundError,
+    PreconditionFailedError,
     QueryTimeoutError,
     ReadOnlyError,
     SchemaMismatchError,
@@ -166,6 +167,80 @@ def test_a_file_that_is_read_has_one_version(make: Callable[[str], None], opened
     fs.close()
     make("INSERT INTO t VALUES (2)")
     assert opened("read").bridge.data_version("/main/t.csv") != before
+
+
+SCATTERED = """
+CREATE TABLE t AS SELECT i::INTEGER AS id,
+    CASE WHEN i % 3 = 0 THEN NULL ELSE i END AS n,
+    CASE WHEN i % 5 = 0 THEN NULL ELSE TIMESTAMP '2020-01-01' + INTERVAL (i) SECOND END AS ts,
+    CASE WHEN i % 7 = 0 THEN NULL ELSE 'text ' || i END AS s,
+    CASE WHEN i % 9 = 0 THEN NULL ELSE i % 2 = 0 END AS b,
+    CASE WHEN i % 4 = 0 THEN NULL ELSE [i, NULL, i + 1] END AS l,
+    CASE WHEN i % 6 = 0 THEN NULL ELSE {'a': i, 'b': CASE WHEN i % 2 = 0 THEN NULL ELSE 'b' || i END} END AS st,
+    CASE WHEN i % 8 = 0 THEN NULL ELSE (i % 3)::VARCHAR::ENUM('0', '1', '2', 'none') END AS e,
+    CASE WHEN i % 10 = 0 THEN NULL ELSE (i * 3)::HUGEINT END AS h FROM range(200_001) r(i);
+UPDATE t SET n = NULL WHERE id % 1000 = 7;
+DELETE FROM t WHERE id % 17 = 3;
+"""
+"""NULLs of every layout, in a table of which DuckDB's threads give parts of other sizes each time."""
+
+
+@pytest.mark.parametrize("extension", ["arrow", "feather", "parquet"])
+def test_a_version_has_the_same_bytes_however_many_threads_there_are(
+    make: Callable[[str], None], opened: Opened, extension: str
+) -> None:
+    make(SCATTERED)
+    bodies: dict[tuple[str, str | None], set[bytes]] = {}
+    versions = set()
+    for options in ("?threads=1", "?threads=4", "?threads=2"):
+        fs = opened("read", options)
+        for shape, codec in (("", None), ("where=n>5000", "zstd"), ("limit=70001&offset=501", "lz4")):
+            for _ in range(2):
+                with fs.bridge.read(f"/main/t.{extension}", shape, codec=codec) as stream:  # type: ignore[arg-type]
+                    bodies.setdefault((shape, codec), set()).add(stream.read_all())
+                    versions.add(stream.version)
+        fs.close()
+    assert len(versions) == 1
+    assert None not in versions
+    assert [shape for shape, found in bodies.items() if len(found) > 1] == []
+
+
+def test_what_may_be_random_has_no_version(make: Callable[[str], None], opened: Opened) -> None:
+    make(
+        "CREATE TABLE t (a INTEGER, b DOUBLE GENERATED ALWAYS AS (random())); INSERT INTO t (a) VALUES (1);"
+        "CREATE VIEW v AS SELECT random() AS r; CREATE TABLE plain AS SELECT 1 AS a"
+    )
+    fs = opened("read")
+    for relation in ("t", "v"):
+        assert fs.data_version(f"/main/{relation}.csv") is None
+        with fs.bridge.read(f"/main/{relation}.csv") as stream:
+            stream.read_all()
+            assert stream.version is None
+    assert fs.data_version("/main/plain.csv") is not None
+    with fs.bridge.read("/main/plain.csv", "order=a") as stream:
+        stream.read_all()
+        assert stream.version is None
+
+
+def test_a_write_for_a_version_is_refused_where_another_ended_meanwhile(file: Path) -> None:
+    from fsspec_db.engines.duckdb import DuckDB  # only where there is one
+
+    database = DuckDB(str(file), "manage")
+    fs = AbstractDatabaseFileSystem(database, access="manage")
+    fs.pipe_file("/main/t.csv", b"a\n1\n")
+    version = fs.data_version("/main/t.csv")
+    assert version
+    arriving = pa.table({"a": pa.array([2] * 10, pa.int64())})
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        fs.pipe_file("/main/t.csv", b"a\n3\n", mode="append")
+        yield from arriving.to_batches()
+
+    reader = pa.RecordBatchReader.from_batches(arriving.schema, batches())
+    with pytest.raises(PreconditionFailedError):
+        database.insert_if("main", "t", reader, "append", version)
+    assert fs.cat_file("/main/t.csv") == b"a\r\n1\r\n3\r\n"
+    fs.close()
 
 
 # Read-only

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use pyo3::PyClass;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -13,6 +14,7 @@ use pyo3::types::PyTuple;
 use super::arrow::{Batches, reader_of};
 use super::attach::attached;
 use super::rows::{Incoming, held_to, pieces};
+use super::steady::Steady;
 use super::turn::Turn;
 use super::values::params_to;
 use super::work::interruptible;
@@ -126,25 +128,32 @@ impl PyDatabase {
         mut batches: Batches,
         columns: Option<&[String]>,
         (limit, cut): (Option<u64>, &dyn Fn()),
+        version: Option<String>,
         sink: &dyn Sink,
         cancel: &Cancel,
     ) -> Result<()> {
         let whole = batches.schema();
         let chosen: Option<Vec<usize>> =
             columns.and_then(|names| names.iter().map(|name| whole.index_of(name).ok()).collect());
-        sink.start(match &chosen {
+        let schema = match &chosen {
             Some(chosen) => Arc::new(whole.project(chosen)?),
             None => Arc::clone(&whole),
-        })?;
+        };
+        let mut steady = version.is_some().then(|| Steady::new(Arc::clone(&schema)));
+        if let Some(version) = version {
+            sink.version(version);
+        }
+        sink.start(schema)?;
         let mut left = limit.unwrap_or(u64::MAX);
         overlapped(sink, |encoder| {
+            let mut each = |batch: &RecordBatch| pieces(batch).try_for_each(|piece| encoder.push(piece));
             loop {
                 cancel.check()?;
                 let next = {
                     let _turn = self.turn.as_ref().map(Turn::take);
                     batches.next()?
                 };
-                let Some(batch) = next else { return Ok(()) };
+                let Some(batch) = next else { break };
                 let mut batch = held_to(&whole, &batch)?;
                 if let Some(chosen) = &chosen {
                     batch = batch.project(chosen)?;
@@ -156,13 +165,15 @@ impl PyDatabase {
                     cut();
                 }
                 left -= batch.num_rows() as u64;
-                for piece in pieces(&batch) {
-                    encoder.push(piece)?;
+                match &mut steady {
+                    Some(steady) => steady.push(&batch, &mut each)?,
+                    None => each(&batch)?,
                 }
                 if more {
-                    return Ok(());
+                    break;
                 }
             }
+            steady.map_or(Ok(()), |mut steady| steady.finish(&mut each))
         })
     }
 
@@ -285,12 +296,12 @@ impl Database for PyDatabase {
             let before = if steady { version()? } else { None };
             let batches = self.select(&scan.schema, &scan.relation, &scan.shape)?;
             // The state that is read lies between two looks: it is of that version if both saw the same.
-            if let Some(before) = before
-                && version()?.as_ref() == Some(&before)
-            {
-                sink.version(before);
-            }
-            self.pump(batches, scan.shape.columns.as_deref(), (scan.shape.limit, &|| ()), sink, cancel)
+            let version = match before {
+                Some(before) => version()?.filter(|now| *now == before),
+                None => None,
+            };
+            let (columns, limit) = (scan.shape.columns.as_deref(), scan.shape.limit);
+            self.pump(batches, columns, (limit, &|| ()), version, sink, cancel)
         })
     }
 
@@ -300,7 +311,7 @@ impl Database for PyDatabase {
                 let params = params_to(object.py(), &query.params)?;
                 Batches::of(object.call_method1("query", (&query.sql, params))?)
             })?;
-            self.pump(batches, None, (query.limit, &|| sink.truncated()), sink, cancel)
+            self.pump(batches, None, (query.limit, &|| sink.truncated()), None, sink, cancel)
         })
     }
 

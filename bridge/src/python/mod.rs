@@ -13,6 +13,7 @@ mod fs;
 mod metadata;
 mod path;
 mod rows;
+mod steady;
 mod stream;
 mod turn;
 mod values;
