@@ -45,7 +45,7 @@ class Streams(AbstractDatabase):
     """Relations whose name says how their rows come."""
 
     concurrent = True
-    relations = ("failing", "endless", "first", "rude", "denied")
+    relations: tuple[str, ...] = ("failing", "endless", "first", "rude", "denied")
 
     def dialect(self) -> str:
         return "generic"
@@ -141,7 +141,7 @@ class Numbered(Streams):
     With a pipe TEST_GATE, each batch but the first waits for a byte of it.
     """
 
-    relations = ("known", "unknown")
+    relations: tuple[str, ...] = ("known", "unknown")
     batches = 8
 
     def data_version(self, schema: str, relation: str) -> str | None:
