@@ -48,6 +48,9 @@ class Cycle(RequestResponseCycle):
             await self._send_together(message)
 
     async def _send_together(self, message: Any) -> None:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        # From here on uvicorn waits for nothing, so that nobody else meets the stand-in.
         transport, gathered = self.transport, _Gathered(self._head)
         self.transport = gathered  # type: ignore[assignment]
         try:

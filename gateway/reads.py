@@ -72,16 +72,18 @@ class Reads:
             chosen = _document(target, accept, accept_encoding)
             if shape:
                 raise Problem("invalid-parameter", "Only data files take parameters.")
-        if pool.in_doubt:
-            await pool.check()
         file = _File(self, exchange, target, fs, pool, _reading(target.place, target.path, chosen, shape))
         if target.extension is None:
             await file.document()
         elif file.at_once:
             await file.stream()
         else:
-            await file.validated()
-        pool.used()
+            try:
+                await file.validated()
+            except FileNotFoundError:
+                if exchange.started:
+                    raise
+                await file.validated()  # the bytes were taken away: they are made again
 
     async def current(self, exchange: Exchange, target: Target) -> Current:
         """What the conditions of a write are about.
@@ -98,13 +100,13 @@ class Reads:
             named = headers.get(b"if-match", b"") + headers.get(b"if-none-match", b"")
             tags = [reading.tag(version), *of_state(named.decode("latin-1"), target.path, version)]
             return Current(version, tags, self.dates.modified(reading, version, tags[0]))
-        snapshot = self.snapshots.make(reading, None, pool, partial(self.start, fs, target, reading))
-        with snapshot.held():
-            try:
+        try:
+            snapshot = self.snapshots.make(reading, None, pool, partial(self.start, fs, target, reading))
+            with snapshot.held():
                 await snapshot.complete()
-            except GivenUp:
-                return Current(None, [], None)
-            return Current(None, [snapshot.tag], snapshot.modified)
+                return Current(None, [snapshot.tag], snapshot.modified)
+        except GivenUp:
+            return Current(None, [], None)
 
     def start(self, fs: AbstractDatabaseFileSystem, target: Target, reading: Reading) -> ChunkStream:
         """Starts to read.
@@ -212,6 +214,8 @@ class _File:
 
     async def _in_lane(self, work: Callable[[ChunkStream], Coroutine[None, None, None]]) -> None:
         lane = self.pool.data
+        if self.pool.in_doubt:
+            await self.pool.check()
         if not lane.try_take():
             await lane.take()
         try:
@@ -222,6 +226,7 @@ class _File:
             raise
         finally:
             lane.give()
+        self.pool.used()
 
     async def _transfer(self, stream: ChunkStream) -> None:
         def validators(body: bytes | memoryview | None) -> Headers:

@@ -52,6 +52,8 @@ class Sizes:
                 chosen = for_data(target.extension or "", None, None)
                 wanted[entry["name"]] = _Wanted(target, Reading(target.place, target.path, chosen, ""))
         versions = await self._versions(wanted.values())
+        # Of relations that were not asked in time no size is said.
+        wanted = {name: one for name, one in wanted.items() if one.reading.relation in versions}
         for one in wanted.values():
             one.version = versions[one.reading.relation]
         unknown = (one for one in wanted.values() if self._current(one) is None)
@@ -69,7 +71,7 @@ class Sizes:
             asked.setdefault(pool, {})[one.reading.relation] = one.target.path
         found: dict[str, str | None] = {}
         for pool, paths in asked.items():
-            found |= await pool.call(_ask, pool, paths)
+            found |= await pool.call(_ask, pool, paths, self._budget)
         return found
 
     def _current(self, one: _Wanted) -> Snapshot | None:
@@ -123,9 +125,12 @@ class _Wanted:
     version: str | None = None
 
 
-def _ask(pool: Pool, paths: dict[str, str]) -> dict[str, str | None]:
+def _ask(pool: Pool, paths: dict[str, str], budget: float) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
+    until = time.monotonic() + budget
     for place, path in paths.items():
+        if time.monotonic() > until:
+            break
         try:
             found[place] = pool.fs.data_version(path)
         except FileNotFoundError:

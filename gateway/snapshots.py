@@ -155,8 +155,8 @@ class Snapshot:
         self.lost = True
         self._data = b""
         if self._file is not None:
-            with suppress(OSError):
-                os.unlink(self._file)  # noqa: PTH108
+            # Freeing a large file takes as long as answering many requests.
+            asyncio.get_running_loop().run_in_executor(None, _unlink, self._file)
 
 
 class SnapshotStore:
@@ -353,6 +353,11 @@ class SnapshotStore:
         for snapshot in self._all:
             if snapshot.maker is not None:
                 snapshot.maker.cancel()
+
+
+def _unlink(name: str) -> None:
+    with suppress(OSError):
+        os.unlink(name)  # noqa: PTH108
 
 
 def _coded(encode: Encoder, piece: bytes | memoryview, last: bool) -> bytes:  # noqa: FBT001
