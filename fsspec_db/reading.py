@@ -168,8 +168,8 @@ class ReadableFileSystem(ListedFileSystem):
     ) -> list[Any]:
         """Slices of files; those of one path are read in one pass and come from one snapshot.
 
-        Where there is a data version, the pass goes on to the end of a file that can be kept, so that
-        there is no second one as long as the rows stand.
+        Where there is a data version, the second pass through the same rows goes on to the end of a file
+        that can be kept, so that there is no third.
         """
         starts = starts if isinstance(starts, list) else [starts] * len(paths)
         ends = ends if isinstance(ends, list) else [ends] * len(paths)
@@ -184,8 +184,9 @@ class ReadableFileSystem(ListedFileSystem):
                 with self._read_file(path, timeout=timeout) as file:
                     for index in indexes:
                         out[index] = slice_of(file, starts[index], ends[index])
-                    with suppress(Exception):  # what was asked for has been read
-                        file.read_on(self._snapshots.limit)
+                    if file.version is not None and self._snapshots.again(self._split(path), file.version):
+                        with suppress(Exception):  # what was asked for has been read
+                            file.read_on(self._snapshots.limit)
             except Exception as error:
                 if on_error != "return":
                     raise

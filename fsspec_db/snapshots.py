@@ -18,6 +18,10 @@ LEAST_BYTES: Final = 64 * 2**10
 """What a snapshot counts at least, so that there is a bound to how many are kept."""
 
 
+MOST_ASKED: Final = 1024
+"""Files of which it is remembered that slices were asked for."""
+
+
 class Snapshot:
     """The bytes of one file in one version of the data.
 
@@ -49,6 +53,16 @@ class Snapshots:
         self.limit = limit
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
+        self._asked: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def again(self, key: tuple[str, str], version: str) -> bool:
+        """Whether slices of this version have been asked for before: who comes twice comes more often."""
+        with self._lock:
+            before = self._asked.pop(key, None)
+            self._asked[key] = version
+            if len(self._asked) > MOST_ASKED:
+                self._asked.popitem(last=False)
+        return before == version
 
     def get(self, key: tuple[str, str]) -> Snapshot | None:
         """The snapshot of a file, of whatever version."""
