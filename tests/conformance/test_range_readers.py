@@ -348,7 +348,6 @@ def test_obstore_gets_what_it_has_seen(place: Place) -> None:
         store.get(path, options={"if_match": '"other"'})
 
 
-@pytest.mark.xfail(reason="listings have no sizes of data files yet")
 def test_obstore_lists(place: Place) -> None:
     store = HTTPStore.from_url(place.base, client_options={"allow_http": True})
     listed = store.list_with_delimiter(place.schema)
