@@ -176,7 +176,7 @@ CREATE TABLE t AS SELECT i::INTEGER AS id,
     CASE WHEN i % 7 = 0 THEN NULL ELSE 'text ' || i END AS s,
     CASE WHEN i % 9 = 0 THEN NULL ELSE i % 2 = 0 END AS b,
     CASE WHEN i % 4 = 0 THEN NULL ELSE [i, NULL, i + 1] END AS l,
-    CASE WHEN i % 6 = 0 THEN NULL ELSE {'a': i, 'b': CASE WHEN i % 2 = 0 THEN NULL ELSE 'b' || i END} END AS st,
+    CASE WHEN i % 6 = 0 THEN NULL ELSE {'a': i, 'b': CASE WHEN i % 2 = 0 THEN NULL ELSE 'b' END} END AS st,
     CASE WHEN i % 8 = 0 THEN NULL ELSE (i % 3)::VARCHAR::ENUM('0', '1', '2', 'none') END AS e,
     CASE WHEN i % 10 = 0 THEN NULL ELSE (i * 3)::HUGEINT END AS h FROM range(200_001) r(i);
 UPDATE t SET n = NULL WHERE id % 1000 = 7;

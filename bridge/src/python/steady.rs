@@ -9,6 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, Scalar};
 use arrow_array::{make_array, new_null_array};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, Buffer, NullBuffer};
+use arrow_data::transform::MutableArrayData;
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 use arrow_select::concat::concat;
 use arrow_select::zip::zip;
@@ -81,7 +82,7 @@ fn joined(pieces: &[&ArrayRef]) -> Result<ArrayRef, ArrowError> {
         let keys = concat(&keys)?.to_data().into_builder().data_type(first.data_type().clone());
         return Ok(make_array(keys.add_child_data(dictionary.values().to_data()).build()?));
     }
-    concat(&pieces.iter().map(|piece| piece.as_ref()).collect::<Vec<_>>())
+    concat(&pieces.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
 /// The keys of a dictionary, as an array of their own.
@@ -105,8 +106,13 @@ fn settled(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         let keys = keys.data_type(data_type.clone()).add_child_data(dictionary.values().to_data());
         return Ok(make_array(keys.build()?));
     }
-    let array = with_settled_children(array)?;
-    let Some(nulls) = nulls else { return Ok(array) };
+    if !array.to_data().child_data().is_empty() {
+        return with_settled_children(&match nulls {
+            Some(nulls) => without_values(array, nulls)?,
+            None => copied(array)?,
+        });
+    }
+    let Some(nulls) = nulls else { return Ok(Arc::clone(array)) };
     let empty = !nulls.inner();
     let width = match data_type {
         DataType::FixedSizeBinary(width) => usize::try_from(*width).ok(),
@@ -123,11 +129,24 @@ fn settled(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         return Ok(make_array(data.align_buffers(true).build()?));
     }
     // Of whole bytes none has bits after the last one, so that nothing is to be copied.
-    if array.len().is_multiple_of(8) && is_empty(&array, &empty) {
-        return Ok(array);
+    if array.len().is_multiple_of(8) && is_empty(array, &empty) {
+        return Ok(Arc::clone(array));
     }
-    let none = Scalar::new(new_null_array(data_type, 1));
-    zip(&BooleanArray::new(nulls.into_inner(), None), &array, &none)
+    without_values(array, nulls)
+}
+
+/// A copy in which nothing lies below a NULL.
+fn without_values(array: &ArrayRef, nulls: NullBuffer) -> Result<ArrayRef, ArrowError> {
+    let none = Scalar::new(new_null_array(array.data_type(), 1));
+    zip(&BooleanArray::new(nulls.into_inner(), None), array, &none)
+}
+
+/// A copy of the rows alone: of what they are a part of, the rest lies around them.
+fn copied(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let data = array.to_data();
+    let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+    copy.try_extend(0, 0, data.len())?;
+    Ok(make_array(copy.freeze()))
 }
 
 /// Whether all that is NULL has no length.
@@ -140,17 +159,12 @@ fn is_empty(array: &ArrayRef, empty: &BooleanBuffer) -> bool {
         DataType::LargeUtf8 => all(array.as_string::<i64>().value_offsets(), empty),
         DataType::Binary => all(array.as_binary::<i32>().value_offsets(), empty),
         DataType::LargeBinary => all(array.as_binary::<i64>().value_offsets(), empty),
-        DataType::List(_) => all(array.as_list::<i32>().value_offsets(), empty),
-        DataType::LargeList(_) => all(array.as_list::<i64>().value_offsets(), empty),
         _ => false,
     }
 }
 
 fn with_settled_children(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let data = array.to_data();
-    if data.child_data().is_empty() {
-        return Ok(Arc::clone(array));
-    }
     let children = data.child_data().iter().map(|child| Ok(settled(&make_array(child.clone()))?.to_data()));
     let children = children.collect::<Result<_, ArrowError>>()?;
     Ok(make_array(data.into_builder().child_data(children).build()?))
