@@ -65,11 +65,18 @@ class Leases:
         named = _Lease(snapshot, until)
         for client in (connection, alike):
             self._keep((*client, snapshot.tag), named)
-        self._leases.pop(_resumed(exchange, reading), None)
+        begun = self._live(_resumed(exchange, reading))
+        if begun is not None and ranged and begun.snapshot.tag == snapshot.tag:
+            begun.snapshot, begun.until = snapshot, until
+        elif not ranged and not listed:
+            self._leases.pop(_resumed(exchange, reading), None)
 
-    def begin(self, exchange: Exchange, reading: Reading, snapshot: Snapshot) -> None:
-        """Who resumes this download is to have the rest of this state: many do without naming a tag."""
-        self._keep(_resumed(exchange, reading), _Lease(snapshot, time.monotonic() + self._seconds))
+    def begin(self, exchange: Exchange, snapshot: Snapshot) -> None:
+        """Who resumes this download is to have the rest of this state: many do without naming a tag.
+
+        Until it reads anew; listings in between are none of that.
+        """
+        self._keep(_resumed(exchange, snapshot.reading), _Lease(snapshot, time.monotonic() + self._seconds))
 
     def held(self, exchange: Exchange, reading: Reading) -> Snapshot | None:
         """The snapshot that a range of this client is of; the one that it names, if it names one.

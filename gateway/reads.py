@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -68,6 +68,10 @@ class Reads:
             accept_encoding = None
         if target.extension is not None:
             chosen = for_data(target.extension, accept, accept_encoding)
+            if chosen.coding is not None:
+                plain = replace(chosen, coding=None)
+                if self.leases.listed(exchange, _reading(target.place, target.path, plain, shape)):
+                    chosen = plain  # the listed size is that of what is not coded
         else:
             chosen = _document(target, accept, accept_encoding)
             if shape:
@@ -206,11 +210,17 @@ class _File:
             yield
         finally:
             if self.begun is not None:  # the time runs from here on
-                self.reads.leases.begin(self.exchange, self.reading, self.begun)
+                self.reads.leases.begin(self.exchange, self.begun)
 
     def _begin(self, snapshot: Snapshot) -> None:
+        if self.reading.chosen.coding is not None and snapshot.version is not None:
+            # Who decodes what comes counts its bytes, and resumes with those that are not coded.
+            plain = replace(self.reading, chosen=replace(self.reading.chosen, coding=None))
+            tag = plain.tag(snapshot.version)
+            snapshot = Snapshot(plain, snapshot.version)
+            snapshot.tag, snapshot.lost = tag, True
         self.begun = snapshot
-        self.reads.leases.begin(self.exchange, self.reading, snapshot)
+        self.reads.leases.begin(self.exchange, snapshot)
 
     async def _in_lane(self, work: Callable[[ChunkStream], Coroutine[None, None, None]]) -> None:
         lane = self.pool.data
@@ -313,7 +323,10 @@ class _File:
             ranges = parse(exchange.headers[b"range"], snapshot.size)
         with snapshot.held():
             if ranges is None:
-                await send_whole(exchange, headers, snapshot, self.stall)
+                if exchange.method == "GET" and self.target.extension is not None:
+                    self._begin(snapshot)
+                with self._resumable():
+                    await send_whole(exchange, headers, snapshot, self.stall)
             else:
                 await send_ranges(exchange, headers, snapshot, ranges, self.stall)
 

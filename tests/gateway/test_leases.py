@@ -250,3 +250,65 @@ def test_a_run_over_mariadb_beside_writers(mariadb: MariaDB, serve: Serve):
             run += client.get(path, headers={"range": f"bytes={start}-{start + 999_999}"}).content
         assert run == streamed.content
         assert client.head(path).headers["etag"] != tag
+
+
+GZIP = {"accept-encoding": "gzip"}
+
+
+def test_a_file_whose_size_was_listed_is_not_coded(tables: Tables, serve: Serve):
+    """Many who list also accept codings, and take what comes to be of the size that was listed."""
+    tables.serve(serve)
+    path = "/main/known.csv"
+    with tables.client() as client:
+        listed = client.request("PROPFIND", path, headers={**GZIP, "depth": "0"})
+        assert f"getcontentlength>{SIZE}<" in listed.text
+        tables.become(2)
+        whole = client.get(path, headers=GZIP)
+        assert "content-encoding" not in whole.headers
+        assert (whole.headers["content-length"], states(whole.content)) == (str(SIZE), {1})
+        assert states(client.get(path, headers=LAST).content) == {1}
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_who_left_a_whole_get_has_no_rest_of_another_state(tables: Tables, serve: Serve, coding: str):
+    """It counts the bytes that it has decoded."""
+    tables.serve(serve)
+    path = "/main/known.csv"
+    asked = {"accept-encoding": coding}
+    rest = {**asked, "range": f"bytes={SIZE // 2}-"}
+    with tables.client() as client:
+        for state in (1, 2):
+            with client.stream("GET", path, headers=asked) as left:
+                next(left.iter_bytes())
+            part = client.get(path, headers=rest)
+            assert (part.status_code, states(part.content)) == (206, {state})
+            tables.become(state + 1)
+        with client.stream("GET", path, headers=asked) as left:
+            next(left.iter_bytes())
+        tables.become(9)
+        refused = client.get(path, headers=rest)
+        assert (refused.status_code, refused.json()["type"]) == (409, "/-/problems/snapshot-gone")
+        client.head(path)
+        assert states(client.get(path, headers=LAST).content) == {9}
+
+
+def test_who_lists_within_a_read_goes_on_with_it(tables: Tables, serve: Serve):
+    """As webdav4 does, which asks for the size before it goes on elsewhere."""
+    tables.serve(serve)
+    path = "/main/known.csv"
+
+    def part(start: int) -> set[int]:
+        with tables.client() as other:
+            return states(other.get(path, headers={"range": f"bytes={start}-"}).content)
+
+    with tables.client() as client:
+        client.request("PROPFIND", path, headers={"depth": "0"})
+        with client.stream("GET", path) as left:
+            next(left.iter_bytes())
+    for state in (2, 3):
+        tables.become(state)
+        with tables.client() as client:
+            client.request("PROPFIND", path, headers={"depth": "0"})
+            assert part(SIZE // 2) == part(SIZE // 4) == {1}
+    httpx.head(f"{tables.server.url}{path}", headers={"user-agent": "one", "accept-encoding": "identity"})
+    assert part(SIZE // 2) == {3}
