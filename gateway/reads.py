@@ -104,13 +104,20 @@ class Reads:
             named = headers.get(b"if-match", b"") + headers.get(b"if-none-match", b"")
             tags = [reading.tag(version), *of_state(named.decode("latin-1"), target.path, version)]
             return Current(version, tags, self.dates.modified(reading, version, tags[0]))
-        try:
-            snapshot = self.snapshots.make(reading, None, pool, partial(self.start, fs, target, reading))
-            with snapshot.held():
-                await snapshot.complete()
-                return Current(None, [snapshot.tag], snapshot.modified)
-        except GivenUp:
-            return Current(None, [], None)
+        # The tag may be of what was not coded, whatever codings this request accepts.
+        tags: list[str] = []
+        modified = None
+        for coding in dict.fromkeys((None, chosen.coding)):
+            coded = replace(reading, chosen=replace(chosen, coding=coding))
+            try:
+                snapshot = self.snapshots.make(coded, None, pool, partial(self.start, fs, target, coded))
+                with snapshot.held():
+                    await snapshot.complete()
+            except GivenUp:
+                continue
+            tags.append(snapshot.tag)
+            modified = snapshot.modified
+        return Current(None, tags, modified)
 
     def start(self, fs: AbstractDatabaseFileSystem, target: Target, reading: Reading) -> ChunkStream:
         """Starts to read.

@@ -119,6 +119,7 @@ class Writes:
         fs, pool = target.database()
         # Nothing is created whose name the locks were not asked about.
         write = partial(fs.write, create=creates, timeout=self.settings.write_timeout or None)
+        relation = target.place.rpartition(".")[0]
 
         async def commit(body: bytes | str | ArrivingBody) -> tuple[int, bool]:
             with self.dav.locks.writing(target.place, exchange.scope["headers"], creates=creates):
@@ -126,13 +127,13 @@ class Writes:
                     return await pool.write(write, target.path, body, mode)
                 # Who writes on a condition is alone here, in the gateway; within an engine that has
                 # versions also there.
-                async with self._one_at_a_time.setdefault(target.place, asyncio.Lock()):
+                async with self._one_at_a_time.setdefault(relation, asyncio.Lock()):
                     version = await self._hold(exchange, target)
                     return await pool.write(partial(write, if_version=version), target.path, body, mode)
 
         written = await ingest(exchange, expected, self.spools, self.settings, commit)
         self.dav.dates.written(target.place)
-        self.reads.snapshots.written(target.place.rpartition(".")[0])
+        self.reads.snapshots.written(relation)
         return written
 
     def _check(self, exchange: Exchange, target: Target, fs: AbstractDatabaseFileSystem) -> Declared:
