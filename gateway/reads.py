@@ -63,15 +63,19 @@ class Reads:
         headers = exchange.headers
         accept, accept_encoding = headers.get(b"accept"), headers.get(b"accept-encoding")
         shape = shape_of(exchange)
-        if b"range" in headers and not (b"if-range" in headers or b"if-match" in headers):
-            # Few who ask for a part could decode a part of what is coded. Who knows the tag, can.
+        named = headers.get(b"if-range", b"") + headers.get(b"if-match", b"")
+        if b"range" in headers and not named:
+            # Few who ask for a part could decode a part of what is coded. Who knows its tag, can.
             accept_encoding = None
         if target.extension is not None:
             chosen = for_data(target.extension, accept, accept_encoding)
             if chosen.coding is not None:
+                coded = _reading(target.place, target.path, chosen, shape)
                 plain = replace(chosen, coding=None)
-                if self.leases.listed(exchange, _reading(target.place, target.path, plain, shape)):
-                    chosen = plain  # the listed size is that of what is not coded
+                known = b"range" not in headers or coded.named(named)
+                # A size that was listed is that of what is not coded.
+                if not known or self.leases.listed(exchange, replace(coded, chosen=plain)):
+                    chosen = plain
         else:
             chosen = _document(target, accept, accept_encoding)
             if shape:
@@ -105,7 +109,7 @@ class Reads:
             tags = [reading.tag(version), *of_state(named.decode("latin-1"), target.path, version)]
             return Current(version, tags, self.dates.modified(reading, version, tags[0]))
         # The tag may be of what was not coded, whatever codings this request accepts.
-        tags: list[str] = []
+        contents: list[str] = []
         modified = None
         for coding in dict.fromkeys((None, chosen.coding)):
             coded = replace(reading, chosen=replace(chosen, coding=coding))
@@ -115,9 +119,9 @@ class Reads:
                     await snapshot.complete()
             except GivenUp:
                 continue
-            tags.append(snapshot.tag)
+            contents.append(snapshot.tag)
             modified = snapshot.modified
-        return Current(None, tags, modified)
+        return Current(None, contents, modified)
 
     def start(self, fs: AbstractDatabaseFileSystem, target: Target, reading: Reading) -> ChunkStream:
         """Starts to read.

@@ -48,11 +48,17 @@ class Reading:
 
         What precedes the hyphen is of the state of the relation, whichever its representation.
         """
+        return f'"{_state(self.path, version)}-{self._variant}"'
+
+    def named(self, header: bytes) -> bool:
+        """Whether a header has a tag of this representation, of whatever version."""
+        return f'-{self._variant}"'.encode() in header
+
+    @cached_property
+    def _variant(self) -> str:
         chosen = self.chosen
-        variant = "\0".join(
-            (self.path, chosen.extension, chosen.codec or "", chosen.coding or "", self.shape)
-        )
-        return f'"{_state(self.path, version)}-{_digest(variant, 6)}"'
+        parts = (self.path, chosen.extension, chosen.codec or "", chosen.coding or "", self.shape)
+        return _digest("\0".join(parts), 6)
 
 
 def of_state(header: str, path: str, version: str) -> list[str]:
