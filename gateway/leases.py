@@ -8,6 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gateway.exchange import CONNECTION
+
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
     from gateway.snapshots import Snapshot
@@ -117,4 +119,7 @@ def _resumed(exchange: Exchange, reading: Reading) -> tuple[object, ...]:
 def _clients(exchange: Exchange) -> tuple[tuple[object, ...], ...]:
     host, port = exchange.scope.get("client") or ("", 0)
     headers = exchange.headers
-    return (host, port), (host, headers.get(b"user-agent"), headers.get(b"authorization"))
+    name = (host, headers.get(b"user-agent"), headers.get(b"authorization"))
+    # Ports come back soon. Behind a proxy, several clients may have one connection.
+    connection = exchange.scope.get("extensions", {}).get(CONNECTION, {}).get("number", port)
+    return (*name, connection), (*name, "any")

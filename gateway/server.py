@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
 import sys
@@ -12,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.cycle import Cycle
-from gateway.exchange import ZERO_COPY, Abort
+from gateway.exchange import CONNECTION, ZERO_COPY, Abort
 from gateway.gate import is_loopback
 from gateway.settings import SettingsError
 
@@ -29,6 +30,8 @@ _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
 
+_numbers = itertools.count(1)
+
 
 class ImpatientProtocol(HttpToolsProtocol):
     """Closes a connection whose request head does not arrive in time, or is too long.
@@ -38,6 +41,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     header_timeout: float = 10.0
     _deadline: asyncio.TimerHandle | None = None
+    _number = 0
     _in_head = True
     _head = 0
     """Bytes since the head of the request began, as long as it has not ended."""
@@ -56,13 +60,15 @@ class ImpatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Starts the clock of the first request."""
         super().connection_made(transport)
+        self._number = next(_numbers)
         self._arm()
 
     def on_message_begin(self) -> None:
         """Starts the clock of a request."""
         super().on_message_begin()
+        self.scope["extensions"] = {CONNECTION: {"number": self._number}}
         if self.transport.get_extra_info("sslcontext") is None:
-            self.scope["extensions"] = {ZERO_COPY: {}}
+            self.scope["extensions"][ZERO_COPY] = {}
         self._in_head = True
         self._arm()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
+import struct
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from tests.gateway.numbered import ROW, SIZE, Tables, states
+from tests.gateway.serving import head, read_to_end
 from tests.mariadb import MariaDB
 
 if TYPE_CHECKING:
@@ -147,6 +150,26 @@ def test_a_pool_of_connections_is_one_client(tables: Tables, serve: Serve, path:
             (one if state == 1 else pool[looks]).head(path)
             for connection in (one, two, one):
                 assert states(connection.get(path, headers=LAST).content) == {state}
+
+
+def test_a_port_that_comes_back_is_another_connection(tables: Tables, serve: Serve):
+    """As of tools that are run again and again, which look on one connection and read on another."""
+    tables.serve(serve)
+
+    def ask(port: int, method: str, *fields: str) -> tuple[int, bytes]:
+        fields = ("User-Agent: one", "Connection: close", *fields)
+        address = ("127.0.0.1", tables.server.port)
+        with socket.create_connection(address, 20, ("127.0.0.1", port)) as connection:
+            # It ends at once, so that the port is free.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(head(method, "/main/known.csv", *fields))
+            return connection.getsockname()[1], read_to_end(connection)
+
+    port, _ = ask(0, "HEAD")
+    tables.become(2)
+    ask(0, "HEAD")
+    _, part = ask(port, "GET", f"Range: {LAST['range']}")
+    assert states(part) == {2}
 
 
 @RELATIONS

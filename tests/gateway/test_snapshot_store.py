@@ -150,7 +150,7 @@ def test_the_spool_is_empty_at_the_end(tables: Tables, tmp_path: Path):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_what_a_killed_gateway_left_is_swept(tables: Tables, serve: Serve, *, finished: bool):
+def test_what_a_killed_gateway_left_is_swept(tables: Tables, made: Path, serve: Serve, *, finished: bool):
     tables.serve(serve, gated=not finished)
     if finished:
         httpx.head(f"{tables.server.url}{PATH}", headers=IDENTITY)
@@ -159,8 +159,10 @@ def test_what_a_killed_gateway_left_is_swept(tables: Tables, serve: Serve, *, fi
             connection.sendall(head("HEAD", PATH))
             tables.let(5)
             eventually(lambda: sum(file.stat().st_size for file in tables.files()) > SIZE // 4)
-    with serving(tables.folder / "beside.log", "--spool-dir", str(tables.spool)) as beside:
-        assert httpx.head(f"{beside.url}/main/lineitem.csv", headers=IDENTITY).status_code == 200
+    with serving(
+        tables.folder / "beside.log", f"sqlite:///{made}", "--spool-dir", str(tables.spool)
+    ) as beside:
+        assert httpx.head(f"{beside.url}/main/big.csv", headers=IDENTITY).status_code == 200
         others = {file for file in tables.files() if file.stat().st_size}
         tables.server.process.kill()
         tables.server.process.wait()
@@ -170,7 +172,7 @@ def test_what_a_killed_gateway_left_is_swept(tables: Tables, serve: Serve, *, fi
         tables.gate = None
         tables.serve(serve)
         # What is of the one that still runs is left to it.
-        assert httpx.get(f"{beside.url}/main/lineitem.csv", headers={**PART, **IDENTITY}).status_code == 206
+        assert httpx.get(f"{beside.url}/main/big.csv", headers={**PART, **IDENTITY}).status_code == 206
         with tables.client() as client:
             assert client.get(PATH, headers=PART).status_code == 206
         assert len({file.parent for file in tables.files()}) == 2
