@@ -23,6 +23,7 @@ BUILTIN = {
     "schema-mismatch": ValueError,
     "value-out-of-range": ValueError,
     "constraint-violation": ValueError,
+    "precondition-failed": OSError,
     "not-empty": OSError,
     "unsupported": NotImplementedError,
     "database-unavailable": ConnectionError,
