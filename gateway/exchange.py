@@ -18,9 +18,9 @@ T = TypeVar("T")
 Headers = list[tuple[bytes, bytes]]
 
 ZERO_COPY: Final = "http.response.zerocopysend"
+"""The ASGI extension by which an app sends a part of a file."""
 CONNECTION: Final = "fsspec_db.connection"
 """An extension of the scope: the `number` of the connection, which no other has."""
-"""The ASGI extension by which an app sends a part of a file."""
 
 _NO_BODY: Final = frozenset({204, 304})
 

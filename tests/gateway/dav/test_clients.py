@@ -69,7 +69,7 @@ def test_webdav4_lists_and_describes(webdav4: Client, odd_names: list[str]) -> N
     assert webdav4.isfile("main/users.csv")
     assert webdav4.exists("main/a%252Fb.csv")
     assert not webdav4.exists("main/nobody.csv")
-    assert webdav4.content_length("main/users.csv") is None
+    assert webdav4.content_length("main/users.csv") == len(webdav4.http.get("/main/users.csv").content)
     assert webdav4.modified("main/users.csv") is not None
     with pytest.raises(ResourceNotFound):
         webdav4.info("main/nobody.csv")

@@ -99,7 +99,7 @@ class TestPropfind:
         assert directory["{DAV:}resourcetype"].find("{DAV:}collection") is not None
         assert len(file["{DAV:}resourcetype"]) == 0
         assert file["{DAV:}getcontenttype"].text == "text/csv; header=present"
-        assert "{DAV:}getcontentlength" not in file
+        assert file["{DAV:}getcontentlength"].text == str(len(dav.get("/main/users.csv").content))
         for response in found.values():
             assert {"{DAV:}getlastmodified", "{DAV:}creationdate"} <= properties(response).keys()
 
