@@ -91,13 +91,17 @@ class ReadFile(io.BufferedIOBase):
         return self.read(end - start)
 
     def read_on(self, limit: int) -> None:
-        """Goes on to the end for what is to be kept, unless that is more than so many bytes."""
+        """Goes on to the end for what is to be kept, for so many bytes at most; with 0, if it has come."""
         if self._keep is None or self.version is None:
             return
-        while self._chunk_start < limit and self._advance():
+        while (self._chunk_start < limit or self._has_all) and self._advance():
             pass
-        if self._size is None and self.version is not None:
+        if limit and self._size is None and self.version is not None:
             self._keep(Snapshot(self.version, None, None))
+
+    @property
+    def _has_all(self) -> bool:
+        return self._stream is not None and self._stream.complete
 
     def count(self, limit: int) -> int:
         """Goes on to the end, and keeps at most so many bytes; the size."""

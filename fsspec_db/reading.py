@@ -184,9 +184,10 @@ class ReadableFileSystem(ListedFileSystem):
                 with self._read_file(path, timeout=timeout) as file:
                     for index in indexes:
                         out[index] = slice_of(file, starts[index], ends[index])
-                    if file.version is not None and self._snapshots.again(self._split(path), file.version):
-                        with suppress(Exception):  # what was asked for has been read
-                            file.read_on(self._snapshots.limit)
+                    version = file.version
+                    again = version is not None and self._snapshots.again(self._split(path), version)
+                    with suppress(Exception):  # what was asked for has been read
+                        file.read_on(self._snapshots.limit if again else 0)
             except Exception as error:
                 if on_error != "return":
                     raise

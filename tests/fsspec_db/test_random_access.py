@@ -95,6 +95,14 @@ def test_a_file_that_was_read_to_its_end_is_kept(fs: Any) -> None:
     assert len(asked) == 1
 
 
+def test_slices_of_a_large_file_read_on_when_they_come_again(fs: Any) -> None:
+    fs.pipe_file("/main/users.arrow", many(200_000, 1))
+    asked = counted(fs)
+    for passes in (1, 2, 2):
+        assert fs.cat_file("/main/users.csv", 0, 2) == b"id"
+        assert len(asked) == passes
+
+
 def test_a_file_that_was_left_early_is_not(fs: Any) -> None:
     fs.pipe_file("/main/users.arrow", many(200_000, 1))
     asked = counted(fs)
