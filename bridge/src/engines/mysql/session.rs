@@ -47,6 +47,10 @@ impl Conn {
     }
 }
 
+/// Milliseconds after its limit until the server stops a statement by itself. We do that in time; the server's
+/// way is for when we cannot, and not all that it stops is an error: `SLEEP` gives a row.
+const GRACE: u128 = 1000;
+
 impl Connection for Conn {
     type Address = Arc<Address>;
 
@@ -62,7 +66,7 @@ impl Connection for Conn {
             return outcome;
         }
         let name = if self.server.mariadb { "max_statement_time" } else { "max_execution_time" };
-        let value = match limit {
+        let value = match limit.map(|ms| ms + GRACE) {
             None => "DEFAULT".to_owned(),
             Some(ms) if self.server.mariadb => format!("{}.{:03}", ms / 1000, ms % 1000),
             Some(ms) => ms.to_string(),
