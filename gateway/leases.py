@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from gateway.exchange import CONNECTION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gateway.exchange import Exchange
     from gateway.snapshots import Snapshot
     from gateway.validators import Reading
@@ -42,17 +44,23 @@ class Leases:
         self._seconds = seconds
         self._leases: OrderedDict[tuple[object, ...], _Lease] = OrderedDict()
 
-    def grant(
-        self, exchange: Exchange, reading: Reading, snapshot: Snapshot, *, listed: bool = False
-    ) -> None:
-        """Ranges of this file are of this snapshot from now on, for this client.
+    def list(self, exchange: Exchange, files: Iterable[tuple[Reading, Snapshot]]) -> None:
+        """This client has been told the sizes of files: a read of the whole has to have that, too."""
+        until = time.monotonic() + self._seconds
+        connection, alike = _clients(exchange)
+        for reading, snapshot in files:
+            snapshot.leased = until
+            lease = self._live((*connection, reading))
+            if lease is None:
+                lease = _Lease(snapshot, until)
+            lease.snapshot, lease.until, lease.listed = snapshot, until, True
+            for key in ((*connection, reading), (*alike, reading)):
+                self._leases[key] = lease
+                self._leases.move_to_end(key)
+        self._expire()
 
-        Args:
-            exchange: The client's request.
-            reading: The file.
-            snapshot: What it was told of.
-            listed: It was told the size alone: a whole read has to have that size.
-        """
+    def grant(self, exchange: Exchange, reading: Reading, snapshot: Snapshot) -> None:
+        """Ranges of this file are of this snapshot from now on, for this client."""
         snapshot.leased = until = time.monotonic() + self._seconds
         connection, alike = ((*client, reading) for client in _clients(exchange))
         ranged = exchange.method == "GET" and b"range" in exchange.headers
@@ -62,7 +70,7 @@ class Leases:
             lease = lease or _Lease(snapshot, until)
             self._keep(alike, lease)
         if lease.snapshot is snapshot or not (ranged and known):
-            lease.snapshot, lease.until, lease.listed = snapshot, until, listed
+            lease.snapshot, lease.until, lease.listed = snapshot, until, False
         self._keep(connection, lease)
         named = _Lease(snapshot, until)
         for client in (connection, alike):
@@ -70,7 +78,7 @@ class Leases:
         begun = self._live(_resumed(exchange, reading))
         if begun is not None and ranged and begun.snapshot.tag == snapshot.tag:
             begun.snapshot, begun.until = snapshot, until
-        elif not ranged and not listed:
+        elif not ranged:
             self._leases.pop(_resumed(exchange, reading), None)
 
     def begin(self, exchange: Exchange, snapshot: Snapshot) -> None:
@@ -105,6 +113,9 @@ class Leases:
     def _keep(self, key: tuple[object, ...], lease: _Lease) -> None:
         self._leases[key] = lease
         self._leases.move_to_end(key)
+        self._expire()
+
+    def _expire(self) -> None:
         while self._leases:
             oldest, kept = next(iter(self._leases.items()))
             if len(self._leases) <= MAX_LEASES and kept.until > time.monotonic():

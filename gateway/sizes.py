@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.negotiation import for_data
@@ -49,8 +49,7 @@ class Sizes:
         for entry in entries:
             target = self._tree.resolve(entry["name"])
             if target.kind == "data":
-                chosen = for_data(target.extension or "", None, None)
-                wanted[entry["name"]] = _Wanted(target, Reading(target.place, target.path, chosen, ""))
+                wanted[entry["name"]] = _Wanted(target, _reading(target))
         versions = await self._versions(wanted.values())
         # Of relations that were not asked in time no size is said.
         wanted = {name: one for name, one in wanted.items() if one.reading.relation in versions}
@@ -60,8 +59,15 @@ class Sizes:
         making = [task for task in map(self._make, unknown) if task is not None]
         if making:
             await asyncio.wait(making, timeout=self._budget)
-        sizes = {name: self._size(exchange, one) for name, one in wanted.items()}
-        return [{**entry, "size": sizes.get(entry["name"], entry["size"])} for entry in entries]
+        known = {name: self._known(one) for name, one in wanted.items()}
+        found = {name: snapshot for name, snapshot in known.items() if snapshot is not None}
+        self._reads.leases.list(
+            exchange, ((wanted[name].reading, snapshot) for name, snapshot in found.items())
+        )
+        return [
+            {**entry, "size": found[entry["name"]].size} if entry["name"] in found else entry
+            for entry in entries
+        ]
 
     async def _versions(self, wanted: Iterable[_Wanted]) -> dict[str, str | None]:
         """The data versions of relations, by place."""
@@ -82,14 +88,13 @@ class Sizes:
     def _recent(self, one: _Wanted) -> Snapshot | None:
         return self._reads.snapshots.recent(one.reading, time.monotonic() - self._lease)
 
-    def _size(self, exchange: Exchange, one: _Wanted) -> int | None:
-        # A state of a moment ago is better than no size: who reads the file reads that state.
-        known = (found for found in (self._current(one), self._recent(one)) if found is not None)
-        snapshot = next((found for found in known if found.whole), None)
-        if snapshot is None:
-            return None
-        self._reads.leases.grant(exchange, one.reading, snapshot, listed=True)
-        return snapshot.size
+    def _known(self, one: _Wanted) -> Snapshot | None:
+        """The snapshot whose size is said."""
+        current = self._current(one)
+        if current is None or not current.whole:
+            # A state of a moment ago is better than no size: who reads the file reads that state.
+            current = self._recent(one)
+        return current if current is not None and current.whole else None
 
     def _make(self, one: _Wanted) -> asyncio.Task[None] | None:
         """Has a snapshot made, soon; none if too many wait already."""
@@ -123,6 +128,11 @@ class _Wanted:
     target: Target
     reading: Reading
     version: str | None = None
+
+
+@lru_cache(maxsize=1 << 14)
+def _reading(target: Target) -> Reading:
+    return Reading(target.place, target.path, for_data(target.extension or "", None, None), "")
 
 
 def _ask(pool: Pool, paths: dict[str, str], budget: float) -> dict[str, str | None]:
