@@ -93,7 +93,8 @@ class Exchange:
             return task.result()
         finally:
             leaving.cancel()
-            task.cancel()
+            if task.cancel():
+                await asyncio.wait({task})
 
     async def _leaves(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":

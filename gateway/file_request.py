@@ -178,7 +178,7 @@ class FileRequest:
             if snapshot is None and sized:
                 snapshot = snapshots.make(self.reading, version, self.pool, self.start)
             if snapshot is not None:
-                with snapshot.held():
+                with snapshot:
                     if sized and not snapshot.whole:
                         await self.exchange.unless_gone(snapshot.complete())
                     if leased is not None and leased.tag != snapshot.tag:
@@ -217,7 +217,7 @@ class FileRequest:
         ranges = None
         if self.ranged and if_range(exchange.headers, snapshot.tag):
             ranges = parse(exchange.headers[b"range"], snapshot.size)
-        with snapshot.held():
+        with snapshot:
             if ranges is None:
                 if exchange.method == "GET" and self.target.extension is not None:
                     self._begin(snapshot)
@@ -228,7 +228,7 @@ class FileRequest:
 
     async def _follow(self, snapshot: Snapshot) -> None:
         """Sends a snapshot while it is made."""
-        exchange, position = self.exchange, 0
+        exchange = self.exchange
         await exchange.unless_gone(snapshot.beyond(0))
         if snapshot.whole:
             await self._answer(snapshot)
@@ -242,16 +242,23 @@ class FileRequest:
             headers.append((b"content-encoding", self.reading.chosen.coding.encode()))
         await exchange.start(200, headers)
         try:
-            with snapshot.opened() as content:
-                while position < snapshot.size or not snapshot.whole:
-                    position = await send_more(exchange, content, position, snapshot.size, self.stall)
-                    if not snapshot.whole:
-                        await exchange.unless_gone(snapshot.beyond(position))
-        except GivenUp:
-            await self._in_lane(partial(self._go_on, snapshot, position))
+            sent = await exchange.unless_gone(self._send_growing(snapshot))
+            if not snapshot.whole:
+                await self._in_lane(partial(self._go_on, snapshot, sent))
         except Problem as problem:
             raise Abort(str(problem)) from problem
         await exchange.body(b"", more=False)
+
+    async def _send_growing(self, snapshot: Snapshot) -> int:
+        """Sends what there is, and what comes, to the end or until it is given up; how much that was."""
+        sent, content = 0, snapshot.content()
+        while sent < snapshot.size or not snapshot.whole:
+            sent = await send_more(self.exchange, content, sent, snapshot.size, self.stall)
+            try:
+                await snapshot.beyond(sent)
+            except GivenUp:
+                break
+        return sent
 
     async def _go_on(self, snapshot: Snapshot, position: int, stream: ChunkStream) -> None:
         """Sends what follows a position from the rows as they come, if they are still the same."""

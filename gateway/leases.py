@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gateway.validators import Reading
 
 MAX_LEASES: Final = 50_000
+_LATE: Final = 1 / 8
+"""Part of its time that a lease lasts longer than it has to, so that not every read of a run renews it."""
 
 _TAG: Final = re.compile(rb'"[^"]*"')
 _RESUMING: Final = re.compile(rb"bytes=0*[1-9][0-9]*-")
@@ -30,6 +32,10 @@ class _Lease:
     until: float
     listed: bool = False
 
+    def fresh(self, snapshot: Snapshot, until: float) -> bool:
+        """Whether ranges are of this snapshot for so long already."""
+        return self.snapshot is snapshot and self.until > until and not self.listed
+
 
 class Leases:
     """Snapshots by client and file, for as long as reads are less than `seconds` apart.
@@ -41,7 +47,8 @@ class Leases:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds = seconds * (1 + _LATE)
+        self._late = seconds * _LATE
         self._leases: OrderedDict[tuple[object, ...], _Lease] = OrderedDict()
 
     def list(self, exchange: Exchange, files: Iterable[tuple[Reading, Snapshot]]) -> None:
@@ -61,10 +68,14 @@ class Leases:
 
     def grant(self, exchange: Exchange, reading: Reading, snapshot: Snapshot) -> None:
         """Ranges of this file are of this snapshot from now on, for this client."""
-        snapshot.leased = until = time.monotonic() + self._seconds
+        until = time.monotonic() + self._seconds
         connection, alike = ((*client, reading) for client in _clients(exchange))
         ranged = exchange.method == "GET" and b"range" in exchange.headers
-        lease = self._live(connection) or (self._live(alike) if ranged else None)
+        lease = self._live(connection)
+        if ranged and lease is not None and lease.fresh(snapshot, until - self._late):
+            return
+        snapshot.leased = until
+        lease = lease or (self._live(alike) if ranged else None)
         known = any(self._live((*client, snapshot.tag)) for client in (connection, alike))
         if lease is None or not ranged:
             lease = lease or _Lease(snapshot, until)

@@ -21,6 +21,8 @@ MAX_RANGES: Final = 32
 _BEYOND: Final = 10**19
 """A position after the end of every file."""
 
+_ONE: Final = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})")
+"""What nearly all requests have."""
 _SPEC: Final = re.compile(rb"([0-9]*+)-([0-9]*+)")
 
 
@@ -39,6 +41,11 @@ def parse(header: bytes, size: int) -> list[Range] | None:
     Raises:
         Problem: `range-not-satisfiable`, with the size in `Content-Range`.
     """
+    one = _ONE.fullmatch(header)
+    if one is not None:
+        start, stop = int(one[1]), min(int(one[2]) + 1, size)
+        if start < stop:
+            return [(start, stop)]
     unit, _, specs = header.partition(b"=")
     if unit.lower() != b"bytes":
         return None

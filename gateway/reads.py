@@ -100,7 +100,7 @@ class Reads:
             coded = replace(reading, chosen=replace(chosen, coding=coding))
             try:
                 snapshot = self.snapshots.make(coded, None, pool, partial(self.start, fs, target, coded))
-                with snapshot.held():
+                with snapshot:
                     await snapshot.complete()
             except GivenUp:
                 continue

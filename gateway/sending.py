@@ -29,11 +29,11 @@ async def send_whole(exchange: Exchange, headers: Headers, snapshot: Snapshot, s
         Abort: The client takes nothing for `stall` seconds.
         ClientGone: It left.
     """
-    with snapshot.opened() as content:
-        await exchange.start(200, [*headers, (b"content-length", b"%d" % snapshot.size)])
-        if exchange.method != "HEAD":
-            await _send(exchange, content, (0, snapshot.size), stall)
-        await exchange.body(b"", more=False)
+    content = b"" if exchange.method == "HEAD" else snapshot.content()
+    await exchange.start(200, [*headers, (b"content-length", b"%d" % snapshot.size)])
+    if exchange.method != "HEAD":
+        await _send(exchange, content, (0, snapshot.size), stall)
+    await exchange.body(b"", more=False)
 
 
 async def send_ranges(
@@ -44,30 +44,30 @@ async def send_ranges(
     Raises:
         Abort, ClientGone: As `send_whole`.
     """
-    with snapshot.opened() as content:
-        if len(ranges) == 1:
-            start, stop = ranges[0]
-            described = [
-                (b"content-range", content_range(ranges[0], snapshot.size)),
-                (b"content-length", b"%d" % (stop - start)),
-            ]
-            if stop - start <= _SHORT:
-                data = _read(content, stop - start, start)
-                await exchange.start(206, [*headers, *described])
-                await exchange.body(data, more=False)
-                return
+    content = snapshot.content()
+    if len(ranges) == 1:
+        start, stop = ranges[0]
+        described = [
+            (b"content-range", content_range(ranges[0], snapshot.size)),
+            (b"content-length", b"%d" % (stop - start)),
+        ]
+        if stop - start <= _SHORT:
+            data = _read(content, stop - start, start)
             await exchange.start(206, [*headers, *described])
-            await _send(exchange, content, ranges[0], stall)
-        else:
-            body = multipart(ranges, snapshot.size, snapshot.reading.chosen.media_type)
-            described = [(b"content-type", body.content_type), (b"content-length", b"%d" % body.length)]
-            kept = [header for header in headers if header[0] != b"content-type"]
-            await exchange.start(206, [*kept, *described])
-            for head, asked in body.parts:
-                await within(stall, exchange.body(head, more=True))
-                await _send(exchange, content, asked, stall)
-            await within(stall, exchange.body(body.end, more=True))
-        await exchange.body(b"", more=False)
+            await exchange.body(data, more=False)
+            return
+        await exchange.start(206, [*headers, *described])
+        await _send(exchange, content, ranges[0], stall)
+    else:
+        body = multipart(ranges, snapshot.size, snapshot.reading.chosen.media_type)
+        described = [(b"content-type", body.content_type), (b"content-length", b"%d" % body.length)]
+        kept = [header for header in headers if header[0] != b"content-type"]
+        await exchange.start(206, [*kept, *described])
+        for head, asked in body.parts:
+            await within(stall, exchange.body(head, more=True))
+            await _send(exchange, content, asked, stall)
+        await within(stall, exchange.body(body.end, more=True))
+    await exchange.body(b"", more=False)
 
 
 async def send_more(exchange: Exchange, content: bytes | int, start: int, stop: int, stall: float) -> int:

@@ -112,7 +112,7 @@ class Sizes:
                 if snapshot is None:
                     start = partial(self._reads.start, fs, one.target, one.reading)
                     snapshot = self._reads.snapshots.make(one.reading, one.version, pool, start)
-                with snapshot.held():
+                with snapshot:
                     await snapshot.complete()
             except (GivenUp, Problem):
                 return  # it has no size

@@ -7,16 +7,16 @@ import errno
 import os
 import time
 from collections import OrderedDict
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from gateway.chunks import Chunks
 from gateway.coding import encoder
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable
 
     from fsspec_db import ChunkStream
     from gateway.coding import Encoder
@@ -33,6 +33,8 @@ _REMEMBERED: Final = 10_000
 """Readings that are known to be too large, and relations that were written."""
 _LARGE_FOR: Final = 60.0
 """Seconds that a reading without a version counts as too large."""
+_OPEN: Final = 64
+"""Files that stay open for whoever comes next: to open one costs as much as to send 4 KiB of it."""
 
 
 class GivenUp(Exception):  # noqa: N818
@@ -40,9 +42,14 @@ class GivenUp(Exception):  # noqa: N818
 
 
 class Snapshot:
-    """The bytes of one representation, as far as they are there. Belongs to one event loop."""
+    """The bytes of one representation, as far as they are there. Belongs to one event loop.
 
-    def __init__(self, reading: Reading, version: str | None) -> None:
+    Within a `with` block somebody waits for it or reads it: it is made and kept.
+    """
+
+    def __init__(
+        self, reading: Reading, version: str | None, opened: dict[Snapshot, None] | None = None
+    ) -> None:
         self.reading = reading
         self.version = version
         self.tag = ""
@@ -62,19 +69,24 @@ class Snapshot:
         self.maker: asyncio.Task[None] | None = None
         self._data = b""
         self._file: str | None = None
+        self._number: int | None = None
+        """Of the open file."""
+        self._opened = {} if opened is None else opened
+        """All whose files are open, the first that was opened first."""
         self._failure: Exception | None = None
         self._turns: list[asyncio.Future[None]] = []
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """While somebody waits for it or reads it, it is made and kept."""
+    def __enter__(self) -> Self:
         self.users += 1
-        try:
-            yield
-        finally:
-            self.users -= 1
-            self.used = time.monotonic()
-            if not self.users and not self.whole and self.maker is not None:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.users -= 1
+        self.used = time.monotonic()
+        if not self.users:
+            if self.lost:
+                self.close()
+            if not self.whole and self.maker is not None:
                 self.lost = True  # whoever comes now begins another
                 self.maker.cancel()
 
@@ -124,25 +136,32 @@ class Snapshot:
         """Keeps a short one in memory."""
         self._data, self.size = data, len(data)
 
-    @contextmanager
-    def opened(self) -> Iterator[bytes | int]:
-        """Its bytes, or the number of an open file that has them.
+    def content(self) -> bytes | int:
+        """Its bytes, or the number of an open file that has them, for as long as it is held.
 
         Raises:
             FileNotFoundError: They are gone.
         """
         if self._file is None:
-            yield self._data
-            return
-        try:
-            file = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            self.lost = True
-            raise
-        try:
-            yield file
-        finally:
-            os.close(file)
+            return self._data
+        if self._number is None:
+            try:
+                self._number = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                self.lost = True
+                raise
+            self._opened[self] = None
+            unread = next((other for other in self._opened if not other.users), None)
+            if len(self._opened) > _OPEN and unread is not None:
+                unread.close()
+        return self._number
+
+    def close(self) -> None:
+        """Closes its file, which nobody reads."""
+        if self._number is not None:
+            os.close(self._number)
+            self._number = None
+            del self._opened[self]
 
     def create(self, name: str) -> int:
         """The number of the file that is to have its bytes."""
@@ -154,6 +173,8 @@ class Snapshot:
         """Forgets its bytes; those who read them now may go on."""
         self.lost = True
         self._data = b""
+        if not self.users:
+            self.close()
         if self._file is not None:
             # Freeing a large file takes as long as answering many requests.
             asyncio.get_running_loop().run_in_executor(None, _unlink, self._file)
@@ -171,6 +192,7 @@ class SnapshotStore:
         self._newest: dict[Reading, Snapshot] = {}
         self._large: OrderedDict[tuple[Reading, str | None], float] = OrderedDict()
         self._written: OrderedDict[str, float] = OrderedDict()
+        self._opened: dict[Snapshot, None] = {}
         self._bytes = 0
         self._names = 0
         self._sweep: asyncio.TimerHandle | None = None
@@ -222,7 +244,7 @@ class SnapshotStore:
         if since is not None and (version is not None or time.monotonic() - since < _LARGE_FOR):
             raise GivenUp
         self._free(lambda: len(self._all) < _MOST)
-        snapshot, older = Snapshot(reading, version), self._newest.get(reading)
+        snapshot, older = Snapshot(reading, version, self._opened), self._newest.get(reading)
         self._all[snapshot] = None
         self._newest[reading] = snapshot
         snapshot.maker = asyncio.get_running_loop().create_task(self._make(snapshot, pool, start))
@@ -266,9 +288,7 @@ class SnapshotStore:
         try:
             while True:
                 last = chunks.stream.complete
-                piece = (
-                    chunk if encode is None else await _done(asyncio.to_thread(_coded, encode, chunk, last))
-                )
+                piece = chunk if encode is None else await _thread(_coded, encode, chunk, last)
                 self._reserve(snapshot, len(piece))
                 if file is None and last and len(piece) <= _IN_MEMORY:
                     content.update(piece)
@@ -276,7 +296,7 @@ class SnapshotStore:
                 else:
                     if file is None:
                         file = snapshot.create(self._name())
-                    await _done(asyncio.to_thread(_write, file, piece, hashed))
+                    await _thread(_write, file, piece, hashed)
                     snapshot.size += len(piece)
                 if last:
                     break
@@ -353,6 +373,8 @@ class SnapshotStore:
         for snapshot in self._all:
             if snapshot.maker is not None:
                 snapshot.maker.cancel()
+        for snapshot in [*self._opened]:
+            snapshot.close()
 
 
 def _unlink(name: str) -> None:
@@ -372,9 +394,9 @@ def _write(file: int, piece: bytes | memoryview, content: blake2b | None) -> Non
         view = view[os.write(file, view) :]
 
 
-async def _done(work: Awaitable[Any]) -> Any:
+async def _thread(work: Callable[..., Any], *args: object) -> Any:
     """The outcome of work in a thread, which even who is cancelled waits for: it uses a file of ours."""
-    future = asyncio.ensure_future(work)
+    future = asyncio.get_running_loop().run_in_executor(None, work, *args)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

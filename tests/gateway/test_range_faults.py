@@ -120,10 +120,7 @@ def test_a_snapshot_whose_file_is_gone(tables: Tables, serve: Serve, relation: s
     path = f"/main/{relation}.csv"
     with tables.client() as client, tables.client("two") as other:
         client.head(path)
-        assert states(client.get(path, headers=LAST).content) == {1}
-        for file in tables.files():
-            if file.stat().st_size:
-                file.unlink()
+        _unlink_all(tables)
         if changed:
             tables.become(2)
             assert problem(client.get(path, headers=LAST)) == (409, "snapshot-gone")
@@ -133,6 +130,26 @@ def test_a_snapshot_whose_file_is_gone(tables: Tables, serve: Serve, relation: s
         assert (part.status_code, states(part.content)) == (206, {2 if changed else 1})
         assert int(client.head(path).headers["content-length"]) == SIZE
         assert states(client.get(path).content) == {2 if changed else 1}
+
+
+@pytest.mark.parametrize("relation", ["known", "unknown"])
+def test_a_snapshot_whose_file_is_gone_while_it_is_read(tables: Tables, serve: Serve, relation: str):
+    """Whoever has begun goes on with the same bytes."""
+    tables.serve(serve)
+    path = f"/main/{relation}.csv"
+    with tables.client() as client:
+        assert states(client.get(path, headers=LAST).content) == {1}
+        _unlink_all(tables)
+        tables.become(2)
+        part = client.get(path, headers=LAST)
+        assert (part.status_code, states(part.content)) == (206, {1})
+        assert states(client.get(path).content) == {2}
+
+
+def _unlink_all(tables: Tables) -> None:
+    for file in tables.files():
+        if file.stat().st_size:
+            file.unlink()
 
 
 def test_a_snapshot_whose_file_was_cut(tables: Tables, serve: Serve):
