@@ -28,7 +28,7 @@ class Server:
 
 
 @contextmanager
-def gateway(database: Path | str, access: str = "read") -> Iterator[Server]:
+def gateway(database: Path | str, *settings: str, access: str = "read") -> Iterator[Server]:
     """The gateway over a SQLite file, or over what a URL names."""
     arguments = [
         "serve",
@@ -39,6 +39,7 @@ def gateway(database: Path | str, access: str = "read") -> Iterator[Server]:
         access,
         "--log-level",
         "warning",
+        *settings,
     ]
     with _serving([sys.executable, "-m", "gateway.cli", *arguments]) as server:
         yield server

@@ -66,9 +66,13 @@ def _load(base: str) -> Callable[[], float]:
 
 
 def _first(rounds: int) -> Result:
-    """Another process changes the data before each, so that no snapshot is of the new version."""
+    """Another process changes the data before each, so that no snapshot is of the new version.
+
+    It does so more often than data change that are read so, and states that went by are not to fill
+    the disk: nobody keeps them.
+    """
     database = dataset.lineitem_copy("spooled.db")
-    with gateway(database) as server:
+    with gateway(database, "--snapshot-lease", "0.1") as server:
         url = f"{server.base}/main/{FILE}"
 
         def changed() -> None:

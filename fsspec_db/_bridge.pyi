@@ -325,11 +325,14 @@ class DatabaseFs:
         extension: str | None = None,
         codec: Literal["zstd", "lz4"] | None = None,
         timeout: float | None = None,
+        spool: str | None = None,
     ) -> ChunkStream:
         """Starts to read any file of the tree and returns at once.
 
         A malformed path or shape raises here; what the database says raises from the stream.
         `shape` is the raw query string (`columns=…&where=…`). `extension` overrides the path's format.
+        Rows of more than one chunk are in the file `spool` too, each chunk before it can be taken; what
+        is there already is written over, and what is longer stays.
         """
     def read_batches(self, path: str, shape: str = "", *, timeout: float | None = None) -> BatchStream: ...
     def query(

@@ -68,6 +68,7 @@ class ReadableFileSystem(ListedFileSystem):
         extension: str | None = None,
         codec: Codec | None = None,
         timeout: float | None = None,
+        spool: str | None = None,
     ) -> ChunkStream:
         """Starts to read a file and returns at once; what the database says comes with the chunks.
 
@@ -77,8 +78,11 @@ class ReadableFileSystem(ListedFileSystem):
             extension: Another format than the path's.
             codec: Compression of Arrow buffers.
             timeout: Seconds until the read is stopped.
+            spool: The name of a file that is to have the rows of a data path as well, if they are more
+                than one chunk: each chunk is there before it can be taken. A file that is there
+                already is written over, and keeps what it has behind that.
         """
-        return self.bridge.read(path, shape, extension=extension, codec=codec, timeout=timeout)
+        return self.bridge.read(path, shape, extension=extension, codec=codec, timeout=timeout, spool=spool)
 
     def read_batches(self, path: str, *, timeout: float | None = None) -> pa.RecordBatchReader:
         """The rows of a data path, batch by batch, whatever its extension; dropping it stops the read."""

@@ -16,7 +16,7 @@ from gateway.http_date import http_date
 from gateway.problems import Problem
 from gateway.ranges import parse
 from gateway.sending import send_more, send_ranges, send_whole
-from gateway.snapshots import GivenUp, Snapshot
+from gateway.snapshot import GivenUp, Snapshot
 from gateway.transfer import send_rest, transfer
 from gateway.validators import of_content
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gateway.exchange import Exchange
-    from gateway.snapshots import Snapshot
+    from gateway.snapshot import Snapshot
     from gateway.validators import Reading
 
 MAX_LEASES: Final = 50_000

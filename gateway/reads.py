@@ -10,7 +10,8 @@ from gateway.file_request import FileRequest
 from gateway.leases import Leases
 from gateway.negotiation import Representation, choose, content_coding, for_data
 from gateway.problems import Problem, from_backend
-from gateway.snapshots import GivenUp, SnapshotStore
+from gateway.snapshot import GivenUp
+from gateway.snapshots import SnapshotStore
 from gateway.validators import Dates, Reading, of_state
 
 if TYPE_CHECKING:
@@ -108,8 +109,10 @@ class Reads:
             modified = snapshot.modified
         return Current(None, contents, modified)
 
-    def start(self, fs: AbstractDatabaseFileSystem, target: Target, reading: Reading) -> ChunkStream:
-        """Starts to read.
+    def start(
+        self, fs: AbstractDatabaseFileSystem, target: Target, reading: Reading, spool: str | None = None
+    ) -> ChunkStream:
+        """Starts to read, and to write what is read to a file as well.
 
         Raises:
             Problem: As the filesystem says.
@@ -123,6 +126,7 @@ class Reads:
                 extension=extension,
                 codec=chosen.codec,
                 timeout=self.settings.read_timeout or None,
+                spool=spool,
             )
         except Exception as error:
             raise from_backend(error) from error

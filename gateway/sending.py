@@ -13,7 +13,7 @@ from gateway.transfer import within
 if TYPE_CHECKING:
     from gateway.exchange import Exchange, Headers
     from gateway.ranges import Range
-    from gateway.snapshots import Snapshot
+    from gateway.snapshot import Snapshot
 
 _SHORT: Final = 64 << 10
 """Bytes that are read on the event loop: a thread would cost more."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.negotiation import for_data
 from gateway.problems import Problem
-from gateway.snapshots import GivenUp
+from gateway.snapshot import GivenUp
 from gateway.validators import Reading
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.pool import Pool
     from gateway.reads import Reads
     from gateway.settings import Settings
-    from gateway.snapshots import Snapshot
+    from gateway.snapshot import Snapshot
     from gateway.tree import Target, Tree
 
 _AT_ONCE: Final = 2

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import time
 from collections import OrderedDict
 from contextlib import suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.chunks import Chunks
 from gateway.coding import encoder
 from gateway.problems import Problem
+from gateway.snapshot import GivenUp, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,151 +33,6 @@ _REMEMBERED: Final = 10_000
 """Readings that are known to be too large, and relations that were written."""
 _LARGE_FOR: Final = 60.0
 """Seconds that a reading without a version counts as too large."""
-_OPEN: Final = 64
-"""Files that stay open for whoever comes next: to open one costs as much as to send 4 KiB of it."""
-
-
-class GivenUp(Exception):  # noqa: N818
-    """A representation is larger than is kept, or there is no room for it."""
-
-
-class Snapshot:
-    """The bytes of one representation, as far as they are there. Belongs to one event loop.
-
-    Within a `with` block somebody waits for it or reads it: it is made and kept.
-    """
-
-    def __init__(
-        self, reading: Reading, version: str | None, opened: dict[Snapshot, None] | None = None
-    ) -> None:
-        self.reading = reading
-        self.version = version
-        self.tag = ""
-        self.modified: int | None = None
-        self.size = 0
-        """Bytes that are there; all, once it is whole."""
-        self.whole = False
-        self.begun = time.monotonic()
-        self.leased = 0.0
-        """Until when, on the monotonic clock, somebody may come back for a range."""
-        self.used = 0.0
-        self.users = 0
-        self.reserved = 0
-        """Bytes that it takes of the store."""
-        self.lost = False
-        """Whether its bytes are gone."""
-        self.maker: asyncio.Task[None] | None = None
-        self._data = b""
-        self._file: str | None = None
-        self._number: int | None = None
-        """Of the open file."""
-        self._opened = {} if opened is None else opened
-        """All whose files are open, the first that was opened first."""
-        self._failure: Exception | None = None
-        self._turns: list[asyncio.Future[None]] = []
-
-    def __enter__(self) -> Self:
-        self.users += 1
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.users -= 1
-        self.used = time.monotonic()
-        if not self.users:
-            if self.lost:
-                self.close()
-            if not self.whole and self.maker is not None:
-                self.lost = True  # whoever comes now begins another
-                self.maker.cancel()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody reads it, nor may come back for more of it."""
-        return not self.users and self.leased < time.monotonic()
-
-    async def complete(self) -> None:
-        """Waits until all of it is there.
-
-        Raises:
-            GivenUp: It is too large, or there is no room.
-            Problem: What the database said.
-        """
-        while not self.whole:
-            await self._moved()
-
-    async def beyond(self, position: int) -> int:
-        """Waits until there are more bytes than so many, or all; how many are there.
-
-        Raises:
-            GivenUp, Problem: As `complete`.
-        """
-        while self.size <= position and not self.whole:
-            await self._moved()
-        return self.size
-
-    async def _moved(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        turn = asyncio.get_running_loop().create_future()
-        self._turns.append(turn)
-        await turn
-        if self._failure is not None:
-            raise self._failure
-
-    def tell(self, failure: Exception | None = None) -> None:
-        """Wakes all who wait."""
-        self._failure = failure
-        turns, self._turns = self._turns, []
-        for turn in turns:
-            if not turn.done():
-                turn.set_result(None)
-
-    def keep(self, data: bytes) -> None:
-        """Keeps a short one in memory."""
-        self._data, self.size = data, len(data)
-
-    def content(self) -> bytes | int:
-        """Its bytes, or the number of an open file that has them, for as long as it is held.
-
-        Raises:
-            FileNotFoundError: They are gone.
-        """
-        if self._file is None:
-            return self._data
-        if self._number is None:
-            try:
-                self._number = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                self.lost = True
-                raise
-            self._opened[self] = None
-            unread = next((other for other in self._opened if not other.users), None)
-            if len(self._opened) > _OPEN and unread is not None:
-                unread.close()
-        return self._number
-
-    def close(self) -> None:
-        """Closes its file, which nobody reads."""
-        if self._number is not None:
-            os.close(self._number)
-            self._number = None
-            del self._opened[self]
-
-    def create(self, name: str) -> int:
-        """The number of the file that is to have its bytes."""
-        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._file = name
-        return file
-
-    def remove(self) -> None:
-        """Forgets its bytes; those who read them now may go on."""
-        self.lost = True
-        self._data = b""
-        if not self.users:
-            self.close()
-        if self._file is not None:
-            # Freeing a large file takes as long as answering many requests.
-            asyncio.get_running_loop().run_in_executor(None, _unlink, self._file)
 
 
 class SnapshotStore:
@@ -194,6 +49,8 @@ class SnapshotStore:
         self._written: OrderedDict[str, float] = OrderedDict()
         self._opened: dict[Snapshot, None] = {}
         self._bytes = 0
+        self._spare: tuple[str, int] | None = None
+        """A file that is no longer read, and its bytes: to write over it costs a third of writing another."""
         self._names = 0
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -227,7 +84,7 @@ class SnapshotStore:
             self._written.popitem(last=False)
 
     def make(
-        self, reading: Reading, version: str | None, pool: Pool, start: Callable[[], ChunkStream]
+        self, reading: Reading, version: str | None, pool: Pool, start: Callable[[str | None], ChunkStream]
     ) -> Snapshot:
         """Begins a snapshot. It ends when nobody holds it any longer.
 
@@ -235,7 +92,7 @@ class SnapshotStore:
             reading: Of what.
             version: Of which state, as far as that is known.
             pool: Where a place is taken for as long as it is read.
-            start: Starts to read.
+            start: Starts to read, and to write what is read to the file that it is given.
 
         Raises:
             GivenUp: It is known to be larger than what is kept.
@@ -251,12 +108,11 @@ class SnapshotStore:
         snapshot.maker.add_done_callback(lambda _: self._settle(snapshot, older))
         return snapshot
 
-    async def _make(self, snapshot: Snapshot, pool: Pool, start: Callable[[], ChunkStream]) -> None:
+    async def _make(self, snapshot: Snapshot, pool: Pool, start: Callable[[str | None], ChunkStream]) -> None:
         try:
             await pool.data.take()
             try:
-                with Chunks(start(), None) as chunks:
-                    await self._fill(snapshot, chunks)
+                await self._fill(snapshot, start)
             finally:
                 pool.data.give()
         except GivenUp as reason:
@@ -265,7 +121,7 @@ class SnapshotStore:
         except Problem as problem:
             if problem.code == "database-unavailable":
                 pool.failed()
-            snapshot.tell(problem)
+            snapshot.tell(GivenUp() if problem.code == "spool-full" else problem)
             return
         except Exception as error:  # noqa: BLE001  (whoever waits has to hear of it)
             snapshot.tell(error)
@@ -274,55 +130,76 @@ class SnapshotStore:
         snapshot.whole = True
         snapshot.tell()
 
-    async def _fill(self, snapshot: Snapshot, chunks: Chunks) -> None:
+    async def _fill(self, snapshot: Snapshot, start: Callable[[str | None], ChunkStream]) -> None:
         coding = snapshot.reading.chosen.coding
         encode = encoder(coding) if coding else None
-        chunk = await chunks.next()
-        snapshot.version = chunks.stream.version
-        content = blake2b(digest_size=16)
-        if snapshot.version is not None:
-            snapshot.tag = snapshot.reading.tag(snapshot.version)
-            snapshot.modified = self._dates.modified(snapshot.reading, snapshot.version, snapshot.tag)
-        hashed = content if snapshot.version is None else None
-        file: int | None = None
+        # What is not coded here, the bridge writes by itself, on the thread that has just made it.
+        theirs = encode is None and snapshot.version is not None
+        name, file = self._create(snapshot)
         try:
-            while True:
-                last = chunks.stream.complete
-                piece = chunk if encode is None else await _thread(_coded, encode, chunk, last)
-                self._reserve(snapshot, len(piece))
-                if file is None and last and len(piece) <= _IN_MEMORY:
-                    content.update(piece)
-                    snapshot.keep(bytes(piece))
-                else:
-                    if file is None:
-                        file = snapshot.create(self._name())
-                    await _thread(_write, file, piece, hashed)
-                    snapshot.size += len(piece)
-                if last:
-                    break
-                snapshot.tell()
+            with Chunks(start(name if theirs else None), None) as chunks:
                 chunk = await chunks.next()
+                self._describe(snapshot, chunks.stream.version)
+                content = blake2b(digest_size=16) if snapshot.version is None else None
+                while True:
+                    last = chunks.stream.complete
+                    piece = chunk if encode is None else await _thread(_coded, encode, chunk, last)
+                    alone = last and not snapshot.size
+                    short = alone and len(piece) <= _IN_MEMORY
+                    if content is not None:
+                        await _thread(content.update, piece)
+                    if short:
+                        snapshot.keep(bytes(piece))
+                        self._leave(name, snapshot.reserved)
+                        snapshot.reserved = 0
+                    else:
+                        if alone or not theirs:
+                            await _thread(_write, file, piece)
+                        snapshot.size += len(piece)
+                    self._account(snapshot)
+                    if last:
+                        break
+                    snapshot.tell()
+                    chunk = await chunks.next()
+            if not short and snapshot.reserved > snapshot.size:  # an old file was longer
+                await _thread(os.ftruncate, file, snapshot.size)
+                self._bytes -= snapshot.reserved - snapshot.size
+                snapshot.reserved = snapshot.size
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise Problem("spool-full", "The spool directory cannot be written.") from error
             raise GivenUp from error
         finally:
-            if file is not None:
-                os.close(file)
-        if snapshot.version is None:
+            os.close(file)
+        if content is not None:
             snapshot.tag = f'"{content.hexdigest()}"'
             snapshot.modified = self._dates.modified(snapshot.reading, None, snapshot.tag)
 
-    def _name(self) -> str:
-        self._names += 1
-        return f"{self._spools.path()}/snapshot-{self._names}"
+    def _describe(self, snapshot: Snapshot, version: str | None) -> None:
+        snapshot.version = version
+        if version is not None:
+            snapshot.tag = snapshot.reading.tag(version)
+            snapshot.modified = self._dates.modified(snapshot.reading, version, snapshot.tag)
 
-    def _reserve(self, snapshot: Snapshot, more: int) -> None:
-        if snapshot.size + more > self._settings.snapshot_max_bytes:
+    def _create(self, snapshot: Snapshot) -> tuple[str, int]:
+        """The name and the number of a file that nobody reads."""
+        if self._spare is None:
+            self._names += 1
+            name = f"{self._spools.path()}/snapshot-{self._names}"
+        else:
+            (name, snapshot.reserved), self._spare = self._spare, None
+        snapshot.keep_in(name)
+        try:
+            return name, os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise GivenUp from error
+
+    def _account(self, snapshot: Snapshot) -> None:
+        """Counts what has been written, which may be a few chunks more than there is room for."""
+        if snapshot.size > self._settings.snapshot_max_bytes:
             self._large[snapshot.reading, snapshot.version] = time.monotonic()
             if len(self._large) > _REMEMBERED:
                 self._large.popitem(last=False)
             raise GivenUp
+        more = max(0, snapshot.size - snapshot.reserved)
         self._free(lambda: self._bytes + more <= self._settings.snapshot_total_bytes)
         self._bytes += more
         snapshot.reserved += more
@@ -330,6 +207,9 @@ class SnapshotStore:
     def _free(self, enough: Callable[[], bool]) -> None:
         """Drops what nobody needs, the least recently used first, until there is enough room."""
         while not enough():
+            if self._spare is not None:
+                self._discard_spare()
+                continue
             unneeded = next((old for old in self._all if old.whole and old.idle), None)
             if unneeded is None:
                 raise GivenUp
@@ -352,19 +232,43 @@ class SnapshotStore:
 
     def _sweep_old(self) -> None:
         oldest = time.monotonic() - self._settings.snapshot_age
-        for snapshot in [old for old in self._all if old.whole and old.idle and old.used < oldest]:
-            self._drop(snapshot)
+        self._discard_spare()
+        for snapshot in [old for old in self._all if old.whole and old.idle]:
+            if snapshot.used < oldest or self._newest.get(snapshot.reading) is not snapshot:
+                self._drop(snapshot)
         later = asyncio.get_running_loop().call_later
-        self._sweep = later(self._interval, self._sweep_old) if self._all else None
+        self._sweep = later(self._interval, self._sweep_old) if self._all or self._spare else None
 
     def _drop(self, snapshot: Snapshot) -> None:
         if snapshot not in self._all:
             return
         del self._all[snapshot]
-        self._bytes -= snapshot.reserved
-        snapshot.remove()
+        file = snapshot.remove()
+        if file is None:
+            self._bytes -= snapshot.reserved
+        elif snapshot.whole and not snapshot.users:
+            self._leave(file, snapshot.reserved)
+        else:
+            self._discard(file, snapshot.reserved)
         if self._newest.get(snapshot.reading) is snapshot:
             del self._newest[snapshot.reading]
+
+    def _leave(self, file: str, size: int) -> None:
+        """Keeps a file, which nobody reads or writes any longer, for the next snapshot."""
+        if self._spare is None:
+            self._spare = (file, size)
+        else:
+            self._discard(file, size)
+
+    def _discard_spare(self) -> None:
+        if self._spare is not None:
+            spare, self._spare = self._spare, None
+            self._discard(*spare)
+
+    def _discard(self, file: str, size: int) -> None:
+        self._bytes -= size
+        # Freeing a large file takes as long as answering many requests.
+        asyncio.get_running_loop().run_in_executor(None, _unlink, file)
 
     def close(self) -> None:
         """Stops what is in the making. The files go with their directory."""
@@ -386,9 +290,7 @@ def _coded(encode: Encoder, piece: bytes | memoryview, last: bool) -> bytes:  # 
     return encode.encode(piece) + (encode.finish() if last else b"")
 
 
-def _write(file: int, piece: bytes | memoryview, content: blake2b | None) -> None:
-    if content is not None:
-        content.update(piece)
+def _write(file: int, piece: bytes | memoryview) -> None:
     view = memoryview(piece)
     while view:
         view = view[os.write(file, view) :]

@@ -11,7 +11,7 @@ from time import perf_counter
 import duckdb
 import pyarrow as pa
 
-BATCH_ROWS = 100_000  # the best of 2,048, 8,192, 100,000 and 1,000,000
+BATCH_ROWS = 32_768  # the best of 2,048, 8,192, 32,768, 100,000 and 1,000,000
 
 
 if __name__ == "__main__":

@@ -137,6 +137,29 @@ def test_states_that_went_by_do_not_pile_up(tables: Tables, serve: Serve):
         eventually(lambda: len(tables.files()) <= 1, 15)
 
 
+@pytest.mark.parametrize("relation", ["known", "unknown"])
+def test_what_is_written_over_a_longer_file_has_nothing_of_it(tables: Tables, serve: Serve, relation: str):
+    tables.serve(serve, "--snapshot-lease", "0.01")
+    with tables.client() as client:
+        path = f"/main/{relation}.csv"
+        client.head(path)
+        (file,) = tables.files()
+        tables.become(2)
+        client.head(path)  # to another file; the first is spare now
+        threading.Event().wait(0.05)  # the lease
+        tables.become(3)
+        short = f"{path}?limit=40000"
+        length = int(client.head(short).headers["content-length"])
+        assert file in tables.files()
+        assert sorted(file.stat().st_size for file in tables.files()) == [length, SIZE]
+        part = client.get(short, headers={"range": "bytes=0-"})
+        assert (part.status_code, len(part.content), states(part.content)) == (206, length, {3})
+        last = client.get(short, headers={"range": "bytes=-100"})
+        assert last.content == part.content[-100:]
+        beyond = client.get(short, headers={"range": f"bytes={length}-"})
+        assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{length}")
+
+
 def test_the_spool_is_empty_at_the_end(tables: Tables, tmp_path: Path):
     def start(*arguments: str, env: dict[str, str] | None = None) -> Server:
         return running.enter_context(serving(tmp_path / "log", *arguments, env=env))

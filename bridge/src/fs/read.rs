@@ -1,5 +1,6 @@
 //! Reading: rows of relations, results of queries, small documents.
 
+use std::fs::File;
 use std::time::Duration;
 
 use super::{DatabaseFs, at, format_of};
@@ -26,20 +27,31 @@ impl Reading {
 }
 
 impl DatabaseFs {
-    /// Starts to read any file of the tree and returns at once. `shape` is a raw query string.
+    /// Starts to read any file of the tree and returns at once. `shape` is a raw query string; `spool`
+    /// gets the rows of a data path too, as [`ChunkStream::rows_of`] says.
     ///
     /// # Errors
     /// `invalid-path`, `invalid-parameter`, `invalid-predicate`; what the database says comes from
     /// the stream.
-    pub fn read(&self, path: &str, shape: &str, reading: &Reading) -> Result<ChunkStream> {
+    pub fn read(
+        &self,
+        path: &str,
+        shape: &str,
+        reading: &Reading,
+        spool: Option<File>,
+    ) -> Result<ChunkStream> {
         let path = Path::parse(path)?;
         if let Path::Data { format, .. } = &path {
             let format = reading.format()?.unwrap_or(*format);
             let shape = at(&path, Shape::parse(shape))?;
             let fs = self.clone();
-            return ChunkStream::rows_of(format, reading.options, reading.timeout, move |sink, cancel| {
-                at(&path, fs.scan(&path, shape, sink, cancel))
-            });
+            return ChunkStream::rows_of(
+                format,
+                reading.options,
+                reading.timeout,
+                spool,
+                move |sink, cancel| at(&path, fs.scan(&path, shape, sink, cancel)),
+            );
         }
         if !shape.is_empty() {
             return Err(Error::new(Code::InvalidParameter, "only a data file can be shaped")
@@ -83,7 +95,7 @@ impl DatabaseFs {
     pub fn query(&self, query: Query, reading: &Reading) -> Result<ChunkStream> {
         let format = reading.format()?.unwrap_or(Format::ArrowStream);
         let fs = self.clone();
-        ChunkStream::rows_of(format, reading.options, reading.timeout, move |sink, cancel| {
+        ChunkStream::rows_of(format, reading.options, reading.timeout, None, move |sink, cancel| {
             fs.database.query(&query, sink, cancel)
         })
     }

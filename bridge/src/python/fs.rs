@@ -1,5 +1,6 @@
 //! The tree, as Python walks it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::database::{Access, Query, WriteMode};
 use crate::error::Result;
 use crate::formats::{EncodeOptions, IpcCodec};
 use crate::fs::{DatabaseFs, Entry, Node, Reading, Writing};
-use crate::stream::{Task, calm, timed};
+use crate::stream::{self, Task, calm, timed};
 
 /// The tree over one database. Every method may be called from any thread.
 #[pyclass(module = "fsspec_db._bridge", name = "DatabaseFs", frozen)]
@@ -75,7 +76,8 @@ impl PyDatabaseFs {
         shown(py, &run(py, || self.fs.info(path))?)
     }
 
-    #[pyo3(signature = (path, shape="", *, extension=None, codec=None, timeout=None))]
+    #[allow(clippy::too_many_arguments)] // Python's keywords.
+    #[pyo3(signature = (path, shape="", *, extension=None, codec=None, timeout=None, spool=None))]
     fn read(
         &self,
         path: &str,
@@ -83,9 +85,11 @@ impl PyDatabaseFs {
         extension: Option<String>,
         codec: Option<&str>,
         timeout: Option<f64>,
+        spool: Option<PathBuf>,
     ) -> PyResult<PyChunkStream> {
         let reading = reading(extension, codec, timeout)?;
-        Ok(PyChunkStream(calm(|| self.fs.read(path, shape, &reading))?))
+        let spool = spool.as_deref().map(stream::spool).transpose()?;
+        Ok(PyChunkStream(calm(|| self.fs.read(path, shape, &reading, spool))?))
     }
 
     #[pyo3(signature = (path, shape="", *, timeout=None))]

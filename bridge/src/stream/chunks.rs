@@ -1,5 +1,10 @@
 //! Encoded bytes of one read, in chunks of about 1 MiB.
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
@@ -57,12 +62,16 @@ impl ChunkStream {
 
     /// Starts `job`, which pushes rows into the sink it is given.
     ///
+    /// A result of more than one chunk is written to `spool` as well: each chunk is there before it
+    /// can be taken.
+    ///
     /// # Errors
     /// `database-unavailable` if the system gives no thread; all others come from the stream.
     pub fn rows_of(
         format: Format,
         options: EncodeOptions,
         timeout: Option<Duration>,
+        spool: Option<File>,
         job: impl FnOnce(&dyn Sink, &Cancel) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
         let stream = Self::new(timeout);
@@ -74,6 +83,7 @@ impl ChunkStream {
                     format,
                     options,
                     parts: OnceLock::new(),
+                    spool: Mutex::new(spool),
                     ordered: Mutex::new(None),
                 };
                 job(&sink, &shared.cancel)?;
@@ -160,6 +170,7 @@ struct EncodingSink<'a> {
     format: Format,
     options: EncodeOptions,
     parts: OnceLock<Arc<dyn PartEncoder>>,
+    spool: Mutex<Option<File>>,
     ordered: Mutex<Option<Ordered>>,
 }
 
@@ -179,6 +190,9 @@ impl EncodingSink<'_> {
         let Ordered { encoder, chunker } = ordered.as_mut().ok_or_else(unstarted)?;
         encoder.finish(&mut |bytes| chunker.push(self.shared, bytes))?;
         let last = std::mem::take(&mut chunker.buffer);
+        if chunker.started {
+            chunker.keep(&last)?;
+        }
         Ok((!last.is_empty()).then_some(last))
     }
 }
@@ -195,7 +209,8 @@ impl Sink for EncodingSink<'_> {
             return Err(Error::new(Code::Internal, "the engine started its rows twice"));
         }
         let mut encoder = formats::encoder(self.format, &schema, self.options)?;
-        let mut chunker = Chunker::default();
+        let spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut chunker = Chunker { buffer: Vec::new(), started: false, spool };
         encoder.start(&mut |bytes| chunker.push(self.shared, bytes))?;
         self.parts.get_or_init(|| encoder.parts());
         *ordered = Some(Ordered { encoder, chunker });
@@ -235,11 +250,27 @@ fn unstarted() -> Error {
     Error::new(Code::Internal, "the engine gave no schema")
 }
 
+/// Where the chunks of a read are kept, from the first byte on. What is there already is written over.
+///
+/// # Errors
+/// `spool-full` if there can be no such file.
+pub fn spool(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path).map_err(unwritable)
+}
+
+fn unwritable(error: io::Error) -> Error {
+    Error::new(Code::SpoolFull, format!("the spool cannot be written: {error}")).with_source(error)
+}
+
 /// Merges what an encoder writes to chunks; a long piece goes through uncopied.
-#[derive(Default)]
 struct Chunker {
     buffer: Vec<u8>,
     started: bool,
+    spool: Option<File>,
 }
 
 impl Chunker {
@@ -261,6 +292,11 @@ impl Chunker {
 
     fn send(&mut self, shared: &Shared, chunk: Vec<u8>) -> Result<()> {
         self.started = true;
+        self.keep(&chunk)?;
         shared.channel.send(chunk, &shared.cancel)
+    }
+
+    fn keep(&mut self, chunk: &[u8]) -> Result<()> {
+        self.spool.as_mut().map_or(Ok(()), |file| file.write_all(chunk)).map_err(unwritable)
     }
 }

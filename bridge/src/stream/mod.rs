@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use batches::BatchStream;
 pub use channel::Wake;
-pub use chunks::ChunkStream;
+pub use chunks::{ChunkStream, spool};
 pub use task::Task;
 
 use self::deadline::Deadline;

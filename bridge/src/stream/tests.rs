@@ -57,7 +57,7 @@ fn producer(
 }
 
 fn stream(job: impl FnOnce(&dyn Sink, &Cancel) -> Result<()> + Send + 'static) -> ChunkStream {
-    ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), None, job).unwrap()
+    ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), None, None, job).unwrap()
 }
 
 fn next(stream: &ChunkStream) -> Result<Option<Vec<u8>>> {
@@ -222,7 +222,8 @@ fn an_engine_that_gives_no_schema_is_no_empty_success() {
 fn a_passed_deadline_is_a_timeout_even_while_nobody_reads() {
     let (producer, job) = producer(usize::MAX, 131_072, || Ok(()));
     let timeout = Some(Duration::from_millis(50));
-    let stream = ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), timeout, job).unwrap();
+    let stream =
+        ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), timeout, None, job).unwrap();
     assert!(producer.ended.recv_timeout(FOREVER).unwrap().is_some());
     let error = loop {
         match next(&stream) {
@@ -241,7 +242,8 @@ fn a_passed_deadline_is_a_timeout_even_for_an_engine_that_does_not_look() {
         held.recv().unwrap();
         Ok(())
     };
-    let stream = ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), timeout, job).unwrap();
+    let stream =
+        ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), timeout, None, job).unwrap();
     let (woken, wakes) = mpsc::channel();
     let waker = || Box::new(move || woken.send(()).unwrap()) as super::Wake;
     assert!(stream.poll(waker).is_pending());

@@ -71,7 +71,10 @@ class Carried:
 
 def batch_as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """A batch of the stream under the schema that describes it."""
-    columns = [array.cast(kind) for array, kind in zip(batch.columns, schema.types, strict=True)]
+    columns = [
+        array if array.type == kind else array.cast(kind)
+        for array, kind in zip(batch.columns, schema.types, strict=True)
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
