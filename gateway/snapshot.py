@@ -122,6 +122,8 @@ class Snapshot:
         if self._file is None:
             return self._data
         if self._number is None:
+            if self.lost:
+                raise FileNotFoundError(self._file)  # there may be another's bytes by now
             try:
                 self._number = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:

@@ -42,7 +42,7 @@ fn all(stream: &ChunkStream) -> Result<Vec<u8>, Error> {
 }
 
 fn cat(fs: &DatabaseFs, path: &str) -> Result<String, Error> {
-    let stream = fs.read(path, "", &Reading::default())?;
+    let stream = fs.read(path, "", &Reading::default(), None)?;
     Ok(String::from_utf8(all(&stream)?).unwrap())
 }
 
@@ -58,7 +58,7 @@ fn walk(fs: &DatabaseFs, path: &str, visit: &mut dyn FnMut(&str)) {
             }
             Node::File { size, .. } => {
                 assert_eq!(fs.ls(&entry.path).unwrap(), std::slice::from_ref(&entry), "a file lists itself");
-                let bytes = all(&fs.read(&entry.path, "", &Reading::default()).unwrap()).unwrap();
+                let bytes = all(&fs.read(&entry.path, "", &Reading::default(), None).unwrap()).unwrap();
                 assert!(size.is_none_or(|size| size == bytes.len() as u64), "a size is exact or absent");
             }
         }
@@ -111,10 +111,11 @@ fn every_format_is_readable_by_name() {
     let fs = filled();
     for extension in ["arrow", "arrows", "feather", "parquet", "csv", "jsonl", "json"] {
         let path = format!("/main/people.{extension}");
-        assert!(!all(&fs.read(&path, "", &Reading::default()).unwrap()).unwrap().is_empty());
+        assert!(!all(&fs.read(&path, "", &Reading::default(), None).unwrap()).unwrap().is_empty());
     }
     let reading = Reading { extension: Some("json".into()), ..Reading::default() };
-    let bytes = all(&fs.read("/main/people.arrow", "columns=name&where=id=1", &reading).unwrap()).unwrap();
+    let bytes =
+        all(&fs.read("/main/people.arrow", "columns=name&where=id=1", &reading, None).unwrap()).unwrap();
     assert_eq!(
         serde_json::from_slice::<serde_json::Value>(&bytes).unwrap(),
         serde_json::json!([{"name": "ada"}])
@@ -124,7 +125,7 @@ fn every_format_is_readable_by_name() {
 #[test]
 fn shaping_is_checked_before_the_first_byte() {
     let fs = filled();
-    let refused = |path, shape| match fs.read(path, shape, &Reading::default()) {
+    let refused = |path, shape| match fs.read(path, shape, &Reading::default(), None) {
         Err(error) => error.code(),
         Ok(stream) => all(&stream).unwrap_err().code(),
     };

@@ -88,7 +88,7 @@ impl PyDatabaseFs {
         spool: Option<PathBuf>,
     ) -> PyResult<PyChunkStream> {
         let reading = reading(extension, codec, timeout)?;
-        let spool = spool.as_deref().map(stream::spool).transpose()?;
+        let spool = spool.map(|path| stream::spool(&path)).transpose()?;
         Ok(PyChunkStream(calm(|| self.fs.read(path, shape, &reading, spool))?))
     }
 
