@@ -8,7 +8,7 @@ use super::*;
 
 fn encoded(database: &Arc<dyn Database>, format: Format) -> Vec<u8> {
     let database = database.clone();
-    let stream = ChunkStream::rows_of(format, EncodeOptions::default(), None, move |sink, cancel| {
+    let stream = ChunkStream::rows_of(format, EncodeOptions::default(), None, None, move |sink, cancel| {
         let scan = Scan { schema: "main".to_owned(), relation: "t".to_owned(), shape: Shape::default() };
         database.scan(&scan, sink, cancel)
     })
