@@ -371,10 +371,35 @@ class DatabaseFs:
         With `if_version` nothing is written unless that still is the data version when no other
         writer can move it any more: `PreconditionFailedError`. Where there are none, `UnsupportedError`.
         """
+    def copy_rows(
+        self,
+        source: tuple[str, str],
+        target: str,
+        *,
+        create: bool = False,
+        timeout: float | None = None,
+        if_version: str | None = None,
+    ) -> tuple[int, bool] | None:
+        """Replaces, within the database, the rows of `target` by those of `source`, a path and its shape.
+
+        `None`, with nothing changed, where the rows must be read and written. `create` and `if_version` as
+        for `write`. From a relation to itself there is nothing to do: 0 rows.
+        """
     def create_schema(self, schema: str) -> None: ...
     def drop_schema(self, schema: str) -> None: ...
+    def rename_schema(self, source: str, target: str) -> None: ...
     def drop_relation(self, schema: str, relation: str) -> None: ...
-    def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None: ...
+    def rename_relation(
+        self, source: tuple[str, str], target: tuple[str, str], *, overwrite: bool = False
+    ) -> None: ...
+    def copy_relation(
+        self,
+        source: tuple[str, str],
+        target: tuple[str, str],
+        *,
+        overwrite: bool = False,
+        timeout: float | None = None,
+    ) -> None: ...
     def data_version(self, path: str) -> str | None:
         """A text that changes whenever the rows of a relation may have changed.
 

@@ -180,6 +180,31 @@ class AbstractDatabase(ABC):
         """
         return self.insert_stream(schema, relation, reader, mode)
 
+    def copy_rows(
+        self,
+        source: tuple[str, str],  # noqa: ARG002
+        target: tuple[str, str],  # noqa: ARG002
+        sql: str,  # noqa: ARG002
+        params: Sequence[Any] | None = None,  # noqa: ARG002
+        version: str | None = None,  # noqa: ARG002
+    ) -> int | None:
+        """Makes the rows of a query all the rows of a relation, in one transaction of the database.
+
+        Only where every value is kept as reading and writing it would keep it; what a write refuses is
+        refused. Overriding it saves the way out and back.
+
+        Args:
+            source: Schema and name of the relation that `sql` reads; not that of `target`.
+            target: Those of a relation that exists.
+            sql: The `SELECT` of the bridge.
+            params: Values to bind to it.
+            version: The data version that `target` must still have when it commits, as for `insert_if`.
+
+        Returns:
+            How many rows were written; `None`, with nothing changed, if they are to be read and written.
+        """
+        return None
+
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:  # noqa: ARG002
         """Creates an empty table with these columns; a field that is not nullable is `NOT NULL`.
 
@@ -216,6 +241,37 @@ class AbstractDatabase(ABC):
             FileExistsError: The target is there already.
         """
         raise UnsupportedError("this database cannot rename relations", path="/".join(("", *source)))
+
+    def replace_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:  # noqa: ARG002
+        """Renames a relation to the name of another one, which is dropped in the same transaction."""
+        raise UnsupportedError("this database cannot replace relations", path="/".join(("", *source)))
+
+    def copy_relation(
+        self,
+        source: tuple[str, str],
+        target: tuple[str, str],  # noqa: ARG002
+        *,
+        overwrite: bool = False,  # noqa: ARG002
+    ) -> None:
+        """Makes a relation as another one is, whole or not at all: a table with its rows, a view by its text.
+
+        Where this is refused, the filesystem makes a new table of the rows that it reads; views, and what
+        would have to be overwritten, stay refused.
+
+        Args:
+            source: Schema and name.
+            target: Those of the copy; they are free unless `overwrite`.
+            overwrite: What may be there is dropped in the same transaction.
+        """
+        raise UnsupportedError("this database cannot copy relations", path="/".join(("", *source)))
+
+    def rename_schema(self, source: str, target: str) -> None:  # noqa: ARG002
+        """Gives a schema another name.
+
+        Raises:
+            FileExistsError: There is a schema of that name.
+        """
+        raise UnsupportedError("this database cannot rename schemas", path=f"/{source}")
 
     def create_schema(self, schema: str) -> None:
         """Creates an empty schema."""

@@ -275,6 +275,13 @@ pub trait Database: Send + Sync {
     fn query(&self, query: &Query, sink: &dyn Sink, cancel: &Cancel) -> Result<()>;
     /// Writes rows in one transaction: all of them, or none. Returns how many.
     fn write(&self, write: &Write, rows: Box<dyn Rows>, cancel: &Cancel) -> Result<u64>;
+    /// Does within the database what writing all that a scan reads would do, in one transaction. `write`
+    /// replaces or creates, and is not to the relation that is read.
+    ///
+    /// How many rows; `None`, with nothing changed, where it takes a scan and a write to keep every value.
+    fn copy_rows(&self, _source: &Scan, _write: &Write, _cancel: &Cancel) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     fn create_schema(&self, _schema: &str) -> Result<()> {
         Err(Error::new(Code::Unsupported, "this database cannot create schemas"))
@@ -285,9 +292,30 @@ pub trait Database: Send + Sync {
     fn drop_relation(&self, _schema: &str, _relation: &str) -> Result<()> {
         Err(Error::new(Code::Unsupported, "this database cannot drop relations"))
     }
-    /// Renames within a schema or into another.
-    fn rename_relation(&self, _from: (&str, &str), _to: (&str, &str)) -> Result<()> {
+    fn rename_schema(&self, _from: &str, _to: &str) -> Result<()> {
+        Err(Error::new(Code::Unsupported, "this database cannot rename schemas"))
+    }
+    /// Renames within a schema or into another. What is called so is dropped if `overwrite`, in the same
+    /// transaction.
+    ///
+    /// # Errors
+    /// [`Code::AlreadyExists`] unless `overwrite`; [`Code::NotEmpty`] or [`Code::ConstraintViolation`] where
+    /// others depend on what would be dropped.
+    fn rename_relation(&self, _from: (&str, &str), _to: (&str, &str), _overwrite: bool) -> Result<()> {
         Err(Error::new(Code::Unsupported, "this database cannot rename relations"))
+    }
+    /// Makes a relation as another one is, with its rows; `overwrite` as for [`Database::rename_relation`].
+    ///
+    /// # Errors
+    /// As there; [`Code::Unsupported`] where the database cannot tell what makes such a relation.
+    fn copy_relation(
+        &self,
+        _from: (&str, &str),
+        _to: (&str, &str),
+        _overwrite: bool,
+        _cancel: &Cancel,
+    ) -> Result<()> {
+        Err(Error::new(Code::Unsupported, "this database cannot copy relations"))
     }
 
     /// Changes whenever the rows may have changed; `None` where the engine cannot tell, or where what

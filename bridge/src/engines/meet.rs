@@ -39,6 +39,31 @@ pub fn meet<C: Member>(relation: &str, columns: &[C], body: &Schema) -> Result<V
     Ok(met)
 }
 
+/// The columns of one relation, all or some, whose values another one takes as they are, under the same
+/// names; what it generates itself is passed over. `None` where some value might not be the same.
+pub fn taken_over<'c, C: Member>(
+    source: &'c [C],
+    selected: Option<&[String]>,
+    target: &[C],
+    same: impl Fn(&C, &C) -> bool,
+) -> Option<Vec<&'c str>> {
+    let mut names = Vec::with_capacity(source.len());
+    for column in source {
+        if selected.is_some_and(|selected| !selected.iter().any(|name| name == column.name())) {
+            continue;
+        }
+        let taker = target.iter().find(|taker| taker.name() == column.name())?;
+        if taker.generated() {
+            continue;
+        }
+        if !same(column, taker) {
+            return None;
+        }
+        names.push(column.name());
+    }
+    (!names.is_empty()).then_some(names)
+}
+
 /// The columns of the primary key, in its order.
 pub fn key<C: Member>(columns: &[C]) -> Vec<&C> {
     let mut key: Vec<&C> = columns.iter().filter(|column| column.key().is_some()).collect();

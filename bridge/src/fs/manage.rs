@@ -1,8 +1,8 @@
 //! Managing: schemas and relations come, go and change their names.
 
 use super::{DatabaseFs, at};
-use crate::database::Access;
-use crate::error::Result;
+use crate::database::{Access, Cancel};
+use crate::error::{Code, Error, Result};
 use crate::path::Path;
 
 impl DatabaseFs {
@@ -25,20 +25,60 @@ impl DatabaseFs {
     /// # Errors
     /// `read-only` or `forbidden` below `manage`, `not-found`, `unsupported`.
     pub fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
-        let path = Path::Relation { schema: schema.to_owned(), relation: relation.to_owned() };
-        self.allow(Access::Manage, &path)?;
-        self.relation(schema, relation)?;
+        let path = self.manageable((schema, relation))?;
         at(&path, self.database.drop_relation(schema, relation))
     }
 
-    /// Renames within a schema, or into another.
-    ///
     /// # Errors
     /// `read-only` or `forbidden` below `manage`, `not-found`, `already-exists`, `unsupported`.
-    pub fn rename_relation(&self, source: (&str, &str), target: (&str, &str)) -> Result<()> {
-        let path = Path::Relation { schema: source.0.to_owned(), relation: source.1.to_owned() };
+    pub fn rename_schema(&self, source: &str, target: &str) -> Result<()> {
+        let path = Path::Schema(source.to_owned());
         self.allow(Access::Manage, &path)?;
-        self.relation(source.0, source.1)?;
-        at(&path, self.database.rename_relation(source, target))
+        at(&path, self.database.schema(source).and_then(|_| self.database.rename_schema(source, target)))
+    }
+
+    /// Renames within a schema, or into another. What is there is dropped if `overwrite`, in the same
+    /// transaction.
+    ///
+    /// # Errors
+    /// `read-only` or `forbidden` below `manage`, `not-found`, `already-exists` unless `overwrite`,
+    /// `not-empty` or `constraint-violation` where others depend on what would be dropped, `unsupported`.
+    pub fn rename_relation(
+        &self,
+        source: (&str, &str),
+        target: (&str, &str),
+        overwrite: bool,
+    ) -> Result<()> {
+        let path = self.manageable(source)?;
+        if source == target {
+            return Ok(());
+        }
+        at(&path, self.database.rename_relation(source, target, overwrite))
+    }
+
+    /// Makes a relation as another one is, with its rows; `overwrite` as for [`DatabaseFs::rename_relation`].
+    ///
+    /// # Errors
+    /// As there; `forbidden` onto itself.
+    pub fn copy_relation(
+        &self,
+        source: (&str, &str),
+        target: (&str, &str),
+        overwrite: bool,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let path = self.manageable(source)?;
+        if source == target {
+            let error = Error::new(Code::Forbidden, "a relation is not copied onto itself");
+            return Err(error.with_path(path.to_string()));
+        }
+        at(&path, self.database.copy_relation(source, target, overwrite, cancel))
+    }
+
+    /// The path of a relation that is there and may be managed.
+    fn manageable(&self, (schema, relation): (&str, &str)) -> Result<Path> {
+        let path = Path::Relation { schema: schema.to_owned(), relation: relation.to_owned() };
+        self.allow(Access::Manage, &path)?;
+        at(&path, self.relation(schema, relation)).map(|_| path)
     }
 }

@@ -1,8 +1,9 @@
 //! `DatabaseFs`: the tree over a database.
 //!
-//! A path names a node; a node is listed ([`tree`]), read ([`read`]), written ([`write`]) or
-//! managed ([`manage`]). The database behind it is known by its trait alone.
+//! A path names a node; a node is listed ([`tree`]), read ([`read`]), written ([`write`]), copied
+//! ([`copy`]) or managed ([`manage`]). The database behind it is known by its trait alone.
 
+mod copy;
 mod documents;
 mod entry;
 mod manage;

@@ -73,6 +73,11 @@ impl DatabaseFs {
     }
 
     fn scan(&self, path: &Path, shape: Shape, sink: &dyn Sink, cancel: &Cancel) -> Result<()> {
+        self.database.scan(&self.bound(path, shape)?, sink, cancel)
+    }
+
+    /// What a path and a shape select, by the names of the catalogue.
+    pub(super) fn bound(&self, path: &Path, shape: Shape) -> Result<Scan> {
         let (Path::Data { schema, relation, .. } | Path::Relation { schema, relation }) = path else {
             self.entry(path)?;
             return Err(Error::new(Code::IsADirectory, "only a relation has rows"));
@@ -84,8 +89,7 @@ impl DatabaseFs {
             let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
             shape.bind(&names)?
         };
-        let scan = Scan { schema: schema.clone(), relation: relation.clone(), shape };
-        self.database.scan(&scan, sink, cancel)
+        Ok(Scan { schema: schema.clone(), relation: relation.clone(), shape })
     }
 
     /// Starts a query and returns at once.

@@ -19,6 +19,17 @@ pub struct Writing {
     pub if_version: Option<String>,
 }
 
+impl Writing {
+    /// The rows that were meant are gone with their relation.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        if self.if_version.is_some() && error.code() == Code::NotFound {
+            Error::new(Code::PreconditionFailed, error.detail())
+        } else {
+            error
+        }
+    }
+}
+
 impl DatabaseFs {
     /// Writes a whole body: all its rows, or none. Blocks.
     ///
@@ -37,15 +48,7 @@ impl DatabaseFs {
         cancel: &Cancel,
     ) -> Result<(u64, bool)> {
         let path = Path::parse(path)?;
-        let written = self.write_at(&path, body, writing, cancel).map_err(|error| {
-            if writing.if_version.is_some() && error.code() == Code::NotFound {
-                // The rows that were meant are gone with their relation.
-                Error::new(Code::PreconditionFailed, error.detail())
-            } else {
-                error
-            }
-        });
-        at(&path, written)
+        at(&path, self.write_at(&path, body, writing, cancel).map_err(|error| writing.explain(error)))
     }
 
     fn write_at(
@@ -55,8 +58,39 @@ impl DatabaseFs {
         writing: &Writing,
         cancel: &Cancel,
     ) -> Result<(u64, bool)> {
+        let (place, mode) = self.destination(path, writing, cancel)?;
+        let (schema, relation) = place;
+        let format = match (&writing.extension, path) {
+            (Some(extension), _) => format_of(extension)?,
+            (None, Path::Data { format, .. }) => *format,
+            (None, _) => return Err(Error::new(Code::Forbidden, "only a data file can be written")),
+        };
+        let target = if mode != WriteMode::Create && needs_target(format) {
+            Some(self.database.arrow_schema(schema, relation, cancel)?)
+        } else {
+            None
+        };
+        refuse_empty(&mut body)?;
+        let rows = formats::decode(format, body, target.as_ref())?;
+        let write = Write {
+            schema: schema.to_owned(),
+            relation: relation.to_owned(),
+            mode,
+            if_version: writing.if_version.clone(),
+        };
+        let written = self.database.write(&write, rows, cancel)?;
+        Ok((written, mode == WriteMode::Create))
+    }
+
+    /// The relation that a data path names, and how it is written: it may have to be created.
+    pub(super) fn destination<'p>(
+        &self,
+        path: &'p Path,
+        writing: &Writing,
+        cancel: &Cancel,
+    ) -> Result<((&'p str, &'p str), WriteMode)> {
         self.allow(Access::Write, path)?;
-        let Path::Data { schema, relation, format, .. } = path else {
+        let Path::Data { schema, relation, .. } = path else {
             return Err(match path {
                 Path::Root | Path::Schema(_) | Path::Relation { .. } | Path::Facet { .. } => {
                     Error::new(Code::IsADirectory, "a directory cannot be written")
@@ -64,35 +98,22 @@ impl DatabaseFs {
                 _ => Error::new(Code::Forbidden, "metadata cannot be written"),
             });
         };
-        let format = writing.extension.as_deref().map(format_of).transpose()?.unwrap_or(*format);
-        let (mode, target) = match self.relation_within(schema, relation, cancel) {
+        let mode = match self.relation_within(schema, relation, cancel) {
             Ok(_) if writing.mode == WriteMode::Create => {
                 return Err(Error::new(Code::AlreadyExists, "the relation is there already"));
             }
-            Ok(_) if needs_target(format) => {
-                (writing.mode, Some(self.database.arrow_schema(schema, relation, cancel)?))
-            }
-            Ok(_) => (writing.mode, None),
+            Ok(_) => writing.mode,
             Err(error)
                 if error.code() == Code::NotFound
                     && writing.if_version.is_none()
                     && (writing.create || writing.mode == WriteMode::Create) =>
             {
                 self.allow(Access::Manage, path)?;
-                (WriteMode::Create, None)
+                WriteMode::Create
             }
             Err(error) => return Err(error),
         };
-        refuse_empty(&mut body)?;
-        let rows = formats::decode(format, body, target.as_ref())?;
-        let write = Write {
-            schema: schema.clone(),
-            relation: relation.clone(),
-            mode,
-            if_version: writing.if_version.clone(),
-        };
-        let written = self.database.write(&write, rows, cancel)?;
-        Ok((written, mode == WriteMode::Create))
+        Ok(((schema, relation), mode))
     }
 }
 

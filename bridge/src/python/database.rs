@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use pyo3::PyClass;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use super::arrow::{Batches, reader_of};
 use super::attach::attached;
@@ -98,6 +98,14 @@ impl PyDatabase {
         let found = known(&listed);
         *self.schemas.lock().unwrap_or_else(PoisonError::into_inner) = listed;
         if found { Ok(()) } else { Err(Error::new(Code::NotFound, format!("there is no schema {schema:?}"))) }
+    }
+
+    fn is_there(&self, (schema, relation): (&str, &str)) -> Result<bool> {
+        match self.relation(schema, relation, &Cancel::default()) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Code::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn forget_schemas(&self) {
@@ -324,6 +332,25 @@ impl Database for PyDatabase {
         })
     }
 
+    fn copy_rows(&self, source: &Scan, write: &Write, cancel: &Cancel) -> Result<Option<u64>> {
+        if write.mode == WriteMode::Create || self.optional("copy_rows", |_| Ok(()))?.is_none() {
+            return Ok(None);
+        }
+        let columns = self.columns(&source.schema, &source.relation)?;
+        let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
+        let (sql, values) = source.shape.select(self.dialect, &source.schema, &source.relation, &names);
+        let (from, to) = ((&source.schema, &source.relation), (&write.schema, &write.relation));
+        write.check(|| self.version((to.0, to.1)))?;
+        interruptible(cancel, || {
+            self.with(Code::InvalidPredicate, |object| {
+                let params = params_to(object.py(), &Params::Positional(values))?;
+                let arguments = (from, to, sql, params, write.if_version.as_deref());
+                let answer = object.call_method1("copy_rows", arguments)?;
+                if answer.is_none() { Ok(None) } else { count(&answer).map(Some) }
+            })
+        })
+    }
+
     fn create_schema(&self, schema: &str) -> Result<()> {
         self.command("create_schema", |method| method.call1((schema,)))
     }
@@ -340,8 +367,37 @@ impl Database for PyDatabase {
         self.command("drop_relation", |method| method.call1((schema, relation)))
     }
 
-    fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
+    fn rename_schema(&self, from: &str, to: &str) -> Result<()> {
+        let outcome = self.command("rename_schema", |method| method.call1((from, to)));
+        self.forget_schemas();
+        outcome
+    }
+
+    fn rename_relation(&self, from: (&str, &str), to: (&str, &str), overwrite: bool) -> Result<()> {
+        if overwrite && self.is_there(to)? {
+            return self.command("replace_relation", |method| method.call1((from, to)));
+        }
         self.command("rename_relation", |method| method.call1((from, to)))
+    }
+
+    fn copy_relation(
+        &self,
+        from: (&str, &str),
+        to: (&str, &str),
+        overwrite: bool,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        interruptible(cancel, || {
+            if !overwrite && self.is_there(to)? {
+                let detail = format!("there is a relation {:?} already", to.1);
+                return Err(Error::new(Code::AlreadyExists, detail));
+            }
+            self.command("copy_relation", |method| {
+                let options = PyDict::new(method.py());
+                options.set_item("overwrite", overwrite)?;
+                method.call((from, to), Some(&options))
+            })
+        })
     }
 
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {

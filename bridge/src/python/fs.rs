@@ -15,7 +15,7 @@ use super::body::body_of;
 use super::database::PyDatabase;
 use super::stream::{PyBatchStream, PyChunkStream, SIGNALS};
 use super::values::params_from;
-use crate::database::{Access, Query, WriteMode};
+use crate::database::{Access, Cancel, Query, WriteMode};
 use crate::error::Result;
 use crate::formats::{EncodeOptions, IpcCodec};
 use crate::fs::{DatabaseFs, Entry, Node, Reading, Writing};
@@ -140,24 +140,25 @@ impl PyDatabaseFs {
         let body = body_of(body)?;
         let writing = Writing { mode: write_mode(mode)?, create, extension, if_version };
         let timeout = seconds(timeout)?;
-        if !self.native {
-            // Ctrl-C reaches the backend's own Python code, on this thread.
-            return run(py, || timed(timeout, |cancel| self.fs.write(path, body, &writing, cancel)));
-        }
-        let (fs, path) = (self.fs.clone(), path.to_owned());
-        let task = Task::start(timeout, move |cancel| fs.write(&path, body, &writing, cancel))?;
-        let mut interrupt = None;
-        loop {
-            match detached(py, || task.wait(SIGNALS)) {
-                Poll::Ready(written) => return interrupt.map_or_else(|| Ok(written?), Err),
-                Poll::Pending => {
-                    if let Err(signal) = py.check_signals() {
-                        task.cancel();
-                        interrupt = Some(signal);
-                    }
-                }
-            }
-        }
+        let path = path.to_owned();
+        self.work(py, timeout, move |fs, cancel| fs.write(&path, body, &writing, cancel))
+    }
+
+    #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // Python's keywords.
+    #[pyo3(signature = (source, target, *, create=false, timeout=None, if_version=None))]
+    fn copy_rows(
+        &self,
+        py: Python<'_>,
+        source: (String, String),
+        target: String,
+        create: bool,
+        timeout: Option<f64>,
+        if_version: Option<String>,
+    ) -> PyResult<Option<(u64, bool)>> {
+        let writing = Writing { mode: WriteMode::Replace, create, extension: None, if_version };
+        self.work(py, seconds(timeout)?, move |fs, cancel| {
+            fs.copy_rows((&source.0, &source.1), &target, &writing, cancel)
+        })
     }
 
     fn create_schema(&self, py: Python<'_>, schema: &str) -> PyResult<()> {
@@ -172,14 +173,34 @@ impl PyDatabaseFs {
         run(py, || self.fs.drop_relation(schema, relation))
     }
 
+    fn rename_schema(&self, py: Python<'_>, source: &str, target: &str) -> PyResult<()> {
+        run(py, || self.fs.rename_schema(source, target))
+    }
+
     #[allow(clippy::needless_pass_by_value)] // Extracted from tuples.
+    #[pyo3(signature = (source, target, *, overwrite=false))]
     fn rename_relation(
         &self,
         py: Python<'_>,
         source: (String, String),
         target: (String, String),
+        overwrite: bool,
     ) -> PyResult<()> {
-        run(py, || self.fs.rename_relation((&source.0, &source.1), (&target.0, &target.1)))
+        run(py, || self.fs.rename_relation((&source.0, &source.1), (&target.0, &target.1), overwrite))
+    }
+
+    #[pyo3(signature = (source, target, *, overwrite=false, timeout=None))]
+    fn copy_relation(
+        &self,
+        py: Python<'_>,
+        source: (String, String),
+        target: (String, String),
+        overwrite: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        self.work(py, seconds(timeout)?, move |fs, cancel| {
+            fs.copy_relation((&source.0, &source.1), (&target.0, &target.1), overwrite, cancel)
+        })
     }
 
     fn data_version(&self, py: Python<'_>, path: &str) -> PyResult<Option<String>> {
@@ -192,6 +213,35 @@ impl PyDatabaseFs {
 
     fn close(&self, py: Python<'_>) {
         detached(py, || self.fs.close());
+    }
+}
+
+impl PyDatabaseFs {
+    /// Runs what may take long, and stops it on Ctrl-C.
+    fn work<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        job: impl FnOnce(&DatabaseFs, &Cancel) -> Result<T> + Send + 'static,
+    ) -> PyResult<T> {
+        if !self.native {
+            // Ctrl-C reaches the backend's own Python code, on this thread.
+            return run(py, || timed(timeout, |cancel| job(&self.fs, cancel)));
+        }
+        let fs = self.fs.clone();
+        let task = Task::start(timeout, move |cancel| job(&fs, cancel))?;
+        let mut interrupt = None;
+        loop {
+            match detached(py, || task.wait(SIGNALS)) {
+                Poll::Ready(done) => return interrupt.map_or_else(|| Ok(done?), Err),
+                Poll::Pending => {
+                    if let Err(signal) = py.check_signals() {
+                        task.cancel();
+                        interrupt = Some(signal);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod build;
 mod catalogue;
 mod cells;
 mod connect;
+mod copy;
 mod decimal;
 mod fault;
 mod ingest;
@@ -16,6 +17,7 @@ mod ranges;
 mod scan;
 mod session;
 mod statement;
+mod structure;
 mod types;
 mod values;
 mod view;
@@ -137,7 +139,7 @@ impl Mysql {
                 write::write(conn, (schema, &passing), WriteMode::Append, rows, cancel)
             })
             .and_then(|total| {
-                self.rename_relation((schema, &passing), (schema, &write.relation)).map(|()| total)
+                self.rename((schema, &passing), (schema, &write.relation), false).map(|()| total)
             });
         if filled.is_err() {
             let mut table = String::new();
@@ -233,6 +235,16 @@ impl Database for Mysql {
         })
     }
 
+    fn copy_rows(&self, source: &Scan, write: &Write, cancel: &Cancel) -> Result<Option<u64>> {
+        if write.mode == WriteMode::Create {
+            return Ok(None);
+        }
+        write.check(|| self.data_version(&write.schema, &write.relation))?;
+        self.writing(Access::Write, cancel, |conn| {
+            copy::copy_rows(conn, source, (&write.schema, &write.relation))
+        })
+    }
+
     fn create_schema(&self, schema: &str) -> Result<()> {
         catalogue::check_name(schema)?;
         self.changing(&format!("CREATE DATABASE {} DEFAULT CHARACTER SET utf8mb4", MYSQL.quoted(schema)))
@@ -252,14 +264,18 @@ impl Database for Mysql {
         })
     }
 
-    fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
-        if from == to {
-            return Ok(());
-        }
-        for name in [from.0, from.1, to.0, to.1] {
-            catalogue::check_name(name)?;
-        }
-        self.changing(&format!("RENAME TABLE {} TO {}", quoted(from), quoted(to)))
+    fn rename_relation(&self, from: (&str, &str), to: (&str, &str), overwrite: bool) -> Result<()> {
+        self.rename(from, to, overwrite)
+    }
+
+    fn copy_relation(
+        &self,
+        from: (&str, &str),
+        to: (&str, &str),
+        overwrite: bool,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        self.copy(from, to, overwrite, cancel)
     }
 
     fn ping(&self) -> Result<()> {

@@ -139,7 +139,8 @@ fn is_cut(shape: &Shape) -> bool {
 }
 
 /// Adds the shape to a `SELECT`; its literals are bound.
-fn shaped(mut sql: String, shape: &Shape) -> (String, Vec<Value>) {
+#[must_use]
+pub fn shaped(mut sql: String, shape: &Shape) -> (String, Vec<Value>) {
     let mut values = Vec::new();
     if let Some((filter, bound)) = shape.filter_sql(&MYSQL) {
         sql.push_str(" WHERE ");
@@ -159,7 +160,7 @@ fn shaped(mut sql: String, shape: &Shape) -> (String, Vec<Value>) {
 }
 
 /// What the server has against a condition is against the request's, for the rest is ours.
-fn predicate(error: Error) -> Error {
+pub fn predicate(error: Error) -> Error {
     match (error.code(), error.sqlstate()) {
         (Code::InvalidQuery | Code::ValueOutOfRange, Some(state)) => {
             Error::new(Code::InvalidPredicate, error.detail()).with_sqlstate(state)

@@ -65,6 +65,8 @@ pub struct Conn {
 /// The end of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Done {
+    /// Rows that were inserted, changed or deleted.
+    pub affected: u64,
     pub warnings: u16,
 }
 
@@ -241,13 +243,13 @@ impl Conn {
         match body {
             [0, rest @ ..] => {
                 let mut reader = Reader(rest);
-                let _affected_and_last = (reader.length()?, reader.length()?);
+                let (affected, _last) = (reader.length()?, reader.length()?);
                 let (status, warnings) = (reader.number::<2>()? as u16, reader.number::<2>()? as u16);
                 if status & MORE_RESULTS != 0 {
                     return Err(unexpected("a second result"));
                 }
                 self.idle = true;
-                Ok(Answer::Done(Done { warnings }))
+                Ok(Answer::Done(Done { affected, warnings }))
             }
             [0xff, rest @ ..] => {
                 self.idle = true;

@@ -39,10 +39,7 @@ pub fn write(
     cancel: &Cancel,
 ) -> Result<u64> {
     let typed = Typed::load(conn, schema, name)?;
-    if typed.relation.kind == "view" {
-        let detail = format!("{name:?} is a view: it has no rows of its own to write");
-        return Err(Error::new(Code::Forbidden, detail));
-    }
+    writable(&typed.relation)?;
     transactional(conn, &typed.relation)?;
     let plan = Plan::new(&typed, &rows.schema(), conn.server.mariadb)?;
     let action = if mode == WriteMode::Upsert { plan.upsert(&typed.relation)? } else { String::new() };
@@ -69,9 +66,22 @@ pub fn write(
     Ok(insert.total)
 }
 
+/// # Errors
+/// `forbidden` for a view.
+pub fn writable(relation: &Relation) -> Result<()> {
+    if relation.kind != "view" {
+        return Ok(());
+    }
+    let detail = format!("{:?} is a view: it has no rows of its own to write", relation.name);
+    Err(Error::new(Code::Forbidden, detail))
+}
+
 /// A deletion that would change rows of other tables is not begun, though the body may bring the
 /// same keys again.
-fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
+///
+/// # Errors
+/// `constraint-violation`.
+pub fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
     let rows = conn.rows(
         "SELECT CONSTRAINT_NAME, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS
          WHERE UNIQUE_CONSTRAINT_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?
@@ -86,7 +96,10 @@ fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
 }
 
 /// What cannot be rolled back is not begun.
-fn transactional(conn: &mut Conn, relation: &Relation) -> Result<()> {
+///
+/// # Errors
+/// `unsupported`.
+pub fn transactional(conn: &mut Conn, relation: &Relation) -> Result<()> {
     let engine = relation.engine.as_deref().unwrap_or_default();
     let rows =
         conn.rows("SELECT TRANSACTIONS FROM information_schema.ENGINES WHERE ENGINE = ?", &[engine])?;
@@ -298,7 +311,10 @@ fn at(error: Error, before: u64) -> Error {
 }
 
 /// What the server notes of a statement that succeeded: a value was cut, rounded or replaced.
-fn refuse(conn: &mut Conn) -> Result<()> {
+///
+/// # Errors
+/// `value-out-of-range`, `constraint-violation`.
+pub fn refuse(conn: &mut Conn) -> Result<()> {
     let warnings = conn.rows("SHOW WARNINGS", &[])?;
     if warnings.is_empty() {
         return Err(Error::new(

@@ -4,6 +4,7 @@ mod address;
 mod build;
 mod catalogue;
 mod connect;
+mod copy;
 mod fault;
 mod files;
 mod ingest;
@@ -16,6 +17,7 @@ mod row;
 mod scan;
 mod secure;
 mod session;
+mod structure;
 mod typed;
 mod types;
 mod values;
@@ -35,7 +37,7 @@ use self::types::Types;
 use self::version::State;
 use self::wire::Conn;
 use self::write::WRITE;
-use crate::database::{Access, Cancel, Database, Query, Rows, Scan, Sink, Write};
+use crate::database::{Access, Cancel, Database, Query, Rows, Scan, Sink, Write, WriteMode};
 use crate::dialect::{Dialect, POSTGRESQL};
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
@@ -191,6 +193,11 @@ impl Database for Postgres {
         self.writing(Access::Write, cancel, |conn| write::write(conn, &self.types, write, rows, cancel))
     }
 
+    fn copy_rows(&self, source: &Scan, write: &Write, cancel: &Cancel) -> Result<Option<u64>> {
+        let least = if write.mode == WriteMode::Create { Access::Manage } else { Access::Write };
+        self.writing(least, cancel, |conn| copy::copy_rows(conn, source, write))
+    }
+
     fn create_schema(&self, schema: &str) -> Result<()> {
         write::nameable(schema)?;
         self.changing(&format!("CREATE SCHEMA {}", POSTGRESQL.quoted(schema)))
@@ -204,33 +211,29 @@ impl Database for Postgres {
     fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
         self.writing(Access::Manage, &Cancel::default(), |conn| {
             let relation = Relation::load(conn, schema, relation)?;
-            conn.run(&format!("DROP {} {}", relation.sql_kind(), relation.quoted()))
+            structure::drop_relation(conn, &relation)
         })
     }
 
-    fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
+    fn rename_schema(&self, from: &str, to: &str) -> Result<()> {
+        write::nameable(to)?;
+        self.changing(&format!("ALTER SCHEMA {} RENAME TO {}", POSTGRESQL.quoted(from), POSTGRESQL.quoted(to)))
+    }
+
+    fn rename_relation(&self, from: (&str, &str), to: (&str, &str), overwrite: bool) -> Result<()> {
         self.writing(Access::Manage, &Cancel::default(), |conn| {
-            let mut relation = Relation::load(conn, from.0, from.1)?;
-            let kind = relation.sql_kind();
-            if from.0 != to.0 {
-                write::nameable(to.0)?;
-                conn.run(&format!(
-                    "ALTER {kind} {} SET SCHEMA {}",
-                    relation.quoted(),
-                    POSTGRESQL.quoted(to.0)
-                ))?;
-                to.0.clone_into(&mut relation.schema);
-            }
-            if from.1 != to.1 {
-                write::nameable(to.1)?;
-                conn.run(&format!(
-                    "ALTER {kind} {} RENAME TO {}",
-                    relation.quoted(),
-                    POSTGRESQL.quoted(to.1)
-                ))?;
-            }
-            Ok(())
+            structure::rename_relation(conn, from, to, overwrite)
         })
+    }
+
+    fn copy_relation(
+        &self,
+        from: (&str, &str),
+        to: (&str, &str),
+        overwrite: bool,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        self.writing(Access::Manage, cancel, |conn| structure::copy_relation(conn, from, to, overwrite))
     }
 
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {

@@ -311,7 +311,8 @@ fn export(conn: &mut Conn) -> Result<Option<String>> {
 
 /// Adds the shape to a `SELECT`; its literals are bound. Rows that `order` leaves equal come in that of the
 /// `table`, if it has a state.
-fn shaped(mut sql: String, shape: &Shape, table: Option<&Relation>) -> (String, Vec<crate::value::Value>) {
+#[must_use]
+pub fn shaped(mut sql: String, shape: &Shape, table: Option<&Relation>) -> (String, Vec<crate::value::Value>) {
     let mut values = Vec::new();
     if let Some((filter, bound)) = shape.filter_sql(&POSTGRESQL) {
         sql.push_str(" WHERE ");
@@ -335,7 +336,7 @@ fn shaped(mut sql: String, shape: &Shape, table: Option<&Relation>) -> (String, 
 }
 
 /// What the server has against a condition is against the request's, for the rest is ours.
-fn predicate(error: Error) -> Error {
+pub fn predicate(error: Error) -> Error {
     match (error.code(), error.sqlstate()) {
         (Code::InvalidQuery | Code::ValueOutOfRange, Some(state)) => {
             Error::new(Code::InvalidPredicate, error.detail()).with_sqlstate(state)

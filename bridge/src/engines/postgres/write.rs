@@ -37,10 +37,7 @@ pub fn write(
         create(conn, write, &schema)?;
     }
     let typed = Typed::load(conn, types, &write.schema, &write.relation)?;
-    if typed.relation.kind.ends_with("view") {
-        let detail = format!("{:?} is a view: it has no rows of its own to write", typed.relation.name);
-        return Err(Error::new(Code::Forbidden, detail));
-    }
+    writable(&typed.relation)?;
     if write.if_version.is_some() {
         // Once nobody else can write, the next statement sees what the last one wrote.
         lock(conn, &typed.relation, "SHARE ROW EXCLUSIVE")?;
@@ -77,8 +74,18 @@ pub fn write(
     Ok(written)
 }
 
+/// # Errors
+/// `forbidden` for a view.
+pub fn writable(relation: &Relation) -> Result<()> {
+    if !relation.kind.ends_with("view") {
+        return Ok(());
+    }
+    let detail = format!("{:?} is a view: it has no rows of its own to write", relation.name);
+    Err(Error::new(Code::Forbidden, detail))
+}
+
 /// The rows of `INSERT 0 n` and `COPY n`.
-fn counted(tag: u8, body: &[u8]) -> Option<u64> {
+pub fn counted(tag: u8, body: &[u8]) -> Option<u64> {
     let told = std::str::from_utf8(body).ok().filter(|_| tag == b'C')?;
     told.trim_end_matches('\0').rsplit(' ').next()?.parse().ok()
 }
@@ -142,7 +149,10 @@ fn send(conn: &mut Conn, rows: Box<dyn Rows>, plan: &Plan, cancel: &Cancel) -> R
 const SLICE: usize = 1024;
 
 /// Foreign tables cannot be locked.
-fn lock(conn: &mut Conn, relation: &Relation, mode: &str) -> Result<()> {
+///
+/// # Errors
+/// What the server said.
+pub fn lock(conn: &mut Conn, relation: &Relation, mode: &str) -> Result<()> {
     if relation.kind == "foreign table" {
         return Ok(());
     }
@@ -151,7 +161,10 @@ fn lock(conn: &mut Conn, relation: &Relation, mode: &str) -> Result<()> {
 
 /// A deletion that would change rows of other tables is not begun, though the body may bring the
 /// same keys again: those that refer to these rows, and those of heirs, which have columns of their own.
-fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
+///
+/// # Errors
+/// `constraint-violation`.
+pub fn spare_others(conn: &mut Conn, relation: &Relation) -> Result<()> {
     // The deletion reaches partitions and heirs too, whose rows may be referred to by themselves.
     let rows = conn.rows(
         "WITH RECURSIVE emptied (oid) AS (

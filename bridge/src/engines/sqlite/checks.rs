@@ -1,28 +1,9 @@
 //! CHECK constraints, which SQLite tells of nowhere but in the text that made the table.
 
-use std::str::CharIndices;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
-
+use super::words::{Text, is, name_of, words};
 use crate::metadata::ConstraintInfo;
-
-/// The words of SQLite, with its quotes.
-#[derive(Debug)]
-struct Lexis;
-
-impl sqlparser::dialect::Dialect for Lexis {
-    fn is_delimited_identifier_start(&self, c: char) -> bool {
-        matches!(c, '"' | '`' | '[')
-    }
-
-    fn is_identifier_start(&self, c: char) -> bool {
-        c.is_ascii_alphabetic() || c == '_' || !c.is_ascii()
-    }
-
-    fn is_identifier_part(&self, c: char) -> bool {
-        self.is_identifier_start(c) || c.is_ascii_digit() || c == '$'
-    }
-}
 
 /// One constraint, as its table's text has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,9 +41,7 @@ pub fn constraints(create: &str, taken: &[ConstraintInfo]) -> Vec<ConstraintInfo
 }
 
 fn checks(create: &str) -> Vec<Check<'_>> {
-    let Ok(tokens) = Tokenizer::new(&Lexis, create).tokenize_with_location() else { return Vec::new() };
-    let words = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_)));
-    let words: Vec<&TokenWithSpan> = words.collect();
+    let Some(words) = words(create) else { return Vec::new() };
     let mut text = Text::new(create);
     let mut found = Vec::new();
     let mut depth = 0_usize;
@@ -75,7 +54,7 @@ fn checks(create: &str) -> Vec<Check<'_>> {
                 depth += 1;
                 if depth == 1 {
                     item = at + 1;
-                } else if depth == 2 && at > item && is(words[at - 1], "CHECK") {
+                } else if depth == 2 && at > item && is(&words[at - 1], "CHECK") {
                     open = Some((at - 1, text.offset(word.span.end)));
                 }
             }
@@ -85,9 +64,9 @@ fn checks(create: &str) -> Vec<Check<'_>> {
                 {
                     let end = text.offset(word.span.start);
                     let Some(expr) = create.get(start..end) else { return Vec::new() };
-                    let named = check >= item + 2 && is(words[check - 2], "CONSTRAINT");
-                    let name = if named { name_of(words[check - 1]) } else { None };
-                    found.push(Check { name, column: column_of(words[item]), expr });
+                    let named = check >= item + 2 && is(&words[check - 2], "CONSTRAINT");
+                    let name = if named { name_of(&words[check - 1]) } else { None };
+                    found.push(Check { name, column: column_of(&words[item]), expr });
                 }
                 depth = depth.saturating_sub(1);
                 if depth == 0 {
@@ -101,49 +80,10 @@ fn checks(create: &str) -> Vec<Check<'_>> {
     found
 }
 
-fn is(word: &TokenWithSpan, keyword: &str) -> bool {
-    matches!(&word.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword))
-}
-
-/// SQLite takes a string for a name as well.
-fn name_of(word: &TokenWithSpan) -> Option<String> {
-    match &word.token {
-        Token::Word(word) => Some(word.value.clone()),
-        Token::SingleQuotedString(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
 /// The column that an item declares, by its first word; none for a constraint of the table.
 fn column_of(first: &TokenWithSpan) -> Option<String> {
     let of_table = ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"];
     if of_table.iter().any(|keyword| is(first, keyword)) { None } else { name_of(first) }
-}
-
-/// A text that is walked once, from place to place, as the tokenizer counts them.
-struct Text<'t> {
-    length: usize,
-    chars: CharIndices<'t>,
-    next: Location,
-}
-
-impl<'t> Text<'t> {
-    fn new(text: &'t str) -> Self {
-        Self { length: text.len(), chars: text.char_indices(), next: Location { line: 1, column: 1 } }
-    }
-
-    /// The byte at a place that is not before the last one.
-    fn offset(&mut self, place: Location) -> usize {
-        while self.next < place {
-            match self.chars.next() {
-                Some((_, '\n')) => self.next = Location { line: self.next.line + 1, column: 1 },
-                Some(_) => self.next.column += 1,
-                None => return self.length,
-            }
-        }
-        self.length - self.chars.as_str().len()
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod check;
 mod checks;
 mod collation;
 mod connection;
+mod copy;
 mod decimals;
 mod exact;
 mod fault;
@@ -25,7 +26,9 @@ mod scan;
 mod select;
 mod spool;
 mod store;
+mod structure;
 mod types;
+mod words;
 mod write;
 
 use std::collections::HashMap;
@@ -42,7 +45,7 @@ use self::catalogue::Relation;
 use self::connection::{Conn, Location, Mode};
 use self::readers::{Reader, Readers};
 use self::scan::{Scanner, Typed};
-use crate::database::{Access, Cancel, Database, Query, Rows, Scan, Sink, Write};
+use crate::database::{Access, Cancel, Database, Query, Rows, Scan, Sink, Write, WriteMode};
 use crate::dialect::{Dialect, SQLITE};
 use crate::error::{Code, Error, Result};
 use crate::metadata::{ColumnInfo, ConstraintInfo, IndexInfo, RelationInfo, SchemaInfo};
@@ -215,8 +218,8 @@ impl Sqlite {
         work(&mut Conn::open(&self.location, Mode::Write, cancel)?)
     }
 
-    fn unsupported(what: &str) -> Error {
-        Error::new(Code::Unsupported, format!("SQLite cannot {what}"))
+    fn managing<T>(&self, cancel: &Cancel, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
+        self.writing(Access::Manage, cancel, work)
     }
 }
 
@@ -378,23 +381,34 @@ impl Database for Sqlite {
         self.writing(Access::Write, cancel, |conn| write::write(conn, write, &version, rows, cancel))
     }
 
-    fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
-        self.writing(Access::Manage, &Cancel::default(), |conn| write::drop_relation(conn, schema, relation))
+    fn copy_rows(&self, source: &Scan, write: &Write, cancel: &Cancel) -> Result<Option<u64>> {
+        let version = || Ok(self.version(self.readers.version(cancel)?));
+        let least = if write.mode == WriteMode::Create { Access::Manage } else { Access::Write };
+        self.writing(least, cancel, |conn| {
+            structure::transaction(conn, cancel, |conn| copy::copy_rows(conn, source, write, &version))
+        })
     }
 
-    fn rename_relation(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
+    fn drop_relation(&self, schema: &str, relation: &str) -> Result<()> {
+        self.managing(&Cancel::default(), |conn| structure::drop_relation(conn, schema, relation))
+    }
+
+    fn rename_relation(&self, from: (&str, &str), to: (&str, &str), overwrite: bool) -> Result<()> {
         if from.0 != to.0 {
-            return Err(Self::unsupported("move a relation into another schema"));
+            let detail = "SQLite cannot move a relation into another schema";
+            return Err(Error::new(Code::Unsupported, detail));
         }
-        self.writing(Access::Manage, &Cancel::default(), |conn| {
-            let found = Relation::load(conn.raw(), from.0, from.1)?;
-            if found.kind == "view" {
-                return Err(Self::unsupported("rename a view"));
-            }
-            catalogue::must_be_new(conn.raw(), to.0, to.1)?;
-            conn.execute(&format!("ALTER TABLE {} RENAME TO {}", found.quoted(), SQLITE.quoted(to.1)))
-                .map(drop)
-        })
+        self.managing(&Cancel::default(), |conn| structure::rename_relation(conn, from, to, overwrite))
+    }
+
+    fn copy_relation(
+        &self,
+        from: (&str, &str),
+        to: (&str, &str),
+        overwrite: bool,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        self.managing(cancel, |conn| structure::copy_relation(conn, from, to, overwrite, cancel))
     }
 
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {

@@ -99,7 +99,7 @@ fn insert(conn: &mut Conn, sql: &str, source: &mut Source) -> Result<u64> {
 }
 
 /// A violated constraint names its column, and happened at the row given out last.
-fn locate(error: Error, row: Option<u64>) -> Error {
+pub fn locate(error: Error, row: Option<u64>) -> Error {
     if error.code() != Code::ConstraintViolation {
         return error;
     }
@@ -214,29 +214,11 @@ fn create(conn: &mut Conn, write: &Write, schema: &SchemaRef) -> Result<()> {
     })
 }
 
-/// Drops a relation, and nothing else: no row of another table goes with it.
+/// After a replacement: no foreign key of the relation, and none that points at it, is left dangling.
 ///
 /// # Errors
-/// `not-found`; `constraint-violation` where rows of another table refer to it.
-pub fn drop_relation(conn: &mut Conn, schema: &str, name: &str) -> Result<()> {
-    conn.execute("PRAGMA foreign_keys = OFF")?;
-    conn.execute("BEGIN IMMEDIATE")?;
-    let run = |conn: &mut Conn| {
-        let relation = Relation::load(conn.raw(), schema, name)?;
-        let kind = if relation.kind == "view" { "VIEW" } else { "TABLE" };
-        conn.execute(&format!("DROP {kind} {}", relation.quoted()))?;
-        check_references(conn, &relation)?;
-        conn.execute("COMMIT").map(drop)
-    };
-    let outcome = run(conn);
-    if outcome.is_err() {
-        conn.rollback();
-    }
-    outcome
-}
-
-/// After a replacement: no foreign key of the relation, and none that points at it, is left dangling.
-fn check_references(conn: &mut Conn, relation: &Relation) -> Result<()> {
+/// `constraint-violation`.
+pub fn check_references(conn: &mut Conn, relation: &Relation) -> Result<()> {
     let sql = format!(
         r#"SELECT DISTINCT s.name FROM {}.sqlite_schema AS s, pragma_foreign_key_list(s.name, ?1) AS f
            WHERE s.type = 'table' AND (s.name = ?2 OR f."table" = ?2 COLLATE NOCASE)"#,
