@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from secrets import token_hex
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +103,25 @@ class ManagedFileSystem(WritableFileSystem):
         try:
             self.bridge.copy_relation(source, target, overwrite=overwrite, timeout=timeout)
         except UnsupportedError:
-            paths = [
-                f"/{encode_name(schema, root=True)}/{encode_name(name)}" for schema, name in (source, target)
-            ]
-            if self.info(paths[0])["kind"].endswith("view") or (overwrite and self.exists(paths[1])):
+            if self.info(_path(*source))["kind"].endswith("view"):
                 raise
-            self._copy_apart(f"{paths[0]}.arrow", "", f"{paths[1]}.arrow", end, mode="create", create=True)
+            self._copy_as_read(source, target, end, overwrite=overwrite and self.exists(_path(*target)))
+
+    def _copy_as_read(
+        self, source: Relation, target: Relation, end: float | None, *, overwrite: bool
+    ) -> None:
+        """Makes a table of the rows that are read; what it is to replace is there until it is whole."""
+        new = (target[0], f"fsspec_db_new_{token_hex(8)}") if overwrite else target
+        self._copy_apart(
+            f"{_path(*source)}.arrow", "", f"{_path(*new)}.arrow", end, mode="create", create=True
+        )
+        if overwrite:
+            try:
+                self.bridge.rename_relation(new, target, overwrite=True)
+            except BaseException:
+                with suppress(Exception):  # what went wrong first is what the caller hears
+                    self.bridge.drop_relation(*new)
+                raise
 
     def copy_rows(
         self,
@@ -294,6 +309,10 @@ class ManagedFileSystem(WritableFileSystem):
             self.cp_file(path1, path2, **kwargs)
         else:
             super().copy(path1, path2, recursive, maxdepth, on_error, **kwargs)
+
+
+def _path(schema: str, relation: str) -> str:
+    return f"/{encode_name(schema, root=True)}/{encode_name(relation)}"
 
 
 def _relation(path: Path) -> tuple[str, str] | None:

@@ -27,6 +27,16 @@ class Quirks:
     """Schemas can be created and dropped."""
     moves: bool = True
     """A relation can be renamed into another schema."""
+    renames_schemas: bool = False
+    """Schemas can be renamed."""
+    overwrites: bool = True
+    """A relation can be given the name of another one, which goes at the same time."""
+    copies_whole: bool = True
+    """A copy of a table has its keys and defaults, not only columns, types and NOT NULL."""
+    copies_views: bool = True
+    """A view can be copied as a view: into another schema only where relations can be moved there."""
+    tidy: bool = True
+    """Making, renaming and dropping are part of a transaction: what ends in their midst leaves nothing."""
     replaces: bool = True
     """All rows can be replaced in one transaction."""
     upserts: bool = True
@@ -73,6 +83,11 @@ class Quirks:
     """Sentences for the docs."""
 
 
+_UNTIDY = (
+    "What ends in the midst of replacing a relation by another may leave one of them under a name that "
+    "begins with `fsspec_db_new_`."
+)
+
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
         "sqlite": Quirks(
@@ -85,21 +100,24 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "postgresql": Quirks(
             title="PostgreSQL",
+            renames_schemas=True,
             data_version=True,
             longest_name=63,
         ),
         "mysql": Quirks(
             title="MySQL",
+            tidy=False,
             keeps_json=False,
             longest_name=64,
             last_character="\uffff",
-            notes=("Column names do not differ by case alone.",),
+            notes=("Column names do not differ by case alone.", _UNTIDY),
         ),
         "mariadb": Quirks(
             title="MariaDB",
+            tidy=False,
             longest_name=64,
             last_character="\uffff",
-            notes=("Column names do not differ by case alone.",),
+            notes=("Column names do not differ by case alone.", _UNTIDY),
         ),
         "duckdb": Quirks(
             title="DuckDB",
@@ -115,12 +133,23 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
         ),
         "sqlalchemy": Quirks(
             title="SQLAlchemy",
+            renames_schemas=True,
+            copies_whole=False,
+            copies_views=False,
+            tidy=False,
             depends_on=False,
             longest_name=63,
-            notes=("What a database cannot do, SQLAlchemy cannot either: this is PostgreSQL, by psycopg.",),
+            notes=(
+                "What a database cannot do, SQLAlchemy cannot either: this is PostgreSQL, by psycopg.",
+                _UNTIDY,
+            ),
         ),
         "adbc": Quirks(
             title="ADBC (PostgreSQL's driver)",
+            renames_schemas=True,
+            copies_whole=False,
+            copies_views=False,
+            tidy=False,
             severs=False,
             parameters=frozenset({"positional"}),
             longest_name=63,
@@ -132,6 +161,7 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
                 "What a driver does not tell is missing.",
                 "Where nothing holds a driver to reading, as over Flight SQL, the URL vouches for queries.",
                 "SQLite's driver guesses types and cannot be cancelled.",
+                _UNTIDY,
             ),
         ),
         "odbc": Quirks(
@@ -139,6 +169,9 @@ QUIRKS: Mapping[str, Quirks] = MappingProxyType(
             survives=False,
             severs=False,
             renames=False,
+            overwrites=False,
+            copies_whole=False,
+            copies_views=False,
             creates_schemas=False,
             moves=False,
             upserts=False,

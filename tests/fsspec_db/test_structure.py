@@ -82,11 +82,13 @@ def test_a_relation_is_renamed_with_its_directory(fs: Any) -> None:
         fs.mv("/main/users", "/main/other")
     for source, target in [
         ("/main/people.csv", "/main/other.csv"),
-        ("/main", "/second"),
+        ("/main", "/second/people"),
         ("/main/people", "/main/other.csv"),
     ]:
         with pytest.raises(PermissionError):
             fs.mv(source, target)
+    with pytest.raises(NotImplementedError):
+        fs.mv("/main", "/second")
     assert rows(fs, "people") == USERS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
 
 from fsspec_db.engines.adbc.catalogue import Catalogue, key_of
@@ -122,20 +123,49 @@ class ADBC(Catalogue):
             AlreadyExistsError: The name is taken.
             UnsupportedError: The target is in another schema, and the database is not PostgreSQL.
         """
-        kind = self.relation_info(*source).kind.upper()
         self._must_be_free(*target)
+        self._command(*self._renaming(source, target))
+
+    def replace_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        """As `rename_relation`, of PostgreSQL and SQLite; what is there is dropped with it."""
+        if self._driver.dialect not in ("postgresql", "sqlite"):
+            raise UnsupportedError("dropping and renaming may be two transactions here")
+        kind = self.relation_info(*target).kind.upper()
+        self._command(f"DROP {kind} {self._name(*target)}", *self._renaming(source, target))
+
+    def _renaming(self, source: tuple[str, str], target: tuple[str, str]) -> list[str]:
+        kind = self.relation_info(*source).kind.upper()
         dialect, moves = self._driver.dialect, source[0] != target[0]
         if moves and dialect != "postgresql":
             raise UnsupportedError("a relation cannot be moved to another schema here")
         statements = []
+        name = source[1]
         if moves:
-            statements.append(f"ALTER {kind} {self._name(*source)} SET SCHEMA {quoted(dialect, target[0])}")
-        if source[1] != target[1]:
-            name = self._name(target[0], source[1])
-            statements.append(
-                f"ALTER {kind} {name} RENAME TO {quoted(dialect, holdable(dialect, target[1]))}"
-            )
-        self._command(*statements)
+            # On the way it has a name that is free in both schemas.
+            name = f"fsspec_db_{token_hex(8)}"
+            statements.append(f"ALTER {kind} {self._name(*source)} RENAME TO {quoted(dialect, name)}")
+            place = self._name(source[0], name)
+            statements.append(f"ALTER {kind} {place} SET SCHEMA {quoted(dialect, target[0])}")
+        if name != target[1]:
+            place = self._name(target[0], name)
+            new = quoted(dialect, holdable(dialect, target[1]))
+            statements.append(f"ALTER {kind} {place} RENAME TO {new}")
+        return statements
+
+    def rename_schema(self, source: str, target: str) -> None:
+        """Renames a schema of PostgreSQL.
+
+        Raises:
+            AlreadyExistsError: There is one of that name.
+            InvalidParameterError: PostgreSQL would cut the name.
+        """
+        dialect = self._driver.dialect
+        if dialect != "postgresql":
+            raise UnsupportedError("schemas cannot be renamed here")
+        if target in self._places():
+            raise AlreadyExistsError(f"there is a schema {target!r} already")
+        new = quoted(dialect, holdable(dialect, target))
+        self._command(f"ALTER SCHEMA {quoted(dialect, source)} RENAME TO {new}")
 
     def create_schema(self, schema: str) -> None:
         """Creates a schema.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,17 +12,17 @@ import duckdb
 import pyarrow as pa
 
 from fsspec_db._bridge import fitted
-from fsspec_db.engines.duckdb.catalogue import Catalogue, named
+from fsspec_db.engines.duckdb.catalogue import named
 from fsspec_db.engines.duckdb.errors import told
 from fsspec_db.engines.duckdb.statement import batches_of, interruptible, reading
+from fsspec_db.engines.duckdb.structure import Structure
 from fsspec_db.engines.duckdb.types import Carried, new_types, quoted, taken, whole_microseconds
 from fsspec_db.engines.duckdb.versions import Unchanging, Versions
 from fsspec_db.errors import (
-    AlreadyExistsError,
     DatabaseUnavailableError,
     InvalidParameterError,
+    InvalidPredicateError,
     InvalidQueryError,
-    NotEmptyError,
     NotFoundError,
     SchemaMismatchError,
     UnsupportedError,
@@ -54,7 +54,7 @@ _INCOMING = "fsspec_db incoming rows"
 _STAGED = "fsspec_db staged rows"
 
 
-class DuckDB(Catalogue):
+class DuckDB(Structure):
     """A DuckDB database; every call has a connection of its own within this process.
 
     The process that has a file open to write locks all others out; any number may read it.
@@ -206,6 +206,34 @@ class DuckDB(Catalogue):
                 cursor.execute(f"DELETE FROM {named(*place)}")  # noqa: S608  # quoted, of the catalogue
             return self._insert(cursor, place, reader, upsert=mode == "upsert")
 
+    def copy_rows(
+        self,
+        source: tuple[str, str],
+        target: tuple[str, str],
+        sql: str,
+        params: Sequence[Any] | None = None,
+        version: str | None = None,
+    ) -> int | None:
+        """Between tables, and columns of equal types; DuckDB does all of it."""
+        if {self.relation_info(*place).kind for place in (source, target)} != {"table"}:
+            return None
+        with self._alone(*target), self._transaction(version) as cursor:
+            generated = self._generated(cursor, target)
+            own = cursor.sql(f"SELECT * FROM {named(*target)}")  # noqa: S608  # quoted, of the catalogue
+            kinds = dict(zip(own.columns, own.types, strict=True))
+            with told(InvalidPredicateError):
+                rows = cursor.sql(f"SELECT * FROM ({sql}) LIMIT 0", params=params)  # noqa: S608  # the bridge's
+            columns = [
+                pair for pair in zip(rows.columns, rows.types, strict=True) if pair[0] not in generated
+            ]
+            if not columns or any(kinds.get(name) != kind for name, kind in columns):
+                return None
+            names = ", ".join(quoted(name) for name, _ in columns)
+            cursor.execute(f"DELETE FROM {named(*target)}")  # noqa: S608
+            into = f"INSERT INTO {named(*target)} ({names}) SELECT {names} FROM ({sql})"  # noqa: S608
+            found = cursor.execute(into, params).fetchone()
+            return int(found[0]) if found else 0
+
     def create_relation(self, schema: str, relation: str, arrow_schema: pa.Schema) -> None:
         """Creates a table of the types that DuckDB gives to Arrow's, or that a field's metadata says.
 
@@ -223,63 +251,6 @@ class DuckDB(Catalogue):
             self._create(cursor, (schema, relation), reader.schema)
             return self._insert(cursor, (schema, relation), reader)
 
-    # Structure
-
-    def drop_relation(self, schema: str, relation: str) -> None:
-        """Drops a table or a view.
-
-        Raises:
-            NotEmptyError: A foreign key refers to it.
-            NotFoundError: There is none of that name.
-        """
-        kind = self.relation_info(schema, relation).kind
-        with self._transaction() as cursor:
-            cursor.execute(f"DROP {kind} {named(schema, relation)}")
-
-    def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        """Renames a table or a view within its schema.
-
-        Raises:
-            AlreadyExistsError: The name is taken.
-            NotEmptyError: Something depends on it, a foreign key or an index.
-            NotFoundError: There is no such relation.
-            UnsupportedError: The target is in another schema, where DuckDB cannot move it.
-        """
-        kind = self.relation_info(*source).kind
-        if source[0] != target[0]:
-            raise UnsupportedError("DuckDB cannot move a relation into another schema")
-        self._must_be_free(target)
-        with self._transaction() as cursor:
-            cursor.execute(f"ALTER {kind} {named(*source)} RENAME TO {quoted(target[1])}")
-
-    def create_schema(self, schema: str) -> None:
-        """Creates a schema.
-
-        Raises:
-            AlreadyExistsError: There is one, but for the case of letters.
-            UnsupportedError: It has the name of the file, and DuckDB could not tell the two apart.
-        """
-        database = self._one("SELECT current_database()")[0]
-        if schema.casefold() == database.casefold():
-            raise UnsupportedError(f"DuckDB takes the schema {schema!r} for the database of that name")
-        if any(info.name.casefold() == schema.casefold() for info in self.list_schemas()):
-            raise AlreadyExistsError(f"there is a schema {schema!r}")
-        with self._transaction() as cursor:
-            cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
-
-    def drop_schema(self, schema: str) -> None:
-        """Drops a schema without relations.
-
-        Raises:
-            NotEmptyError: It has relations.
-            NotFoundError: There is none of that name.
-        """
-        self._about_schema(schema)
-        if self._relations(schema):
-            raise NotEmptyError("the schema has relations")
-        with self._transaction() as cursor:
-            cursor.execute(f"DROP SCHEMA {quoted(schema)}")
-
     # Inside
 
     @contextmanager
@@ -295,25 +266,6 @@ class DuckDB(Catalogue):
         finally:
             with _OPENING:
                 _REPLACED.remove(key)
-
-    @contextmanager
-    def _transaction(self, version: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection in a transaction that is committed at the end, and rolled back by an exception.
-
-        With a version it is committed only if nobody else has committed since.
-        """
-        expected = None if version is None else self._versions.expect(version)
-        with self._cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
-                with interruptible(cursor):
-                    yield cursor
-                with self._versions.commit(expected):
-                    cursor.execute("COMMIT")
-            except BaseException:
-                with suppress(duckdb.Error):  # a commit that failed has rolled back already
-                    cursor.execute("ROLLBACK")
-                raise
 
     def _create(
         self, cursor: duckdb.DuckDBPyConnection, place: tuple[str, str], arrow_schema: pa.Schema

@@ -301,6 +301,15 @@ class SQLAlchemy(Catalogue):
             _run(connection, f"DROP {kind.upper()} {self._quoted(schema, relation)}")
 
     def rename_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        self._rename(source, target, overwrite=False)
+
+    def replace_relation(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        """As `rename_relation`, where tables are dropped and renamed in a transaction."""
+        if not self._dialect.transactional:
+            raise UnsupportedError("dropping and renaming are two transactions there")
+        self._rename(source, target, overwrite=True)
+
+    def _rename(self, source: tuple[str, str], target: tuple[str, str], *, overwrite: bool) -> None:
         moves = source[0] != target[0]
         statements: Sequence[str | None] = self._dialect.moves if moves else (self._dialect.rename,)
         if not statements or None in statements:
@@ -320,9 +329,22 @@ class SQLAlchemy(Catalogue):
             inspector = sa.inspect(connection)
             kind_of(inspector, *source)
             if target[1] in relations(inspector, target[0]):
-                raise AlreadyExistsError(f"{target[1]!r} is there already")
+                if not overwrite:
+                    raise AlreadyExistsError(f"{target[1]!r} is there already")
+                kind = kind_of(inspector, *target)
+                _run(connection, f"DROP {kind.upper()} {names['there']}")
             for statement in statements:
                 _run(connection, str(statement).format_map(names))
+
+    def rename_schema(self, source: str, target: str) -> None:
+        """Of PostgreSQL alone."""
+        if self._dialect.family != "postgresql":
+            raise UnsupportedError("schemas cannot be renamed there")
+        self._named(target)
+        with self._writing() as (connection, _):
+            if target in sa.inspect(connection).get_schema_names():
+                raise AlreadyExistsError(f"{target!r} is there already")
+            _run(connection, f"ALTER SCHEMA {self._quoted(source)} RENAME TO {self._quoted(target)}")
 
     def create_schema(self, schema: str) -> None:
         self._schemas()
