@@ -43,12 +43,7 @@ impl DatabaseFs {
     /// # Errors
     /// `read-only` or `forbidden` below `manage`, `not-found`, `already-exists` unless `overwrite`,
     /// `not-empty` or `constraint-violation` where others depend on what would be dropped, `unsupported`.
-    pub fn rename_relation(
-        &self,
-        source: (&str, &str),
-        target: (&str, &str),
-        overwrite: bool,
-    ) -> Result<()> {
+    pub fn rename_relation(&self, source: (&str, &str), target: (&str, &str), overwrite: bool) -> Result<()> {
         let path = self.manageable(source)?;
         if source == target {
             return Ok(());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on has failed
 
 mod ahead;
+mod copying;
 mod decimals;
 mod guard;
 mod reading;

@@ -252,8 +252,11 @@ fn a_database_locked_by_others_is_unavailable_after_the_timeout() {
 fn relations_are_dropped_and_renamed_by_who_may() {
     let folder = Folder::with("CREATE TABLE t (a); CREATE TABLE u (a); CREATE VIEW v AS SELECT 1 AS a");
     let database = folder.open(Access::Manage);
-    assert_eq!(fails(database.rename_relation(("main", "t"), ("main", "u"))).code(), Code::AlreadyExists);
-    database.rename_relation(("main", "t"), ("main", "a\"b")).unwrap();
+    assert_eq!(
+        fails(database.rename_relation(("main", "t"), ("main", "u"), false)).code(),
+        Code::AlreadyExists
+    );
+    database.rename_relation(("main", "t"), ("main", "a\"b"), false).unwrap();
     database.drop_relation("main", "v").unwrap();
     database.drop_relation("main", "u").unwrap();
     let left: Vec<String> = database.relations("main").unwrap().into_iter().map(|r| r.name).collect();
@@ -355,9 +358,18 @@ fn a_violation_behind_a_trigger_claims_no_row() {
 fn a_new_name_that_differs_by_case_alone_is_taken() {
     let folder = Folder::with("CREATE TABLE a (x); CREATE TABLE B (x)");
     let database = folder.open(Access::Manage);
-    assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "b"))).code(), Code::AlreadyExists);
-    assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "sqlite_a"))).code(), Code::Forbidden);
-    assert_eq!(fails(database.rename_relation(("main", "a"), ("main", "A"))).code(), Code::AlreadyExists);
+    assert_eq!(
+        fails(database.rename_relation(("main", "a"), ("main", "b"), false)).code(),
+        Code::AlreadyExists
+    );
+    assert_eq!(
+        fails(database.rename_relation(("main", "a"), ("main", "sqlite_a"), false)).code(),
+        Code::Forbidden
+    );
+    assert_eq!(
+        fails(database.rename_relation(("main", "a"), ("main", "A"), true)).code(),
+        Code::AlreadyExists
+    );
 }
 
 /// Rows that do not come.

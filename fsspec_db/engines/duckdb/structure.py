@@ -66,7 +66,7 @@ class Structure(Catalogue):
     def copy_relation(
         self, source: tuple[str, str], target: tuple[str, str], *, overwrite: bool = False
     ) -> None:
-        """Makes a table by the statement that DuckDB keeps of it, with rows and indexes, or a view by its text.
+        """Makes a table by the statement that DuckDB keeps of it, with rows and indexes; a view by its own.
 
         Raises:
             AlreadyExistsError: The name is taken, or differs from the source's by the case of letters.

@@ -60,7 +60,8 @@ pub fn fill(conn: &mut Conn, source: &Relation, (schema, name): (&str, &str)) ->
     let list = written.map(|column| MYSQL.quoted(&column.name)).collect::<Vec<_>>().join(", ");
     let mut target = String::new();
     MYSQL.relation_into(&mut target, schema, name);
-    let done = conn.run(&[&format!("INSERT INTO {target} ({list}) SELECT {list} FROM {}", source.quoted())])?;
+    let done =
+        conn.run(&[&format!("INSERT INTO {target} ({list}) SELECT {list} FROM {}", source.quoted())])?;
     if done.warnings > 0 { refuse(conn) } else { Ok(()) }
 }
 

@@ -21,11 +21,15 @@ impl Mysql {
         };
         let passing = passing_name();
         let aside = quoted((to.0, &passing));
-        self.changing(&format!("RENAME TABLE {} TO {aside}, {} TO {}", quoted(to), quoted(from), quoted(to)))?;
+        self.changing(&format!(
+            "RENAME TABLE {} TO {aside}, {} TO {}",
+            quoted(to),
+            quoted(from),
+            quoted(to)
+        ))?;
         self.changing(&format!("DROP {} {aside}", old.sql_kind())).or_else(|error| {
             // It is needed, after all: all is as it was.
-            let back =
-                format!("RENAME TABLE {} TO {}, {aside} TO {}", quoted(to), quoted(from), quoted(to));
+            let back = format!("RENAME TABLE {} TO {}, {aside} TO {}", quoted(to), quoted(from), quoted(to));
             self.changing(&back).and(Err(error))
         })
     }
@@ -63,7 +67,8 @@ impl Mysql {
             Err(error) if error.code() == Code::NotFound => {}
             Err(error) => return Err(error),
         }
-        let copied = self.copy_as(&source, passing, cancel).and_then(|()| self.rename(passing, to, overwrite));
+        let copied =
+            self.copy_as(&source, passing, cancel).and_then(|()| self.rename(passing, to, overwrite));
         if copied.is_err() {
             let kind = source.sql_kind();
             self.changing(&format!("DROP {kind} IF EXISTS {}", quoted(passing)))?;

@@ -95,7 +95,8 @@ fn create(conn: &mut Conn, source: &Relation, names: &[&str], write: &Write) -> 
     POSTGRESQL.relation_into(&mut table, &write.schema, &write.relation);
     let list = names.iter().map(|name| POSTGRESQL.quoted(name)).collect::<Vec<_>>().join(", ");
     conn.run(&format!("CREATE TABLE {table} AS SELECT {list} FROM {} WITH NO DATA", source.quoted()))?;
-    let held = source.columns.iter().filter(|column| column.not_null && names.contains(&column.name.as_str()));
+    let held =
+        source.columns.iter().filter(|column| column.not_null && names.contains(&column.name.as_str()));
     let held: Vec<String> =
         held.map(|column| format!("ALTER {} SET NOT NULL", POSTGRESQL.quoted(&column.name))).collect();
     if !held.is_empty() {
@@ -122,5 +123,9 @@ fn insert(conn: &mut Conn, sql: &str, bound: &[Value]) -> Result<u64> {
 
 /// Between columns of one type only a condition can be wrong.
 fn blamed(error: Error, shape: &Shape) -> Error {
-    if shape.predicate.is_some() && error.code() != Code::ConstraintViolation { predicate(error) } else { error }
+    if shape.predicate.is_some() && error.code() != Code::ConstraintViolation {
+        predicate(error)
+    } else {
+        error
+    }
 }

@@ -217,7 +217,11 @@ impl Database for Postgres {
 
     fn rename_schema(&self, from: &str, to: &str) -> Result<()> {
         write::nameable(to)?;
-        self.changing(&format!("ALTER SCHEMA {} RENAME TO {}", POSTGRESQL.quoted(from), POSTGRESQL.quoted(to)))
+        self.changing(&format!(
+            "ALTER SCHEMA {} RENAME TO {}",
+            POSTGRESQL.quoted(from),
+            POSTGRESQL.quoted(to)
+        ))
     }
 
     fn rename_relation(&self, from: (&str, &str), to: (&str, &str), overwrite: bool) -> Result<()> {

@@ -312,7 +312,11 @@ fn export(conn: &mut Conn) -> Result<Option<String>> {
 /// Adds the shape to a `SELECT`; its literals are bound. Rows that `order` leaves equal come in that of the
 /// `table`, if it has a state.
 #[must_use]
-pub fn shaped(mut sql: String, shape: &Shape, table: Option<&Relation>) -> (String, Vec<crate::value::Value>) {
+pub fn shaped(
+    mut sql: String,
+    shape: &Shape,
+    table: Option<&Relation>,
+) -> (String, Vec<crate::value::Value>) {
     let mut values = Vec::new();
     if let Some((filter, bound)) = shape.filter_sql(&POSTGRESQL) {
         sql.push_str(" WHERE ");

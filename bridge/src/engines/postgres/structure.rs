@@ -22,9 +22,10 @@ fn make_room(conn: &mut Conn, (schema, name): (&str, &str), overwrite: bool) -> 
     nameable(name)?;
     match Relation::load(conn, schema, name) {
         Ok(old) if overwrite => drop_relation(conn, &old),
-        Ok(_) => {
-            Err(Error::new(Code::AlreadyExists, format!("there is a relation {name:?} in {schema:?} already")))
-        }
+        Ok(_) => Err(Error::new(
+            Code::AlreadyExists,
+            format!("there is a relation {name:?} in {schema:?} already"),
+        )),
         Err(error) if error.code() == Code::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -129,11 +130,8 @@ fn own_counters(conn: &mut Conn, source: &Relation, target: &str) -> Result<()> 
             if !counts(column) {
                 continue;
             }
-            let bound = if step.starts_with('-') {
-                format!("MAXVALUE {most}")
-            } else {
-                format!("MINVALUE {least}")
-            };
+            let bound =
+                if step.starts_with('-') { format!("MAXVALUE {most}") } else { format!("MINVALUE {least}") };
             let cycle = if cycle == "t" { " CYCLE" } else { "" };
             conn.run(&format!(
                 "ALTER TABLE {target} ALTER {quoted} DROP DEFAULT;

@@ -42,9 +42,8 @@ pub fn copy_rows(
         if target.kind != "table" || target.strict != source.strict || has_triggers(conn, &target)? {
             return Ok(None);
         }
-        let same = |one: &super::catalogue::Column, other: &super::catalogue::Column| {
-            one.declared == other.declared
-        };
+        let same =
+            |one: &super::catalogue::Column, other: &super::catalogue::Column| one.declared == other.declared;
         taken_over(&source.columns, selected, &target.columns, same)
     };
     let Some(names) = names else { return Ok(None) };

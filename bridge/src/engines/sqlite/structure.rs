@@ -5,7 +5,6 @@ use rusqlite::{OptionalExtension, params};
 use super::catalogue::{Relation, must_be_new, qualified};
 use super::connection::Conn;
 use super::fault::internal;
-use super::ingest::fresh_name;
 use super::words::renamed;
 use super::write::check_references;
 use crate::database::Cancel;
@@ -76,14 +75,8 @@ fn make_room(conn: &mut Conn, (schema, name): (&str, &str), overwrite: bool) -> 
 /// would refer to none, `unsupported`.
 pub fn rename_relation(conn: &mut Conn, from: (&str, &str), to: (&str, &str), overwrite: bool) -> Result<()> {
     transaction(conn, &Cancel::default(), |conn| {
-        let mut found = Relation::load(conn.raw(), from.0, from.1)?;
-        if from.1.eq_ignore_ascii_case(to.1) && found.kind != "view" {
-            // Case does not tell names apart: on the way it has another one.
-            let passing = fresh_name();
-            alter(conn, &found, &passing)?;
-            found.name = passing;
-        }
-        let dropped = !from.1.eq_ignore_ascii_case(to.1) && make_room(conn, to, overwrite)?;
+        let found = Relation::load(conn.raw(), from.0, from.1)?;
+        let dropped = make_room(conn, to, overwrite)?;
         if found.kind == "view" {
             let sql = statement(conn, &found, from.1, to, None)?;
             drop_it(conn, &found)?;
@@ -108,7 +101,9 @@ pub fn rename_relation(conn: &mut Conn, from: (&str, &str), to: (&str, &str), ov
 fn alter(conn: &mut Conn, relation: &Relation, name: &str) -> Result<()> {
     let sql = format!("ALTER TABLE {} RENAME TO {}", relation.quoted(), SQLITE.quoted(name));
     conn.execute(&sql).map(drop).map_err(|error| match error.code() {
-        Code::Internal => Error::new(Code::Unsupported, format!("SQLite cannot rename it: {}", error.detail())),
+        Code::Internal => {
+            Error::new(Code::Unsupported, format!("SQLite cannot rename it: {}", error.detail()))
+        }
         _ => error,
     })
 }
@@ -148,9 +143,6 @@ pub fn copy_relation(
 ) -> Result<()> {
     transaction(conn, cancel, |conn| {
         let source = Relation::load(conn.raw(), from.0, from.1)?;
-        if from.0 == to.0 && from.1.eq_ignore_ascii_case(to.1) {
-            return Err(Error::new(Code::AlreadyExists, "case does not tell relations of SQLite apart"));
-        }
         match source.kind.as_str() {
             "table" => {}
             "view" if from.0 == to.0 => {}
@@ -167,7 +159,10 @@ pub fn copy_relation(
         let written = source.columns.iter().filter(|column| !column.generated);
         let names: Vec<String> = written.map(|column| SQLITE.quoted(&column.name)).collect();
         let (target, names) = (qualified(to.0, to.1), names.join(", "));
-        conn.execute(&format!("INSERT INTO {target} ({names}) SELECT {names} FROM {}", source.quoted()))?;
+        conn.execute(&format!(
+            "INSERT OR ABORT INTO {target} ({names}) SELECT {names} FROM {}",
+            source.quoted()
+        ))?;
         for index in indexes(conn, &source)? {
             let name = free_name(conn, to, &index)?;
             conn.execute(&statement(conn, &source, &index, to, Some(&name))?)?;
