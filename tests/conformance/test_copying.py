@@ -31,7 +31,7 @@ from tests.fsspec_db.samples import arrow_bytes, table_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsspec_db import DatabaseFileSystem
+    from fsspec_db import Access, DatabaseFileSystem
     from tests.conformance.harness import Database, Harness
     from tests.conformance.kinds import Kind
 
@@ -316,7 +316,7 @@ def test_copies_go_between_schemas(db: Database) -> None:
                 db.fs.copy_relation((home, "grown"), (second, "grown"))
         if db.quirks.moves and db.quirks.overwrites:
             db.fs.rename_relation((home, "blank"), (second, "users"), overwrite=True)
-            assert db.fs.cat_file("/second place/users.csv") == b"id,note\n"
+            assert db.fs.cat_file("/second place/users.csv") == b"id,note\r\n"
             assert not db.fs.exists(db.path("blank"))
     finally:
         for name in ("grown", "users"):
@@ -366,7 +366,6 @@ def test_every_name_is_copied_and_overwritten(bare: Database) -> None:
 def test_each_level_of_access_copies_what_it_may(db: Database) -> None:
     db.execute(TWIN)
     users, twin, home = place(db, "users"), place(db, "twin"), db.engine.home(db.url)
-    reader, writer = db.open("read"), db.open("write")
     structure: list[Callable[[DatabaseFileSystem], object]] = [
         lambda fs: fs.copy_relation(users, twin, overwrite=True),
         lambda fs: fs.copy_relation(users, (home, "fresh")),
@@ -376,14 +375,19 @@ def test_each_level_of_access_copies_what_it_may(db: Database) -> None:
         lambda fs: fs.create_schema("other"),
         lambda fs: fs.drop_schema(home),
     ]
-    for fs in (reader, writer):
+    levels: tuple[Access, ...] = ("read", "write")
+    for access in levels:
+        fs = db.open(access)
         for act in structure:
             with pytest.raises(PermissionError):
                 act(fs)
-    with pytest.raises(PermissionError):
-        reader.copy_rows(db.path("users", "csv"), db.path("twin", "csv"))
-    assert told(db) == OLD
-    assert writer.copy_rows(db.path("users", "csv"), db.path("twin", "csv")) == (3, False)
+        if access == "read":
+            with pytest.raises(PermissionError):
+                fs.copy_rows(db.path("users", "csv"), db.path("twin", "csv"))
+            assert told(db) == OLD
+        else:
+            assert fs.copy_rows(db.path("users", "csv"), db.path("twin", "csv")) == (3, False)
+        fs.close()
 
 
 # Others who look on

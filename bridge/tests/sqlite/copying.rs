@@ -26,9 +26,7 @@ fn dirty_cells_are_copied_as_they_are() {
          INSERT INTO a VALUES (1, 1), ('x', 1.5), (x'ff', 'y'), (CAST(x'ff' AS TEXT), NULL);",
     );
     let cells = |table: &str| {
-        folder.text(&format!(
-            "SELECT group_concat(quote(i) || typeof(i) || quote(b) || typeof(b)) FROM {table}"
-        ))
+        folder.text(&format!("SELECT group_concat(hex(i) || typeof(i) || hex(b) || typeof(b)) FROM {table}"))
     };
     let database = folder.open(Access::Manage);
     assert_eq!(copy(&database, "a", "c", WriteMode::Replace).unwrap(), Some(4));
