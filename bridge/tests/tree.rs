@@ -181,7 +181,7 @@ fn what_is_no_data_file_cannot_be_written() {
 #[test]
 fn relations_come_go_and_change_their_names() {
     let fs = filled();
-    fs.rename_relation(("main", "a/b"), ("main", "..")).unwrap();
+    fs.rename_relation(("main", "a/b"), ("main", ".."), false).unwrap();
     assert_eq!(cat(&fs, "/main/%2E%2E.csv").unwrap().lines().count(), 2);
     fs.drop_relation("main", "..").unwrap();
     assert_eq!(fs.drop_relation("main", "..").unwrap_err().code(), Code::NotFound);
