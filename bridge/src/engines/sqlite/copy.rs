@@ -2,7 +2,7 @@
 
 use rusqlite::params_from_iter;
 
-use super::catalogue::{Relation, must_be_new, qualified};
+use super::catalogue::{Column, Relation, must_be_new, qualified};
 use super::connection::{Conn, bind_all};
 use super::decimals;
 use super::fault::internal;
@@ -42,8 +42,7 @@ pub fn copy_rows(
         if target.kind != "table" || target.strict != source.strict || has_triggers(conn, &target)? {
             return Ok(None);
         }
-        let same =
-            |one: &super::catalogue::Column, other: &super::catalogue::Column| one.declared == other.declared;
+        let same = |one: &Column, other: &Column| one.declared == other.declared;
         taken_over(&source.columns, selected, &target.columns, same)
     };
     let Some(names) = names else { return Ok(None) };
