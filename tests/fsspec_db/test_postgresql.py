@@ -317,6 +317,29 @@ def test_a_read_is_one_snapshot_beside_a_writer(server: Postgres, database: str)
             assert read["version"].unique().to_pylist() == [version - 1]
 
 
+def test_what_is_read_side_by_side_is_one_snapshot_beside_a_busy_writer(
+    server: Postgres, database: str
+) -> None:
+    run(
+        server,
+        database,
+        """CREATE TABLE t (i int PRIMARY KEY, version int, f text) WITH (fillfactor = 50);
+           INSERT INTO t SELECT i, 0, repeat('x', 200) FROM generate_series(1, 30000) i""",
+    )
+    # The connections take turns at the pages, so that each has some of these.
+    marks = range(1, 30_000, 1000)
+    update = f"UPDATE t SET version = version + 1 WHERE i IN ({', '.join(map(str, marks))});\n"
+    with opened(database, threads=3) as fs, ThreadPoolExecutor() as pool:
+        writer = pool.submit(run, server, database, update * 4000)
+        reads = 0
+        while not writer.done():
+            read = table(fs, "/public/t.arrow").sort_by("i")["version"].to_pylist()
+            assert len({read[mark - 1] for mark in marks}) == 1
+            reads += 1
+        writer.result()
+    assert reads > 5
+
+
 def test_metadata_is_what_the_catalogue_says(server: Postgres, database: str) -> None:
     run(
         server,
