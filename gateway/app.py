@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.dav.app import METHODS, DavApp
 from gateway.dav.options import allow
+from gateway.dav.stores import open_stores
 from gateway.directories import listing
 from gateway.exchange import Abort, ClientGone, Exchange
 from gateway.gate import Gate
@@ -16,6 +18,7 @@ from gateway.reads import Reads
 from gateway.service import Service
 from gateway.sizes import Sizes
 from gateway.spool import SpoolDirectory
+from gateway.tags import current_tags
 from gateway.tree import Tree
 from gateway.writes import Writes
 
@@ -38,16 +41,27 @@ class Gateway:
     Args:
         filesystems: What is served, by name; one named `""` is the tree itself.
         settings: How it is served.
+        started: When, in seconds since the epoch, where several processes serve together.
+
+    Raises:
+        SettingsError: What `lock_store` needs is not installed.
     """
 
-    def __init__(self, filesystems: Mapping[str, AbstractDatabaseFileSystem], settings: Settings) -> None:
+    def __init__(
+        self,
+        filesystems: Mapping[str, AbstractDatabaseFileSystem],
+        settings: Settings,
+        *,
+        started: float | None = None,
+    ) -> None:
         self.settings = settings
         self.tree = Tree(filesystems, settings)
         self.spools = SpoolDirectory(settings.spool_dir)
         self.service = Service(self.tree)
         self._reads = Reads(self.spools, settings)
         self._sizes = Sizes(self.tree, self._reads, settings)
-        self.dav = DavApp(self.tree, self._sizes)
+        locks, properties = open_stores(settings.lock_store, partial(current_tags, self.tree, self._reads))
+        self.dav = DavApp(self.tree, self._sizes, locks=locks, properties=properties, started=started)
         self._writes = Writes(self.tree, self._reads, self.dav, self.spools, settings)
         self._queries = Queries(self.tree, settings)
         self._gate = Gate(settings)
@@ -123,6 +137,7 @@ class Gateway:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self.close()
+                await self.dav.locks.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -268,6 +268,13 @@ _KINDS: Final = (
         "It is down, or locked by somebody else. Try again after the time in Retry-After.",
     ),
     Kind(
+        "lock-store-unavailable",
+        503,
+        "The store of locks cannot be reached",
+        "Locks and dead properties are kept in Redis, by the setting lock_store. While it does not answer, "
+        "nothing is written that a lock could guard. Try again after the time in Retry-After.",
+    ),
+    Kind(
         "query-timeout",
         504,
         "The statement took too long",
@@ -277,14 +284,13 @@ _KINDS: Final = (
         "property-store-full",
         507,
         "No room for another property",
-        "What clients attach to resources by PROPPATCH is kept in memory, within a bound. Nothing was "
-        "changed.",
+        "What clients attach to resources by PROPPATCH is kept within a bound. Nothing was changed.",
     ),
     Kind(
         "lock-store-full",
         507,
         "No room for another lock",
-        "Locks are kept in memory, within a bound. They end by UNLOCK or by their timeout.",
+        "Locks are kept within a bound. They end by UNLOCK or by their timeout.",
     ),
     Kind(
         "http-version",

@@ -111,6 +111,16 @@ class Settings:
     listing_budget: float = field(
         default=2.0, metadata=_about("time", "time that a listing waits for sizes that are not known yet")
     )
+    lock_store: str = field(
+        default="memory",
+        repr=False,  # its URL may carry a password
+        metadata=_about(
+            "store", "where locks and dead properties are kept: memory, or the redis:// URL of a shared store"
+        ),
+    )
+    workers: int = field(
+        default=1, metadata=_about("number", "processes; more than one share their locks by lock_store")
+    )
     header_timeout: float = field(
         default=10.0, metadata=_about("time", "time for the head of a request to arrive")
     )
@@ -132,6 +142,7 @@ class Settings:
             "query_concurrency",
             "max_connections",
             "max_body_bytes",
+            "workers",
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1")
@@ -141,6 +152,10 @@ class Settings:
                 raise SettingsError(f"{item.name} must not be negative")
         if not 0 <= self.port <= 65535:
             raise SettingsError("port must be between 0 and 65535")
+        if self.workers > 1 and self.access != "read" and self.lock_store == "memory":
+            raise SettingsError(
+                "several workers that write need shared locks: say --lock-store redis://…, or --workers 1"
+            )
 
 
 def items() -> list[dataclasses.Field[Any]]:
@@ -162,7 +177,7 @@ def parse(name: str, value: Any) -> Any:
     except SettingsError:
         raise
     except (TypeError, ValueError):
-        shown = "" if known[name] == "urls" else f", not {value!r}"
+        shown = "" if known[name] in ("store", "urls") else f", not {value!r}"
         raise SettingsError(f"{name} must be {_EXPECTED[known[name]]}{shown}") from None
 
 
@@ -278,6 +293,12 @@ def _one_of(*words: str) -> Any:
     return choose
 
 
+def _store(value: Any) -> str:
+    if value != "memory" and not _text(value).startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError
+    return _text(value)
+
+
 def _urls(value: Any) -> dict[str, str]:
     if isinstance(value, Mapping):
         if not all(isinstance(url, str) for url in value.values()):
@@ -293,6 +314,7 @@ _PARSERS: Final[Mapping[str, Any]] = {
     "list": _list,
     "number": _number,
     "size": _size,
+    "store": _store,
     "text": _text,
     "time": _time,
     "urls": _urls,
@@ -305,6 +327,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "list": "a list of words, or words with commas",
     "number": "a whole number",
     "size": "a number of bytes, such as 8388608 or '8MiB'",
+    "store": "'memory' or a URL of redis:, rediss: or unix:",
     "text": "text",
     "time": "a number of seconds",
     "urls": "[NAME=]URL, or a table of them",

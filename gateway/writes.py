@@ -122,7 +122,7 @@ class Writes:
         relation = target.place.rpartition(".")[0]
 
         async def commit(body: bytes | str | ArrivingBody) -> tuple[int, bool]:
-            with self.dav.locks.writing(target.place, exchange.scope["headers"], creates=creates):
+            async with self.dav.locks.writing(target.place, exchange.scope["headers"], creates=creates):
                 if not _asks_of_state(exchange):
                     return await pool.write(write, target.path, body, mode)
                 # Who writes on a condition is alone here, in the gateway; within an engine that has
@@ -164,7 +164,7 @@ class Writes:
 
     async def _may_write(self, exchange: Exchange, target: Target, *, exists: bool, creates: bool) -> None:
         """Asks the locks, then the conditions of RFC 9110 section 13."""
-        problem = self.dav.locks.conflict(target.place, exchange.scope["headers"], creates=creates)
+        problem = await self.dav.locks.conflict(target.place, exchange.scope["headers"], creates=creates)
         if problem is not None:
             raise problem
         if exists and _asks_of_state(exchange):

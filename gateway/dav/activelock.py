@@ -9,7 +9,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.dav.locks import Lock
+    from gateway.dav.lock_store import Lock
 
 SUPPORTED: Final = "".join(
     f"<D:lockentry><D:lockscope><D:{scope}/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>"
@@ -28,7 +28,7 @@ def _active(lock: Lock) -> str:
         "<D:activelock><D:locktype><D:write/></D:locktype>"
         f"<D:lockscope><D:{lock['scope']}/></D:lockscope>"
         f"<D:depth>{lock['depth']}</D:depth>"
-        f"{lock['owner'].decode()}"
+        f"{lock['owner']}"
         f"<D:timeout>Second-{max(0, round(lock['expire'] - time.time()))}</D:timeout>"
         f"<D:locktoken><D:href>{lock['token']}</D:href></D:locktoken>"
         f"<D:lockroot><D:href>{quote(lock['href'])}</D:href></D:lockroot>"

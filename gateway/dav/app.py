@@ -16,7 +16,12 @@ from gateway.problems import Problem, from_backend
 from gateway.tree import DIRECTORIES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import Receive, Scope, Send
+
+    from gateway.dav.lock_store import Lock
+    from gateway.dav.properties import PropertyStore
 
 METHODS: Final = frozenset(
     {"OPTIONS", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "MKCOL", "COPY", "MOVE", "DELETE"}
@@ -65,15 +70,24 @@ class DavApp:
 
     Attributes:
         locks: Asked by every method that writes (`locks.conflict`).
+        properties: What clients attached to resources.
         dates: Told of every write (`dates.written`).
     """
 
-    def __init__(self, tree: Tree, sizes: Sizes | None = None, *, started: float | None = None) -> None:
-        self.locks = Locks()
+    def __init__(
+        self,
+        tree: Tree,
+        sizes: Sizes | None = None,
+        *,
+        locks: Locks | None = None,
+        properties: PropertyStore | None = None,
+        started: float | None = None,
+    ) -> None:
+        self.locks = locks or Locks()
+        self.properties = properties or DeadProperties()
         self.dates = Dates(started)
         self._tree = tree
         self._sizes = sizes
-        self._dead = DeadProperties()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; every failure too."""
@@ -113,7 +127,7 @@ class DavApp:
         if method == "LOCK":
             return await self._lock(request)
         if method == "UNLOCK":
-            return locking.unlock(request, self.locks)
+            return (await locking.unlock(request, self.locks))[0]
         raise await self._refusal(request)
 
     async def _propfind(self, request: Request) -> Answer:
@@ -125,25 +139,34 @@ class DavApp:
             entries += await self._tree.ls(request.path)
         if self._sizes is not None and asked.wants(_LENGTH):
             entries = await self._sizes.fill(request.exchange, entries)
-        above = [lock for lock in self.locks.covering(request.path) if lock["depth"] == "infinity"]
+        covering, below, dead = await self._attached(request, members=bool(depth))
         multistatus = Multistatus(
             asked,
             self.dates,
             lockable=request.access != "read",
-            above=above,
-            locks=self.locks.below(request.path),
-            dead=self._dead,
+            above=[lock for lock in covering if lock["depth"] == "infinity"],
+            locks=below,
+            dead=dead,
         )
         return document(207, multistatus.render(entries))
+
+    async def _attached(
+        self, request: Request, *, members: bool
+    ) -> tuple[list[Lock], dict[str, list[Lock]], Mapping[str, Mapping[str, str]]]:
+        """The locks that cover a resource, those at it and below, and the dead properties."""
+        if request.access == "read":  # nobody can have attached anything
+            return [], {}, {}
+        covering, below = await self.locks.around(request.path)
+        return covering, below, await self.properties.of(request.path, members=members)
 
     async def _proppatch(self, request: Request) -> Answer:
         changes = proppatch.changes(await request.body())
         path = _canonical(await self._tree.info(request.path))
-        # Asked last: nothing is awaited between the answer and the change.
-        conflict = self.locks.conflict(path, request.fields)
+        conflict = await self.locks.conflict(path, request.fields)
         if conflict is not None:
             raise conflict
-        return document(207, iter((proppatch.apply(self._dead, path, changes),)))
+        async with self.locks.writing(path, request.fields):
+            return document(207, iter((await proppatch.apply(self.properties, path, changes),)))
 
     async def _lock(self, request: Request) -> Answer:
         entry = await self._find(request.path)

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Collection, Mapping
 
 MAX_LENGTH: Final = 8192
 """Characters of the header. Each resource in it is looked up, so their number is bounded."""
@@ -50,21 +50,35 @@ class IfHeader:
         """Every token in the header. To appear is to be submitted, wherever it stands."""
         return frozenset(c.token for s in self.lists for c in s.conditions if c.token is not None)
 
-    def holds(self, path: str, locked_by: Callable[[str], Iterable[str]]) -> bool:
+    def asked(self, path: str) -> dict[str, frozenset[str]]:
+        """The resources whose states matter, by decoded path, each with the entity tags asked for.
+
+        Args:
+            path: The request's own resource.
+        """
+        found: dict[str, frozenset[str]] = {}
+        for states in self.lists:
+            resource = _resource(states, path)
+            if resource is not None:
+                tags = frozenset(c.etag for c in states.conditions if c.etag is not None)
+                found[resource] = found.get(resource, frozenset()) | tags
+        return found
+
+    def holds(self, path: str, states: Mapping[str, Collection[str]]) -> bool:
         """Whether some list is true.
 
         Args:
             path: The request's own resource.
-            locked_by: The tokens of the locks that cover a path. Resources have no entity tags
-                yet, so a condition on one is false and its negation true.
+            states: Of each resource that is asked for, the tokens of the locks that cover it, and its
+                entity tags. A weak tag is none of them: the comparison is strong.
         """
-        return any(self._true(states, path, locked_by) for states in self.lists)
+        return any(self._true(conditions, path, states) for conditions in self.lists)
 
     @staticmethod
-    def _true(states: StateList, path: str, locked_by: Callable[[str], Iterable[str]]) -> bool:
-        resource = path if states.resource is None else _path(states.resource)
-        tokens = frozenset(locked_by(resource)) if resource is not None else frozenset()
-        return all((c.token in tokens) is not c.negated for c in states.conditions)
+    def _true(conditions: StateList, path: str, states: Mapping[str, Collection[str]]) -> bool:
+        resource = _resource(conditions, path)
+        current = states.get(resource, ()) if resource is not None else ()
+        return all(((c.etag or c.token) in current) is not c.negated for c in conditions.conditions)
 
 
 def parse(value: str) -> IfHeader:
@@ -117,9 +131,11 @@ def _malformed(position: int) -> Problem:
     return Problem("invalid-request", f"The If header is malformed at character {position + 1}.")
 
 
-def _path(resource: str) -> str | None:
-    """The decoded path of a resource tag, whatever host a proxy made of it."""
+def _resource(states: StateList, path: str) -> str | None:
+    """The decoded path of what a list is about, whatever host a proxy made of its tag."""
+    if states.resource is None:
+        return path
     try:
-        return unquote(urlsplit(resource).path, errors="strict")
+        return unquote(urlsplit(states.resource).path, errors="strict")
     except ValueError:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from gateway.dav.locks import place
+from gateway.dav.lock_store import place
 
 MAX_WRITES: Final = 10_000
 

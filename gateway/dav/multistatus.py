@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from gateway.dav import activelock, xml
-from gateway.dav.locks import place
+from gateway.dav.lock_store import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gateway.dav.dates import Dates
-    from gateway.dav.locks import Lock
-    from gateway.dav.properties import DeadProperties
+    from gateway.dav.lock_store import Lock
     from gateway.dav.propfind import Asked
 
 BATCH: Final = 256
@@ -45,7 +44,7 @@ class Multistatus:
         lockable: Whether clients may lock at this access level.
         above: The locks of infinite depth that cover every entry.
         locks: Those kept at the entries' own places.
-        dead: The dead properties.
+        dead: The dead properties, by path.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Multistatus:
         lockable: bool,
         above: Sequence[Lock],
         locks: Mapping[str, Sequence[Lock]],
-        dead: DeadProperties,
+        dead: Mapping[str, Mapping[str, str]],
     ) -> None:
         self._asked = asked
         self._dates = dates
@@ -93,7 +92,7 @@ class Multistatus:
     def _form(self, path: str, traits: Traits) -> str:
         """The format of an entry: its own if it has locks or dead properties, else the shared one."""
         own = [lock for lock in self._locks.get(place(path), ()) if lock not in self._above]
-        dead = self._dead.of(path)
+        dead = self._dead.get(path, {})
         if own or dead:
             return self._compile(traits, self._inherited + activelock.discovery(own), dead)
         if traits not in self._formats:

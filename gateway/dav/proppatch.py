@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
-    from gateway.dav.properties import DeadProperties
+    from gateway.dav.properties import PropertyStore
 
 MAX_CHANGES: Final = 256
 """Properties that one request may set and remove."""
@@ -45,7 +45,7 @@ def changes(body: bytes) -> list[tuple[str, str | None]]:
     return [(child.tag, xml.serialise(child, lang) if sets else None) for child, sets, lang in found]
 
 
-def apply(properties: DeadProperties, path: str, changes: list[tuple[str, str | None]]) -> bytes:
+async def apply(properties: PropertyStore, path: str, changes: list[tuple[str, str | None]]) -> bytes:
     """Makes the changes and returns the `DAV:multistatus` that tells of each."""
     names = dict.fromkeys(name for name, _ in changes)
     refused = [name for name in names if name.startswith("{DAV:}") and name not in FREE]
@@ -54,8 +54,10 @@ def apply(properties: DeadProperties, path: str, changes: list[tuple[str, str | 
         others = [name for name in names if name not in refused]
         return _answer(path, (refused, "403 Forbidden", forbidden), (others, "424 Failed Dependency", ""))
     try:
-        properties.update(path, changes)
+        await properties.update(path, changes)
     except Problem as problem:
+        if problem.status != 507:
+            raise
         return _answer(path, (names, f"{problem.status} Insufficient Storage", ""))
     return _answer(path, (names, "200 OK", ""))
 

@@ -1,0 +1,1 @@
+"""Locks and dead properties in Redis: shared by all processes that serve one tree."""
