@@ -68,3 +68,20 @@ class RedisProcess:
             self.process.kill()
             self.process.wait(30)
             self.process = None
+
+    def empty(self) -> None:
+        """Forgets everything."""
+        self.command("FLUSHALL")
+
+    def command(self, *words: str) -> bytes:
+        """Sends a command; the beginning of what comes back."""
+        with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
+            connection.sendall(b"".join(b"%s\r\n" % line for line in _lines(words)))
+            return connection.recv(1 << 16)
+
+
+def _lines(words: tuple[str, ...]) -> list[bytes]:
+    lines = [b"*%d" % len(words)]
+    for word in words:
+        lines += [b"$%d" % len(word.encode()), word.encode()]
+    return lines

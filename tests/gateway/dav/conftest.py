@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from contextlib import closing
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from tests.gateway.serving import Server, serving
+from tests.redis_server import RedisProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,30 @@ def writable(tmp_path_factory: pytest.TempPathFactory, odd_names: list[str]) -> 
         connection.commit()
     with serving(folder / "server.log", f"sqlite:///{folder}/test.db", "--access", "write") as server:
         yield server
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """The event loop of a test."""
+    with asyncio.Runner() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisProcess]:
+    """One Redis; who uses it empties it first."""
+    with RedisProcess() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> str:
+    """Each kind of `lock_store` in turn, empty."""
+    if request.param == "memory":
+        return "memory"
+    server: RedisProcess = request.getfixturevalue("redis")
+    server.empty()
+    return server.url
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from gateway.dav.conditions import parse
 from gateway.problems import Problem
 
-LOCKED = {"/main/a.csv": ["urn:a"], "/main/b.csv": ["urn:b"], "/main/a b": ["urn:c"]}
+LOCKED = {"/main/a.csv": ["urn:a", '"tag"'], "/main/b.csv": ["urn:b", '"b"'], "/main/a b": ["urn:c"]}
 
 
 def holds(value: str, path: str = "/main/a.csv") -> bool:
-    return parse(value).holds(path, lambda resource: LOCKED.get(resource, []))
+    return parse(value).holds(path, LOCKED)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,10 @@ def holds(value: str, path: str = "/main/a.csv") -> bool:
         "</main/b.csv> (<urn:x>) </main/a.csv> (<urn:a>)",
         "</main/a%20b> (<urn:c>)",
         "(\t<urn:a>\t)  ",
+        '(["tag"])',
+        '(<urn:a> ["tag"])',
+        '(<urn:x>) (["tag"])',
+        '</main/b.csv> (["b"] Not ["tag"])',
     ],
 )
 def test_it_holds_if_any_list_is_true(value: str) -> None:
@@ -46,6 +50,10 @@ def test_it_holds_if_any_list_is_true(value: str) -> None:
         "(<urn:a> <urn:b>)",
         "(Not <urn:a>)",
         '(["a tag"])',
+        '([W/"tag"])',
+        '(Not ["tag"])',
+        '(<urn:a> ["b"])',
+        '</main/b.csv> (["tag"])',
         "(<DAV:no-lock>)",
         "</main/b.csv> (<urn:a>)",
         "</main/%ff> (<urn:a>)",
@@ -84,6 +92,12 @@ def test_every_token_counts_as_submitted_wherever_it_stands() -> None:
 def test_what_is_not_in_the_grammar_is_refused(value: str) -> None:
     with pytest.raises(Problem, match="invalid-request"):
         parse(value)
+
+
+def test_each_resource_is_asked_for_once_with_all_its_tags() -> None:
+    header = parse('</x> (["1"] <urn:1>) (Not ["2"]) <http://h/y%20z> (<urn:2>) </%ff> (["3"])')
+    assert header.asked("/own") == {"/x": {'"1"', '"2"'}, "/y z": set()}
+    assert parse('(["1"]) (<urn:1>)').asked("/own") == {"/own": {'"1"'}}
 
 
 @given(st.lists(st.sampled_from(["(", ")", "<a>", "<", ">", '["e"]', "Not", " ", "\t", "x"])).map("".join))

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from gateway.dav import multistatus
 from gateway.dav.dates import Dates
 from gateway.dav.multistatus import Multistatus
-from gateway.dav.properties import DeadProperties
 from gateway.dav.propfind import Asked, asked
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from xml.etree.ElementTree import Element
 
 A = "{DAV:}a"
@@ -39,9 +39,10 @@ def directory(name: str) -> dict[str, Any]:
     return {"name": name, "type": "directory", "kind": "schema", "size": None}
 
 
-def render(entries: list[dict[str, Any]], wanted: Asked, dead: DeadProperties | None = None) -> list[Element]:
-    dead = DeadProperties() if dead is None else dead
-    answer = Multistatus(wanted, Dates(0), lockable=True, above=[], locks={}, dead=dead)
+def render(
+    entries: list[dict[str, Any]], wanted: Asked, dead: Mapping[str, Mapping[str, str]] | None = None
+) -> list[Element]:
+    answer = Multistatus(wanted, Dates(0), lockable=True, above=[], locks={}, dead=dead or {})
     root = fromstring(b"".join(answer.render(entries)))
     assert root.tag == "{DAV:}multistatus"
     return list(root)
@@ -130,9 +131,8 @@ def test_included_properties_join_all() -> None:
 
 
 def test_dead_properties_show_on_their_resource_alone_and_may_say_the_display_name() -> None:
-    dead = DeadProperties()
     mine = '<D:displayname xmlns:D="DAV:">100% mine</D:displayname>'
-    dead.update("/a.csv", [("{urn:x}y", '<y xmlns="urn:x">%s &amp;</y>'), ("{DAV:}displayname", mine)])
+    dead = {"/a.csv": {"{urn:x}y": '<y xmlns="urn:x">%s &amp;</y>', "{DAV:}displayname": mine}}
     first, second = render([file("/a.csv", 1), file("/b.csv", 1)], Asked("allprop"), dead)
     assert properties(first)["{urn:x}y"].text == "%s &"
     assert properties(first)["{DAV:}displayname"].text == "100% mine"
@@ -144,7 +144,7 @@ def test_dead_properties_show_on_their_resource_alone_and_may_say_the_display_na
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 1000])
 def test_a_long_listing_comes_in_pieces_and_whole(count: int) -> None:
     entries = [file(f"/main/t{i}.csv") for i in range(count)]
-    answer = Multistatus(Asked("allprop"), Dates(0), lockable=True, above=[], locks={}, dead=DeadProperties())
+    answer = Multistatus(Asked("allprop"), Dates(0), lockable=True, above=[], locks={}, dead={})
     pieces = list(answer.render(entries))
     assert len(pieces) == -(-count // multistatus.BATCH)
     assert max(map(len, pieces)) < 256 * 1024
