@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fsspec_db import DatabaseError, __version__, connect
+from fsspec_db import DatabaseError, __version__
 from gateway import settings as declared
 from gateway.app import Gateway
-from gateway.demo import demo_url, suggestions
+from gateway.databases import open_databases
+from gateway.demo import suggestions
 from gateway.server import bind, serve
 from gateway.settings import SettingsError
+from gateway.workers import supervise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from fsspec_db import AbstractDatabaseFileSystem
-    from gateway.settings import Settings
+    from gateway.settings import Access
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,41 +66,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.pop("databases", None)
     try:
         settings = declared.load(arguments, os.environ, file)
+        announce = _announce if settings.databases else partial(_announce, suggest=settings.access)
         bound = bind(settings)
-        app = Gateway(open_databases(settings), settings)
+        if settings.workers > 1:
+            supervise(settings, bound, announce)
+        else:
+            serve(Gateway(open_databases(settings), settings), bound, announce)
     except (SettingsError, DatabaseError, FileNotFoundError) as error:
         print(f"fsspec-db: {error}", file=sys.stderr)
         return 2
-    serve(app, bound, None if settings.databases else _suggest(settings))
     return 0
 
 
-def open_databases(settings: Settings) -> dict[str, AbstractDatabaseFileSystem]:
-    """The filesystems of the configured URLs, or of the demo database.
-
-    Raises:
-        DatabaseError: One cannot be opened; those before it are closed.
-    """
-    urls = dict(settings.databases)
-    if not urls:
-        urls = {"": demo_url()}
-    opened: dict[str, AbstractDatabaseFileSystem] = {}
-    try:
-        for name, url in urls.items():
-            threads: dict[str, Any] = {"threads": settings.threads} if settings.threads else {}
-            opened[name] = connect(url, access=settings.access, formats=settings.formats, **threads)
-    except BaseException:
-        for fs in opened.values():
-            fs.close()
-        raise
-    return opened
-
-
-def _suggest(settings: Settings) -> Callable[[str], None]:
-    def suggest(address: str) -> None:
-        print(suggestions(address, settings.access), file=sys.stderr)
-
-    return suggest
+def _announce(address: str, suggest: Access | None = None) -> None:
+    """Says that connections are accepted and, of the demo database, what to try on it."""
+    print(f"serving {address}", flush=True)
+    if suggest is not None:
+        print(suggestions(address, suggest), file=sys.stderr)
 
 
 def _default(value: Any) -> str:

@@ -109,28 +109,26 @@ class ImpatientProtocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Says when it accepts connections, and ends with status 0 when it is asked to end."""
 
-    def __init__(
-        self, config: uvicorn.Config, app: Gateway, address: str, started: Callable[[str], None] | None
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, app: Gateway, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._app = app
-        self._address = address
         self._on_start = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to listen, then says so in one line."""
+        """Starts to listen, then says so."""
         await super().startup(sockets=sockets)
         if self.started:
-            sys.stdout.write(f"serving {self._address}\n")
-            sys.stdout.flush()
-            if self._on_start is not None:
-                self._on_start(self._address)
+            self._on_start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Drains on the first signal and hurries on the second. The signal is not raised again."""
-        self._app.service.draining = True
         if self.should_exit:
             self.force_exit = True
+        self.drain()
+
+    def drain(self) -> None:
+        """Lets running transfers finish, and no more begin. From any thread."""
+        self._app.service.draining = True
         self.should_exit = True
 
 
@@ -178,7 +176,13 @@ def bind(settings: Settings) -> socket.socket:
     return bound
 
 
-def serve(app: Gateway, bound: socket.socket, started: Callable[[str], None] | None = None) -> None:
+def address_of(bound: socket.socket) -> str:
+    """The URL of a socket from `bind`."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def serve(app: Gateway, bound: socket.socket, started: Callable[[str], None]) -> None:
     """Serves until the process is asked to end, then lets running transfers finish within `grace`.
 
     Args:
@@ -186,12 +190,15 @@ def serve(app: Gateway, bound: socket.socket, started: Callable[[str], None] | N
         bound: From `bind`.
         started: Called with the address as soon as connections are accepted.
     """
+    log_to_stderr(app.settings.log_level)
+    Server(configuration(app), app, lambda: started(address_of(bound))).run(sockets=[bound])
+
+
+def configuration(app: Gateway) -> uvicorn.Config:
+    """How uvicorn serves the gateway."""
     settings = app.settings
-    host, port = bound.getsockname()[:2]
-    address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-    log_to_stderr(settings.log_level)
     protocol = type("Protocol", (ImpatientProtocol,), {"header_timeout": settings.header_timeout})
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         http=protocol,
         ws="none",
@@ -204,7 +211,6 @@ def serve(app: Gateway, bound: socket.socket, started: Callable[[str], None] | N
         timeout_keep_alive=30,  # mounted drives come back after pauses
         timeout_graceful_shutdown=max(1, round(settings.grace)),
     )
-    Server(config, app, address, started).run(sockets=[bound])
 
 
 def log_to_stderr(level: str) -> None:

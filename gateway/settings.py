@@ -15,6 +15,9 @@ Access = Literal["read", "write", "manage"]
 prefix: Final = "FSSPEC_DB_"
 
 
+_IN_MEMORY: Final = re.compile(r"(sqlite|duckdb):/*(:memory:)?(\?.*)?").fullmatch
+
+
 class SettingsError(ValueError):
     """A setting is unknown, or its value does not fit. The message never contains a secret."""
 
@@ -156,6 +159,8 @@ class Settings:
             raise SettingsError(
                 "several workers that write need shared locks: say --lock-store redis://…, or --workers 1"
             )
+        if self.workers > 1 and any(map(_IN_MEMORY, self.databases.values())):
+            raise SettingsError("a database in memory would be another one in each worker: say --workers 1")
 
 
 def items() -> list[dataclasses.Field[Any]]:
