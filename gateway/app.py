@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,11 +11,15 @@ from gateway.dav.app import METHODS, DavApp
 from gateway.dav.options import allow
 from gateway.dav.stores import open_stores
 from gateway.directories import listing
+from gateway.drive import ELSEWHERE, Drive
 from gateway.exchange import Abort, ClientGone, Exchange
 from gateway.gate import Gate
 from gateway.problems import Problem, internal
 from gateway.query import Queries
 from gateway.reads import Reads
+from gateway.rows import Rows
+from gateway.scratch import Scratch, certain, default_directory, junk
+from gateway.scratch.files import ScratchFiles
 from gateway.service import Service
 from gateway.sizes import Sizes
 from gateway.spool import SpoolDirectory
@@ -57,14 +62,31 @@ class Gateway:
         self.settings = settings
         self.tree = Tree(filesystems, settings)
         self.spools = SpoolDirectory(settings.spool_dir)
+        self.scratch = Scratch(
+            settings.scratch_dir or default_directory(settings), settings.scratch_quota, settings.scratch_age
+        )
         self.service = Service(self.tree)
         self._reads = Reads(self.spools, settings)
         self._sizes = Sizes(self.tree, self._reads, settings)
-        locks, properties = open_stores(settings.lock_store, partial(current_tags, self.tree, self._reads))
-        self.dav = DavApp(self.tree, self._sizes, locks=locks, properties=properties, started=started)
-        self._writes = Writes(self.tree, self._reads, self.dav, self.spools, settings)
+        locks, properties = open_stores(
+            settings.lock_store, partial(current_tags, self.tree, self._reads, self.scratch)
+        )
+        rows = Rows(self.tree, self.spools, settings)
+        self.dav = DavApp(
+            self.tree,
+            self._reads,
+            rows,
+            self.scratch,
+            self._sizes,
+            locks=locks,
+            properties=properties,
+            started=started,
+        )
+        self._files = ScratchFiles(self.dav, self.spools, settings)
+        self._writes = Writes(rows, self._reads, self.dav, self.scratch, self.spools, settings)
         self._queries = Queries(self.tree, settings)
         self._gate = Gate(settings)
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or lives through the lifespan.
@@ -111,19 +133,52 @@ class Gateway:
                 scope = {**scope, "path": "/", "raw_path": b"/"}
             await self.dav(scope, exchange.receive, exchange.watched_send)
             return
-        target = self.tree.resolve(path)
+        drive = Drive.of(self.tree, self.scratch, exchange)
         if method in ("GET", "HEAD"):
+            await self._read(exchange, drive)
+        elif method == "PUT":
+            await self._put(exchange, drive)
+        elif method == "POST" and self.tree.kind(path) == "data":
+            await self._writes.post(exchange, self.tree.resolve(path))
+        else:
+            raise self._not_allowed(exchange, drive)
+
+    async def _read(self, exchange: Exchange, drive: Drive) -> None:
+        path = exchange.path
+        if drive.folder is not None and certain(path):
+            await self._files.get(exchange, drive, path)
+            return
+        try:
+            target = self.tree.resolve(path)
             if target.is_directory:
-                await listing(exchange, self.tree)
+                await listing(exchange, drive)
             else:
                 await self._reads.get(exchange, target)
-        elif method == "PUT" and target.kind == "data":
-            await self._writes.put(exchange, target)
-        elif method == "POST" and target.kind == "data":
-            await self._writes.post(exchange, target)
+        except Problem as problem:
+            # What the tree does not have may be a scratch file of its name.
+            if drive.folder is None or exchange.started or problem.code not in ELSEWHERE:
+                raise
+            if drive.folder.find(path) is None:
+                raise
+            await self._files.get(exchange, drive, path)
+
+    async def _put(self, exchange: Exchange, drive: Drive) -> None:
+        path = exchange.path
+        if not junk(path) and self.tree.kind(path) == "data":
+            await self._writes.put(exchange, self.tree.resolve(path))
+            return
+        resource = await drive.find(path)
+        if resource.kind == "data" and resource.target is not None:
+            await self._writes.put(exchange, resource.target)
+        elif resource.may_be_file:
+            await self._files.put(exchange, drive, resource)
         else:
-            allowed = {"allow": allow(target.kind, self.tree.access(path))}
-            raise Problem("method-not-allowed", f"A {target.kind} has no {method}.", allowed)
+            raise self._not_allowed(exchange, drive)
+
+    def _not_allowed(self, exchange: Exchange, drive: Drive) -> Problem:
+        kind = drive.kind(exchange.path)
+        allowed = {"allow": allow(kind, drive.access(exchange.path))}
+        return Problem("method-not-allowed", f"A {kind} has no {exchange.method}.", allowed)
 
     @staticmethod
     def _left(exchange: Exchange) -> None:
@@ -134,6 +189,7 @@ class Gateway:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.spools.sweep()
+                self._sweeping = asyncio.create_task(self._sweep())
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self.close()
@@ -141,8 +197,16 @@ class Gateway:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    async def _sweep(self) -> None:
+        """Removes scratch files that nobody uses, from now on."""
+        while True:
+            await asyncio.to_thread(self.scratch.sweep)
+            await asyncio.sleep(max(1.0, self.scratch.age / 10))
+
     def close(self) -> None:
         """Closes the databases and removes what was spooled."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         self._sizes.close()
         self._reads.snapshots.close()
         self.tree.close()

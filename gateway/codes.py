@@ -100,6 +100,13 @@ _KINDS: Final = (
         "A relation needs columns. PUT a data file with a new name to create one.",
     ),
     Kind(
+        "not-copied",
+        403,
+        "This cannot be copied or moved there",
+        "Rows are copied between data files, relations to new names, and scratch files anywhere. A data "
+        "file is not moved: MOVE the relation's directory. Schemas are renamed, never copied.",
+    ),
+    Kind(
         "propfind-finite-depth",
         403,
         "PROPFIND needs a Depth of 0 or 1",
@@ -146,13 +153,13 @@ _KINDS: Final = (
         "already-exists",
         409,
         "The name is taken",
-        "A schema or relation of this name is there already.",
+        "A schema, a relation or a file of this name is there already.",
     ),
     Kind(
         "parent-missing",
         409,
-        "The schema does not exist",
-        "A relation can only be created in a schema that exists.",
+        "The directory does not exist",
+        "A relation can only be created in a schema that exists, and a file only in a directory that does.",
     ),
     Kind(
         "constraint-violation",
@@ -256,6 +263,13 @@ _KINDS: Final = (
         "For example an upsert into a relation without a primary key, or a backend without a way to create.",
     ),
     Kind(
+        "bad-destination",
+        502,
+        "The destination is on another server",
+        "The header Destination of COPY and MOVE names a path of this gateway, by the host that the "
+        "request was sent to.",
+    ),
+    Kind(
         "pool-exhausted",
         503,
         "All connections of the database are in use",
@@ -298,6 +312,13 @@ _KINDS: Final = (
         "The answer needs HTTP/1.1",
         "A body of unknown length is sent in chunks, which HTTP/1.0 does not have. A proxy in front "
         "of the gateway must speak HTTP/1.1 to it.",
+    ),
+    Kind(
+        "scratch-full",
+        507,
+        "No room for another scratch file",
+        "Files that are no tables are kept within scratch_quota for each principal, and removed when nobody "
+        "has used them for scratch_age. Nothing was changed.",
     ),
     Kind(
         "spool-full",

@@ -9,8 +9,8 @@ from gateway.negotiation import choose
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from gateway.drive import Drive
     from gateway.exchange import Exchange
-    from gateway.tree import Tree
 
 PAGE_HEADERS = [
     (b"content-type", b"text/html; charset=utf-8"),
@@ -20,7 +20,7 @@ PAGE_HEADERS = [
 ]
 
 
-async def listing(exchange: Exchange, tree: Tree) -> None:
+async def listing(exchange: Exchange, drive: Drive) -> None:
     """Answers with the entries of a directory.
 
     Raises:
@@ -31,12 +31,12 @@ async def listing(exchange: Exchange, tree: Tree) -> None:
     media_type = choose(exchange.headers.get(b"accept"), ["text/html", "application/json"])
     if media_type is None:
         raise Problem("not-acceptable", "Available are text/html and application/json.")
-    entries = await tree.ls(exchange.path)
+    entries = await drive.ls(exchange.path)
     vary = [(b"vary", b"Accept"), (b"accept-ranges", b"none"), (b"cache-control", b"no-cache")]
     if media_type == "application/json":
         headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff"), *vary]
         await exchange.answer_in_pieces(headers, pages.json(entries))
     else:
         await exchange.answer_in_pieces(
-            [*PAGE_HEADERS, *vary], pages.html(exchange.path, entries, kind=tree.kind(exchange.path))
+            [*PAGE_HEADERS, *vary], pages.html(exchange.path, entries, kind=drive.kind(exchange.path))
         )

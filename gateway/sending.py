@@ -1,10 +1,10 @@
-"""Sends the bytes of a snapshot: all, ranges of them, or as they come."""
+"""Sends bytes that are kept: all, ranges of them, or as they come."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.problems import Problem
 from gateway.ranges import content_range, multipart
@@ -13,7 +13,6 @@ from gateway.transfer import within
 if TYPE_CHECKING:
     from gateway.exchange import Exchange, Headers
     from gateway.ranges import Range
-    from gateway.snapshot import Snapshot
 
 _SHORT: Final = 64 << 10
 """Bytes that are read on the event loop: a thread would cost more."""
@@ -22,33 +21,48 @@ _STRETCH: Final = 8 << 20
 """Bytes of a file that the server sends before the client's progress is asked for."""
 
 
-async def send_whole(exchange: Exchange, headers: Headers, snapshot: Snapshot, stall: float) -> None:
-    """Answers with all bytes of a snapshot that is whole.
+class Kept(Protocol):
+    """Bytes that are there, such as a `gateway.snapshot.Snapshot` that is whole."""
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+
+    @property
+    def media_type(self) -> str:
+        """What they are."""
+
+    def content(self) -> bytes | int:
+        """Themselves, or the number of an open file that has them."""
+
+
+async def send_whole(exchange: Exchange, headers: Headers, kept: Kept, stall: float) -> None:
+    """Answers with all bytes.
 
     Raises:
         Abort: The client takes nothing for `stall` seconds.
         ClientGone: It left.
     """
-    content = b"" if exchange.method == "HEAD" else snapshot.content()
-    await exchange.start(200, [*headers, (b"content-length", b"%d" % snapshot.size)])
+    content = b"" if exchange.method == "HEAD" else kept.content()
+    await exchange.start(200, [*headers, (b"content-length", b"%d" % kept.size)])
     if exchange.method != "HEAD":
-        await _send(exchange, content, (0, snapshot.size), stall)
+        await _send(exchange, content, (0, kept.size), stall)
     await exchange.body(b"", more=False)
 
 
 async def send_ranges(
-    exchange: Exchange, headers: Headers, snapshot: Snapshot, ranges: list[Range], stall: float
+    exchange: Exchange, headers: Headers, kept: Kept, ranges: list[Range], stall: float
 ) -> None:
-    """Answers 206 with some ranges of a snapshot that is whole.
+    """Answers 206 with some ranges.
 
     Raises:
         Abort, ClientGone: As `send_whole`.
     """
-    content = snapshot.content()
+    content = kept.content()
     if len(ranges) == 1:
         start, stop = ranges[0]
         described = [
-            (b"content-range", content_range(ranges[0], snapshot.size)),
+            (b"content-range", content_range(ranges[0], kept.size)),
             (b"content-length", b"%d" % (stop - start)),
         ]
         if stop - start <= _SHORT:
@@ -59,10 +73,10 @@ async def send_ranges(
         await exchange.start(206, [*headers, *described])
         await _send(exchange, content, ranges[0], stall)
     else:
-        body = multipart(ranges, snapshot.size, snapshot.reading.chosen.media_type)
+        body = multipart(ranges, kept.size, kept.media_type)
         described = [(b"content-type", body.content_type), (b"content-length", b"%d" % body.length)]
-        kept = [header for header in headers if header[0] != b"content-type"]
-        await exchange.start(206, [*kept, *described])
+        others = [header for header in headers if header[0] != b"content-type"]
+        await exchange.start(206, [*others, *described])
         for head, asked in body.parts:
             await within(stall, exchange.body(head, more=True))
             await _send(exchange, content, asked, stall)

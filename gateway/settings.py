@@ -99,6 +99,19 @@ class Settings:
             "text", "directory for bodies and snapshots; default is the system's temporary directory"
         ),
     )
+    scratch_dir: str = field(
+        default="",
+        metadata=_about(
+            "text", "directory for files that are no tables; default is one of this user's below spool_dir"
+        ),
+    )
+    scratch_quota: int = field(
+        default=1 << 30, metadata=_about("size", "bytes of scratch files, for each principal")
+    )
+    scratch_age: float = field(
+        default=86400.0,
+        metadata=_about("time", "time after which a scratch file that nobody uses is removed"),
+    )
     snapshot_max_bytes: int = field(
         default=1 << 30,
         metadata=_about("size", "bytes of one snapshot; longer files have no length and no ranges"),

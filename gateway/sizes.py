@@ -16,6 +16,7 @@ from gateway.validators import Reading
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway.dav.propfind import Asked
     from gateway.exchange import Exchange
     from gateway.pool import Pool
     from gateway.reads import Reads
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.snapshot import Snapshot
     from gateway.tree import Target, Tree
 
+_LENGTH: Final = "{DAV:}getcontentlength"
+_TOLD: Final = (_LENGTH, "{DAV:}getetag", "{DAV:}getlastmodified")
 _AT_ONCE: Final = 2
 """Snapshots that are made for listings at a time."""
 _MOST: Final = 1000
@@ -43,18 +46,27 @@ class Sizes:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._making: dict[Reading, asyncio.Task[None]] = {}
 
-    async def fill(self, exchange: Exchange, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The entries, with the sizes of data files as far as they are known within the budget."""
+    async def fill(
+        self, exchange: Exchange, entries: list[dict[str, Any]], asked: Asked
+    ) -> list[dict[str, Any]]:
+        """The entries, with sizes, tags and dates of data files as far as they are asked for.
+
+        They are those that a GET would say. Sizes are told as far as they are known within the budget.
+        """
+        if not any(map(asked.wants, _TOLD)):
+            return entries
         wanted: dict[str, _Wanted] = {}
         for entry in entries:
-            target = self._tree.resolve(entry["name"])
-            if target.kind == "data":
+            if entry["kind"] == "data":
+                target = self._tree.resolve(entry["name"])
                 wanted[entry["name"]] = _Wanted(target, _reading(target))
         versions = await self._versions(wanted.values())
         # Of relations that were not asked in time no size is said.
         wanted = {name: one for name, one in wanted.items() if one.reading.relation in versions}
         for one in wanted.values():
             one.version = versions[one.reading.relation]
+        if not asked.wants(_LENGTH):
+            return [self._told(entry, wanted.get(entry["name"]), None) for entry in entries]
         unknown = (one for one in wanted.values() if self._current(one) is None)
         making = [task for task in map(self._make, unknown) if task is not None]
         if making:
@@ -64,10 +76,18 @@ class Sizes:
         self._reads.leases.list(
             exchange, ((wanted[name].reading, snapshot) for name, snapshot in found.items())
         )
-        return [
-            {**entry, "size": found[entry["name"]].size} if entry["name"] in found else entry
-            for entry in entries
-        ]
+        return [self._told(entry, wanted.get(entry["name"]), found.get(entry["name"])) for entry in entries]
+
+    def _told(self, entry: dict[str, Any], one: _Wanted | None, snapshot: Snapshot | None) -> dict[str, Any]:
+        """An entry with what is known of its file."""
+        if one is None:
+            return entry
+        if snapshot is not None:
+            return {**entry, "size": snapshot.size, "etag": snapshot.tag, "mtime": snapshot.modified}
+        if one.version is None:
+            return entry
+        tag = one.reading.tag(one.version)
+        return {**entry, "etag": tag, "mtime": self._reads.dates.modified(one.reading, one.version, tag)}
 
     async def _versions(self, wanted: Iterable[_Wanted]) -> dict[str, str | None]:
         """The data versions of relations, by place."""

@@ -68,6 +68,11 @@ class Snapshot:
                 self.maker.cancel()
 
     @property
+    def media_type(self) -> str:
+        """Of what it is a representation."""
+        return self.reading.chosen.media_type
+
+    @property
     def idle(self) -> bool:
         """Whether nobody reads it, nor may come back for more of it."""
         return not self.users and self.leased < time.monotonic()

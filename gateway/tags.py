@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.negotiation import for_data
 from gateway.problems import Problem
+from gateway.scratch.store import ANYBODY
 from gateway.snapshots import GivenUp
 from gateway.validators import Reading, of_state
 
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from gateway.reads import Reads
+    from gateway.scratch import Scratch
     from gateway.tree import Tree
 
 
-async def current_tags(tree: Tree, reads: Reads, path: str, asked: Collection[str]) -> Collection[str]:
-    """Of entity tags those that the file at a path of the tree has now, whichever its representation.
+async def current_tags(
+    tree: Tree, reads: Reads, scratch: Scratch, path: str, asked: Collection[str]
+) -> Collection[str]:
+    """Of entity tags those that the file at a path has now, whichever its representation.
 
-    Only data files have tags that a write could depend on; what does not exist has none.
+    Only data files and scratch files have tags that a write could depend on; what does not exist has none.
 
     Raises:
         Problem: The database does not answer.
@@ -28,12 +32,12 @@ async def current_tags(tree: Tree, reads: Reads, path: str, asked: Collection[st
     try:
         target = tree.resolve(path)
         if target.kind != "data":
-            return ()
+            return _of_scratch(scratch, path)
         fs, pool = target.database()
         version = await pool.call(fs.data_version, target.path)
     except Problem as problem:
         if problem.status in {400, 404}:
-            return ()
+            return _of_scratch(scratch, path)
         raise
     if version is not None:
         return of_state(" ".join(asked), target.path, version)
@@ -45,3 +49,11 @@ async def current_tags(tree: Tree, reads: Reads, path: str, asked: Collection[st
     except GivenUp:
         return ()
     return (snapshot.tag,)
+
+
+def _of_scratch(scratch: Scratch, path: str) -> Collection[str]:
+    try:
+        entry = scratch.folder(ANYBODY).find(path)
+    except Problem:
+        return ()
+    return (entry["etag"],) if entry is not None and "etag" in entry else ()

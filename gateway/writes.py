@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 from weakref import WeakValueDictionary
 
-from gateway.body import declared
+from gateway.body import EmptyBody, declared
 from gateway.conditions import evaluate
 from gateway.ingest import ingest
 from gateway.problems import Problem
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from gateway.body import Declared
     from gateway.dav.app import DavApp
     from gateway.exchange import Exchange
-    from gateway.pool import Pool
     from gateway.reads import Reads
+    from gateway.rows import Rows
+    from gateway.scratch import Scratch
     from gateway.settings import Settings
     from gateway.spool import SpoolDirectory
-    from gateway.tree import Target, Tree
+    from gateway.tree import Target
 
 ACCEPTED_TYPES: Final[Mapping[str, frozenset[str]]] = {
     extension: frozenset(types)
@@ -68,9 +69,16 @@ class Writes:
     """What is written: a whole body in one transaction, or nothing."""
 
     def __init__(
-        self, tree: Tree, reads: Reads, dav: DavApp, spools: SpoolDirectory, settings: Settings
+        self,
+        rows: Rows,
+        reads: Reads,
+        dav: DavApp,
+        scratch: Scratch,
+        spools: SpoolDirectory,
+        settings: Settings,
     ) -> None:
-        self.tree = tree
+        self.rows = rows
+        self.scratch = scratch
         self.reads = reads
         self._one_at_a_time: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.dav = dav
@@ -81,30 +89,36 @@ class Writes:
         """Replaces all rows, or creates the relation, in one transaction."""
         if exchange.scope["query_string"]:
             raise Problem("invalid-parameter", "PUT takes no parameters; POST takes mode.")
-        fs, pool = target.database()
+        fs, _ = target.database()
         expected = self._check(exchange, target, fs)
-        exists = await self._exists(target, pool, fs)
+        exists = await self.rows.exist(target)
         await self._may_write(exchange, target, exists=exists, creates=not exists)
-        if not exists and fs.access != "manage":
-            raise Problem("forbidden", "There is no such relation; to create one needs access 'manage'.")
         if not exists:
-            await self._has_schema(target)
+            await self.rows.may_create(target)
         # What was promised not to exist must not be replaced if it came into being meanwhile.
         mode = "replace" if exists or b"if-none-match" not in exchange.headers else "create"
         try:
             rows, created = await self._write(exchange, target, expected, mode, creates=not exists)
+        except EmptyBody:
+            # So file managers begin: they lock the empty file, and then send what is in it.
+            rows, created = 0, not exists and await self._hold_place(exchange, target)
         except Problem as problem:
             if problem.code != "already-exists" or b"if-none-match" not in exchange.headers:
                 raise  # SQLite does not tell names apart that differ by case alone
             raise Problem("precondition-failed", "If-None-Match: the resource exists.") from problem
         await exchange.answer(201 if created else 204, [(b"rows-written", b"%d" % rows)])
 
+    async def _hold_place(self, exchange: Exchange, target: Target) -> bool:
+        """Makes an empty file where rows are to come; whether it is a new one."""
+        async with self.dav.locks.writing(target.place, exchange.scope["headers"], creates=True):
+            return await asyncio.to_thread(self.scratch.of(exchange).put, target.place, b"")
+
     async def post(self, exchange: Exchange, target: Target) -> None:
         """Appends rows, or updates and inserts by primary key, in one transaction."""
         mode = _mode(exchange)
-        fs, pool = target.database()
+        fs, _ = target.database()
         expected = self._check(exchange, target, fs)
-        exists = await self._exists(target, pool, fs)
+        exists = await self.rows.exist(target)
         await self._may_write(exchange, target, exists=exists, creates=False)
         if not exists:
             raise Problem("not-found", "There is no such relation.", members={"path": exchange.path})
@@ -132,8 +146,9 @@ class Writes:
                     return await pool.write(partial(write, if_version=version), target.path, body, mode)
 
         written = await ingest(exchange, expected, self.spools, self.settings, commit)
-        self.dav.dates.written(target.place)
-        self.reads.snapshots.written(relation)
+        self.dav.written(target.place)
+        if creates:
+            await asyncio.to_thread(self.scratch.of(exchange).remove, target.place)
         return written
 
     def _check(self, exchange: Exchange, target: Target, fs: AbstractDatabaseFileSystem) -> Declared:
@@ -152,16 +167,6 @@ class Writes:
             )
         return declared(exchange.headers, self.settings.max_body_bytes)
 
-    async def _exists(self, target: Target, pool: Pool, fs: AbstractDatabaseFileSystem) -> bool:
-        """Whether the relation is there."""
-        try:
-            await pool.call(fs.info, target.path)
-        except Problem as problem:
-            if problem.code != "not-found":
-                raise
-            return False
-        return True
-
     async def _may_write(self, exchange: Exchange, target: Target, *, exists: bool, creates: bool) -> None:
         """Asks the locks, then the conditions of RFC 9110 section 13."""
         problem = await self.dav.locks.conflict(target.place, exchange.scope["headers"], creates=creates)
@@ -169,7 +174,11 @@ class Writes:
             raise problem
         if exists and _asks_of_state(exchange):
             await self._hold(exchange, target)
-        elif evaluate(exchange.method, exchange.headers, None, None, exists) == "failed":
+            return
+        placeholder = None if exists else self.scratch.of(exchange).find(target.place)
+        tag = None if placeholder is None else placeholder["etag"]
+        there = exists or placeholder is not None
+        if evaluate(exchange.method, exchange.headers, tag, None, there) == "failed":
             raise _failed()
 
     async def _hold(self, exchange: Exchange, target: Target) -> str | None:
@@ -178,17 +187,6 @@ class Writes:
         if evaluate(exchange.method, exchange.headers, current.tags, current.modified, True) == "failed":
             raise _failed()
         return current.version
-
-    async def _has_schema(self, target: Target) -> None:
-        schema = target.prefix + target.path.rpartition("/")[0]
-        try:
-            await self.tree.info(schema)
-        except Problem as problem:
-            if problem.code != "not-found":
-                raise
-            raise Problem(
-                "parent-missing", "The schema does not exist.", members={"path": schema}
-            ) from problem
 
 
 def _asks_of_state(exchange: Exchange) -> bool:

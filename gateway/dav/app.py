@@ -2,67 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from gateway.dav import errors, locking, propfind, proppatch
+from gateway.dav import collections, errors, locking, propfind, proppatch, transfer
+from gateway.dav.collections import in_tree
 from gateway.dav.dates import Dates
+from gateway.dav.guard import Guard
+from gateway.dav.lock_store import place
 from gateway.dav.locks import Locks
 from gateway.dav.message import Answer, Request, document, respond
 from gateway.dav.multistatus import Multistatus
-from gateway.dav.options import allow, options
+from gateway.dav.options import options
 from gateway.dav.properties import DeadProperties
+from gateway.drive import Drive
 from gateway.exchange import Exchange
 from gateway.problems import Problem, from_backend
-from gateway.tree import DIRECTORIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
     from gateway.dav.lock_store import Lock
     from gateway.dav.properties import PropertyStore
-
-METHODS: Final = frozenset(
-    {"OPTIONS", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "MKCOL", "COPY", "MOVE", "DELETE"}
-)
-
-_LENGTH: Final = "{DAV:}getcontentlength"
-_CHANGING: Final = METHODS - {"OPTIONS", "PROPFIND"}
-_COLLECTIONS: Final = frozenset({"schema", "relation"})
-
-
-class Tree(Protocol):
-    """What WebDAV asks of the served tree (`gateway.tree.Tree` fits).
-
-    Paths are URL paths after one percent-decoding, with or without a trailing slash; names in
-    entries are such paths too. Errors are `gateway.problems.Problem`.
-    """
-
-    def path_of(self, scope: Scope) -> str:
-        """The request's path: `raw_path` percent-decoded exactly once."""
-
-    def kind(self, path: str) -> str:
-        """What the grammar says the path is (`fsspec_db.Path.kind`).
-
-        With several databases their level is `database`. Asks no database.
-        """
-
-    def access(self, path: str) -> str:
-        """`read`, `write` or `manage`."""
-
-    async def info(self, path: str) -> dict[str, Any]:
-        """The fsspec entry of one path, asked in the metadata lane."""
-
-    async def ls(self, path: str) -> list[dict[str, Any]]:
-        """The entries of a directory, asked in the metadata lane."""
+    from gateway.dav.propfind import Asked
+    from gateway.drive import Resource
+    from gateway.reads import Reads
+    from gateway.rows import Rows
+    from gateway.scratch import Folder, Scratch
+    from gateway.tree import Tree
 
 
 class Sizes(Protocol):
     """Knows how long files are (`gateway.sizes.Sizes` fits)."""
 
-    async def fill(self, exchange: Exchange, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The entries, with sizes as far as they are known soon."""
+    async def fill(
+        self, exchange: Exchange, entries: list[dict[str, Any]], asked: Asked
+    ) -> list[dict[str, Any]]:
+        """The entries, with sizes, tags and dates as far as they are asked for and known soon."""
 
 
 class DavApp:
@@ -72,12 +51,18 @@ class DavApp:
         locks: Asked by every method that writes (`locks.conflict`).
         properties: What clients attached to resources.
         dates: Told of every write (`dates.written`).
+        guard: Asked before a change.
+        rows: Moves rows between databases and files.
+        scratch: The files that are no tables.
     """
 
     def __init__(
         self,
         tree: Tree,
-        sizes: Sizes | None = None,
+        reads: Reads,
+        rows: Rows,
+        scratch: Scratch,
+        sizes: Sizes,
         *,
         locks: Locks | None = None,
         properties: PropertyStore | None = None,
@@ -86,23 +71,30 @@ class DavApp:
         self.locks = locks or Locks()
         self.properties = properties or DeadProperties()
         self.dates = Dates(started)
+        self.guard = Guard(self.locks, reads)
+        self.rows = rows
+        self.scratch = scratch
         self._tree = tree
+        self._reads = reads
         self._sizes = sizes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; every failure too."""
         headers = dict(scope["headers"])
         try:
+            exchange = Exchange(scope, receive, send)
             path = self._tree.path_of(scope)
+            drive = Drive.of(self._tree, self.scratch, exchange)
             request = Request(
                 scope["method"],
                 path,
-                self._tree.kind(path),
-                self._tree.access(path),
+                drive.kind(path),
+                drive.access(path),
                 headers,
                 scope["headers"],
                 receive,
-                Exchange(scope, receive, send),
+                exchange,
+                drive,
             )
             answer = await self._answer(request)
         except Exception as error:  # noqa: BLE001 - the one place where an error becomes an answer
@@ -115,30 +107,31 @@ class DavApp:
         await respond(answer, send, chunks=scope["http_version"] != "1.0")
 
     async def _answer(self, request: Request) -> Answer:
-        method = request.method
-        if method == "OPTIONS":
-            return options(request.kind, request.access)
-        if method in _CHANGING and request.access == "read":
-            raise Problem("read-only", f"{method} changes something, and the gateway only reads.")
-        if method == "PROPFIND":
-            return await self._propfind(request)
-        if method == "PROPPATCH":
-            return await self._proppatch(request)
-        if method == "LOCK":
-            return await self._lock(request)
-        if method == "UNLOCK":
-            return (await locking.unlock(request, self.locks))[0]
-        raise await self._refusal(request)
+        if request.method in _CHANGING and request.access == "read":
+            raise Problem("read-only", f"{request.method} changes something, and the gateway only reads.")
+        return await _ANSWERS[request.method](self, request)
 
-    async def _propfind(self, request: Request) -> Answer:
-        depth = propfind.depth(request.headers, directory=request.kind in DIRECTORIES)
+    def written(self, path: str) -> None:
+        """The rows behind a path have changed just now."""
+        self.dates.written(path)
+        self._reads.snapshots.written(place(path))
+
+    async def options(self, request: Request) -> Answer:
+        """OPTIONS."""
+        return options(request.kind, request.access)
+
+    async def propfind(self, request: Request) -> Answer:
+        """PROPFIND."""
         asked = propfind.asked(await request.body())
-        entry = await self._tree.info(request.path)
+        entry = await request.drive.info(request.path)
+        directory = entry["type"] == "directory"
+        depth = propfind.depth(request.headers, directory=directory)
         entries = [entry]
-        if depth and entry["type"] == "directory":
-            entries += await self._tree.ls(request.path)
-        if self._sizes is not None and asked.wants(_LENGTH):
-            entries = await self._sizes.fill(request.exchange, entries)
+        if depth and directory:
+            entries += await request.drive.ls(request.path)
+        entries = await self._sizes.fill(request.exchange, entries, asked)
+        if asked.names_quota and request.drive.folder is not None:
+            entries = await asyncio.to_thread(_with_quota, request.drive.folder, entries)
         covering, below, dead = await self._attached(request, members=bool(depth))
         multistatus = Multistatus(
             asked,
@@ -159,48 +152,61 @@ class DavApp:
         covering, below = await self.locks.around(request.path)
         return covering, below, await self.properties.of(request.path, members=members)
 
-    async def _proppatch(self, request: Request) -> Answer:
+    async def proppatch(self, request: Request) -> Answer:
+        """PROPPATCH."""
         changes = proppatch.changes(await request.body())
-        path = _canonical(await self._tree.info(request.path))
-        conflict = await self.locks.conflict(path, request.fields)
+        resource = await request.drive.find(request.path)
+        if not resource.exists:
+            raise Problem("not-found", f"There is no {request.path}.", members={"path": request.path})
+        conflict = await self.locks.conflict(resource.path, request.fields)
         if conflict is not None:
             raise conflict
-        async with self.locks.writing(path, request.fields):
-            return document(207, iter((await proppatch.apply(self.properties, path, changes),)))
+        async with self.locks.writing(resource.path, request.fields):
+            return document(207, iter((await proppatch.apply(self.properties, resource.path, changes),)))
 
-    async def _lock(self, request: Request) -> Answer:
-        entry = await self._find(request.path)
-        if entry is None:
-            raise Problem("forbidden", "Only what exists can be locked.")
-        directory = entry["type"] == "directory"
-        return await locking.lock(request.at(_canonical(entry)), self.locks, directory=directory)
+    async def lock(self, request: Request) -> Answer:
+        """LOCK: of a name that is free, it makes an empty file."""
+        resource = await request.drive.find(request.path)
+        request = request.at(resource.path)
+        create = None if resource.exists else partial(self._reserve, request, resource)
+        return await locking.lock(request, self.locks, directory=resource.is_directory, create=create)
 
-    async def _refusal(self, request: Request) -> Problem:
-        """Why a method that changes the catalogue is not done."""
-        method, kind = request.method, request.kind
-        if method == "DELETE" and kind == "data":
-            return Problem("data-file-delete", "The rows stay. DELETE the relation's directory to drop it.")
-        if method == "MKCOL" and (
-            kind == "data" or (kind in _COLLECTIONS and await self._find(request.path))
-        ):
-            fields = {"Allow": allow(kind, request.access)}
-            return Problem("method-not-allowed", f"{request.path} is there already.", fields)
-        if method == "MKCOL" and kind == "relation":
-            return Problem("mkcol-relation", "A relation needs columns: PUT a data file to create one.")
-        if method in {"DELETE", "MKCOL"} and request.access != "manage":
-            return Problem("forbidden", f"{method} needs the access level manage.")
-        return Problem("forbidden", f"{method} is not available yet.")
+    async def _reserve(self, request: Request, resource: Resource) -> None:
+        if request.path.endswith("/") or not (resource.may_be_file or resource.kind == "data"):
+            raise Problem("forbidden", "Only what exists can be locked, or the name of a file.")
+        await request.drive.must_have_parent(resource.path)
+        if resource.kind == "data":
+            await self.rows.may_create(in_tree(resource))
+        await asyncio.to_thread(request.folder.reserve, resource.path)
 
-    async def _find(self, path: str) -> dict[str, Any] | None:
-        try:
-            return await self._tree.info(path)
-        except Problem as problem:
-            if problem.code == "not-found":
-                return None
-            raise
+    async def unlock(self, request: Request) -> Answer:
+        """UNLOCK: what a lock has made where rows may be, and nobody has written, goes with it."""
+        answer, held = await locking.unlock(request, self.locks)
+        resource = await request.drive.find(held["href"])
+        if resource.is_placeholder and request.folder.reserved(resource.path):
+            await asyncio.to_thread(request.folder.remove, resource.path)
+        return answer
 
 
-def _canonical(entry: dict[str, Any]) -> str:
-    """The path that the resource's address is made of."""
-    path: str = entry["name"]
-    return path if entry["type"] != "directory" or path == "/" else f"{path}/"
+def _with_quota(folder: Folder, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The scratch collections among entries say how much room there is."""
+    quota = folder.quota()
+    return [
+        {**entry, "quota": quota} if entry["type"] == "directory" and entry["kind"] == "scratch" else entry
+        for entry in entries
+    ]
+
+
+_ANSWERS: Final[Mapping[str, Callable[[DavApp, Request], Awaitable[Answer]]]] = {
+    "OPTIONS": DavApp.options,
+    "PROPFIND": DavApp.propfind,
+    "PROPPATCH": DavApp.proppatch,
+    "LOCK": DavApp.lock,
+    "UNLOCK": DavApp.unlock,
+    "MKCOL": collections.mkcol,
+    "DELETE": collections.delete,
+    "COPY": transfer.copy,
+    "MOVE": transfer.move,
+}
+METHODS: Final = frozenset(_ANSWERS)
+_CHANGING: Final = METHODS - {"OPTIONS", "PROPFIND"}

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.dav import xml
+from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from starlette.types import Receive, Send
 
+    from gateway.drive import Drive
     from gateway.exchange import Exchange
+    from gateway.scratch import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Request:
     path: str
     """The URL path after one percent-decoding."""
     kind: str
-    """What the grammar says the path is."""
+    """What the path is as far as no database is asked."""
     access: str
     """`read`, `write` or `manage`."""
     headers: Mapping[bytes, bytes]
@@ -32,6 +35,18 @@ class Request:
     """The headers as they came."""
     receive: Receive
     exchange: Exchange
+    drive: Drive
+
+    @property
+    def folder(self) -> Folder:
+        """The client's scratch files.
+
+        Raises:
+            Problem: `read-only`.
+        """
+        if self.drive.folder is None:
+            raise Problem("read-only", f"{self.method} changes something, and the gateway only reads.")
+        return self.drive.folder
 
     def at(self, path: str) -> Request:
         """The same request to the resource's canonical path."""

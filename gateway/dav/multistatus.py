@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
@@ -28,11 +29,11 @@ BATCH: Final = 256
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
-_NAME, _SIZE = "\0name\0", "\0size\0"
+_NAME, _DATE, _SIZE, _TAG = "\0name\0", "\0date\0", "\0size\0", "\0etag\0"
+_HOLES: Final = {_NAME: "%(name)s", _DATE: "%(date)s", _SIZE: "%(size)s", _TAG: "%(etag)s"}
 
-
-Traits = tuple[bool, str | None, bool, float]
-"""What entries share that look alike otherwise: directory, media type, has a size, modified."""
+Traits = tuple[bool, str | None, bool, bool, tuple[int, int] | None]
+"""What entries share that look alike otherwise: directory, media type, has a size, has a tag, quota."""
 
 
 class Multistatus:
@@ -77,9 +78,11 @@ class Multistatus:
 
     def _response(self, entry: dict[str, Any]) -> str:
         path: str = entry["name"]
-        size = entry.get("size")
+        size, tag, modified = entry.get("size"), entry.get("etag"), entry.get("mtime")
+        if modified is None:
+            modified = self._dates.modified(path)
         directory = entry["type"] == "directory"
-        traits = directory, entry.get("media_type"), size is not None, self._dates.modified(path)
+        traits = directory, entry.get("media_type"), size is not None, tag is not None, entry.get("quota")
         form = (self._plain and self._formats.get(traits)) or self._form(path, traits)
         if _PLAIN(path):
             href, name = path, path[path.rindex("/") + 1 :] or "/"
@@ -87,7 +90,7 @@ class Multistatus:
             href, name = quote(path), display_name(path)
         if directory and path != "/":
             href += "/"
-        return form % (href, name, size)
+        return form % {"href": href, "name": name, "date": _date(int(modified)), "size": size, "etag": tag}
 
     def _form(self, path: str, traits: Traits) -> str:
         """The format of an entry: its own if it has locks or dead properties, else the shared one."""
@@ -100,7 +103,7 @@ class Multistatus:
         return self._formats[traits]
 
     def _compile(self, traits: Traits, discovery: str, dead: Mapping[str, str]) -> str:
-        """A response element as a `%` format of address, name and size, in this order."""
+        """A response element as a `%` format of what differs between entries."""
         live = self._live(traits, discovery)
         have = {name: f"<D:{name[6:]}>{value}</D:{name[6:]}>" for name, value in live.items()}
         have.update(dead)
@@ -108,27 +111,24 @@ class Multistatus:
             found, missing = "".join(map(xml.tag, have)), ""
         else:
             everything = self._asked.form == "allprop"
-            # In the order of `have`, which is the order in which the holes are filled.
             found = "".join(value for name, value in have.items() if everything or name in self._asked.names)
             missing = "".join(xml.tag(name) for name in self._asked.names if name not in have)
         content = (propstat(found, "200 OK") if found or not missing else "") + (
             propstat(missing, "404 Not Found") if missing else ""
         )
         content = content.replace("%", "%%")
-        # "%.0s" takes a value and shows nothing of it.
-        name = "" if _NAME in content else "%.0s"
-        size = "" if _SIZE in content else "%.0s"
-        content = content.replace(_NAME, "%s").replace(_SIZE, "%s")
-        return f"<D:response><D:href>%s</D:href>{name}{content}{size}</D:response>\n"
+        for hole, format_ in _HOLES.items():
+            content = content.replace(hole, format_)
+        return f"<D:response><D:href>%(href)s</D:href>{content}</D:response>\n"
 
     def _live(self, traits: Traits, discovery: str) -> dict[str, str]:
-        """Clark name → content of the live properties; the name comes before the size."""
-        directory, media_type, sized, modified = traits
+        """Clark name → content of the live properties."""
+        directory, media_type, sized, tagged, quota = traits
         live = {
             "resourcetype": "<D:collection/>" if directory else "",
             "displayname": _NAME,
             "creationdate": f"{datetime.fromtimestamp(int(self._dates.created), UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "getlastmodified": formatdate(modified, usegmt=True),
+            "getlastmodified": _DATE,
             "supportedlock": self._supported,
             "lockdiscovery": discovery,
         }
@@ -136,7 +136,16 @@ class Multistatus:
             live["getcontentlength"] = _SIZE
         if not directory and media_type is not None:
             live["getcontenttype"] = xml.text(media_type)
+        if tagged:
+            live["getetag"] = _TAG
+        if quota is not None:
+            live["quota-used-bytes"], live["quota-available-bytes"] = map(str, quota)
         return {xml.dav(name): content for name, content in live.items()}
+
+
+@lru_cache(maxsize=1024)
+def _date(modified: int) -> str:
+    return formatdate(modified, usegmt=True)
 
 
 def propstat(content: str, status: str, error: str = "") -> str:

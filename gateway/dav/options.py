@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.dav.message import Answer
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _READING: Final = ("OPTIONS", "GET", "HEAD", "PROPFIND")
 _LOCKING: Final = ("PROPPATCH", "LOCK", "UNLOCK")
+
+
+_CHANGING: Final[Mapping[str, tuple[str, ...]]] = {
+    "data": ("PUT", "POST", "COPY"),
+    "relation": ("DELETE", "MKCOL", "COPY", "MOVE"),
+    "schema": ("DELETE", "MKCOL", "MOVE"),
+    "scratch": ("PUT", "DELETE", "MKCOL", "COPY", "MOVE"),
+}
+_MANAGING: Final = frozenset({"relation", "schema"})
+"""Kinds that are made, renamed and dropped, with access `manage`."""
 
 
 def allowed(kind: str, access: str) -> tuple[str, ...]:
     """The methods of a resource, as `Allow` lists them.
 
     Args:
-        kind: What the grammar says the path is.
+        kind: What the path is, as far as no database is asked.
         access: `read`, `write` or `manage`.
     """
     if access == "read":
         return _READING
-    return (*_READING, *(("PUT", "POST") if kind == "data" else ()), *_LOCKING)
+    changing = () if kind in _MANAGING and access != "manage" else _CHANGING.get(kind, ())
+    return (*_READING, *changing, *_LOCKING)
 
 
 def allow(kind: str, access: str) -> str:

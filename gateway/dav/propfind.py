@@ -27,6 +27,11 @@ class Asked:
         """Whether the value of a live property is asked for."""
         return self.form == "allprop" or name in self.names
 
+    @property
+    def names_quota(self) -> bool:
+        """Whether it asks how much room there is, which all properties do not include (RFC 4331)."""
+        return any(name.startswith("{DAV:}quota-") for name in self.names)
+
 
 def asked(body: bytes) -> Asked:
     """Reads a request body; none at all asks for everything.

@@ -1,0 +1,91 @@
+"""Which names are scratch, and what they are called on disk."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import unquote
+
+from gateway.problems import Problem
+
+ROOT: Final = "/.scratch"
+"""A collection of nothing but scratch files, at the root of the tree."""
+
+_JUNK: Final = re.compile(
+    r"\..*|~\$.*|.*\.(?:tmp|part|partial|crdownload)|desktop\.ini|thumbs\.db", re.IGNORECASE | re.DOTALL
+)
+# What some file system minds, and what has a meaning below.
+_ODD: Final = re.compile(r'[%/\\:*?"<>|\x00-\x1f\x7f]|^[.=]|[. ]$')
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST: Final = 240
+"""Bytes of a name on disk."""
+_DEEPEST: Final = 64
+"""Segments of a path."""
+
+
+def certain(path: str) -> bool:
+    """Whether a path is scratch whatever the catalogue has: no name in the grammar begins with a dot."""
+    return "/." in path
+
+
+def junk(path: str) -> bool:
+    """Whether a name that the catalogue does not have is scratch, as a collection too."""
+    return any(map(_JUNK.fullmatch, path.split("/")))
+
+
+def segments(path: str) -> list[str]:
+    """The names in a path.
+
+    Raises:
+        Problem: `invalid-path`.
+    """
+    inner = path.removeprefix("/").removesuffix("/")
+    found = inner.split("/") if inner else []
+    for segment in found:
+        if segment in ("", ".", "..") or _CONTROL.search(segment):
+            raise Problem("invalid-path", f"{segment!r} is no name of a file.", members={"path": path})
+    if len(found) > _DEEPEST:
+        raise Problem("invalid-path", f"More than {_DEEPEST} names.")
+    return found
+
+
+def on_disk(path: str) -> PurePosixPath:
+    """Where a scratch file or collection is kept, relative to the folder of its owner.
+
+    Directories of the tree begin with `=` there, so that they are never in the way of files: a file
+    `/main/users` may have been there before the relation, which has scratch files of its own.
+
+    Raises:
+        Problem: `invalid-path`.
+    """
+    names = segments(path)
+    first = next((at for at, name in enumerate(names) if _JUNK.fullmatch(name)), len(names) - 1)
+    above = ["=" + kept(name) for name in names[:first]]
+    return PurePosixPath(*above, *map(kept, names[max(first, 0) :]))
+
+
+def inside(path: str) -> PurePosixPath:
+    """Where the members of a directory are kept, be it of the tree or a scratch collection.
+
+    Raises:
+        Problem: `invalid-path`.
+    """
+    return on_disk(path) if junk(path) else PurePosixPath(*("=" + kept(name) for name in segments(path)))
+
+
+def name_of(name: str) -> str | None:
+    """The name of what is kept under a name on disk; `None` for a directory of the tree."""
+    return None if name.startswith("=") else unquote(name, errors="strict")
+
+
+def kept(segment: str) -> str:
+    """What a name is on disk.
+
+    Raises:
+        Problem: `invalid-path` for one that is too long.
+    """
+    name = _ODD.sub(lambda match: f"%{ord(match[0]):02X}", segment)
+    if len(name.encode()) > _LONGEST:
+        raise Problem("invalid-path", "The name is too long.")
+    return name
