@@ -138,7 +138,7 @@ class Gateway:
             await self._read(exchange, drive)
         elif method == "PUT":
             await self._put(exchange, drive)
-        elif method == "POST" and self.tree.kind(path) == "data":
+        elif method == "POST" and not certain(path) and self.tree.kind(path) == "data":
             await self._writes.post(exchange, self.tree.resolve(path))
         else:
             raise self._not_allowed(exchange, drive)
@@ -148,6 +148,7 @@ class Gateway:
         if drive.folder is not None and certain(path):
             await self._files.get(exchange, drive, path)
             return
+        target = None
         try:
             target = self.tree.resolve(path)
             if target.is_directory:
@@ -158,6 +159,7 @@ class Gateway:
             # What the tree does not have may be a scratch file of its name.
             if drive.folder is None or exchange.started or problem.code not in ELSEWHERE:
                 raise
+            path = path if target is None or path.endswith("/") else target.place
             if drive.folder.find(path) is None:
                 raise
             await self._files.get(exchange, drive, path)
@@ -170,7 +172,7 @@ class Gateway:
         resource = await drive.find(path)
         if resource.kind == "data" and resource.target is not None:
             await self._writes.put(exchange, resource.target)
-        elif resource.may_be_file:
+        elif resource.may_be_file and not resource.is_directory and not path.endswith("/"):
             await self._files.put(exchange, drive, resource)
         else:
             raise self._not_allowed(exchange, drive)

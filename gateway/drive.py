@@ -26,7 +26,7 @@ class Resource:
     """What a path is, or would be."""
 
     path: str
-    """Its one spelling, with a slash at the end of a directory."""
+    """Its one spelling, with a slash at the end of a directory that is there."""
     kind: str
     """As `fsspec_db.Path.kind`, `database`, or `scratch`: of a name that is free, what the grammar says."""
     entry: dict[str, Any] | None = field(repr=False, default=None)
@@ -99,7 +99,7 @@ class Drive:
             if found is not None:
                 return found
             if target is not None and not junk(path):
-                return Resource(path, target.kind, target=target)
+                return Resource(target.place, target.kind, target=target)
             if problem.code != "not-found" and not junk(path):
                 raise
             return Resource(path, "scratch", target=target)
@@ -109,6 +109,8 @@ class Drive:
         return Resource(name, target.kind, entry, target)
 
     def _scratch(self, path: str, target: Target | None = None) -> Resource | None:
+        if target is not None:
+            path = target.place + ("/" if path.endswith("/") else "")
         entry = self.folder.find(path) if self.folder is not None else None
         if entry is None:
             return None

@@ -21,6 +21,8 @@ ZERO_COPY: Final = "http.response.zerocopysend"
 """The ASGI extension by which an app sends a part of a file."""
 CONNECTION: Final = "fsspec_db.connection"
 """An extension of the scope: the `number` of the connection, which no other has."""
+FRAGMENT: Final = "fsspec_db.fragment"
+"""An extension of the scope: the target of the request has a fragment, which the path does not show."""
 
 _NO_BODY: Final = frozenset({204, 304})
 

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING, Final
 
+from gateway.exchange import FRAGMENT
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class Gate:
             Problem: `misdirected-request`, `cross-origin` or `invalid-request`.
         """
         host = exchange.headers.get(b"host")
+        if FRAGMENT in exchange.scope.get("extensions", ()):
+            # To take it off would make the deletion of a part one of the whole.
+            raise Problem("invalid-request", "The target of a request has no fragment.")
         if host not in self._known:
             self._check_host(host, exchange.scope["http_version"])
         if exchange.method not in SAFE:

@@ -71,8 +71,8 @@ class Rows:
         fs, pool = target.database()
         create = await self._creates(target)
         write = partial(fs.write, create=create, extension=extension, timeout=self._timeout)
-        rows, _ = await pool.write(write, target.path, file, "replace")
-        return rows
+        written: tuple[int, bool] = await pool.write(write, target.path, file, "replace")
+        return written[0]
 
     async def copy(self, source: Target, shape: str, target: Target) -> int:
         """Makes the rows of one data path, or some of them, all rows of another; how many."""
@@ -82,8 +82,8 @@ class Rows:
                 return await self.ingest(body, target, extension="arrow")
         create = await self._creates(target)
         copy = partial(fs.copy_rows, create=create, timeout=self._timeout)
-        rows, _ = await pool.write(copy, f"{source.path}?{shape}" if shape else source.path, target.path)
-        return rows
+        written = await pool.write(copy, f"{source.path}?{shape}" if shape else source.path, target.path)
+        return written[0]
 
     @asynccontextmanager
     async def exported(self, source: Target, shape: str) -> AsyncIterator[bytes | str]:
@@ -99,7 +99,7 @@ class Rows:
         """Makes a relation as another is, with its rows; `overwrite` replaces what is there."""
         (fs, pool), (other, _) = source.database(), target.database()
         if fs is other:
-            copy = partial(fs.copy_relation, overwrite=overwrite)
+            copy = partial(fs.copy_relation, overwrite=overwrite, timeout=self._timeout)
             await pool.write(copy, _relation(source), _relation(target))
             return
         await self._copy_across(source, target, overwrite=overwrite)
@@ -112,19 +112,36 @@ class Rows:
             await pool.write(rename, _relation(source), _relation(target))
             return
         await self._copy_across(source, target, overwrite=overwrite)
-        await pool.write(partial(fs.rm, recursive=True), source.path)
+        await pool.write(fs.drop_relation, *_relation(source))
 
     async def rename_schema(self, source: Target, target: Target) -> None:
         """Gives a schema another name.
 
         Raises:
-            Problem: `unsupported`, `not-copied` to another database.
+            Problem: `not-copied` to another database, or where the engine cannot.
         """
         (fs, pool), (other, _) = source.database(), target.database()
         if fs is not other:
             raise Problem("not-copied", "A schema stays in its database.")
-        names = Path.parse(source.path).schema, Path.parse(target.path).schema
-        await pool.write(fs.rename_schema, *names)
+        try:
+            await pool.write(fs.rename_schema, _schema(source), _schema(target))
+        except Problem as problem:
+            if problem.code != "unsupported":
+                raise
+            raise Problem("not-copied", problem.detail) from problem
+
+    async def drop(self, target: Target) -> None:
+        """Drops a relation, or a schema without relations."""
+        fs, pool = target.database()
+        if target.kind == "schema":
+            await pool.write(fs.drop_schema, _schema(target))
+        else:
+            await pool.write(fs.drop_relation, *_relation(target))
+
+    async def create_schema(self, target: Target) -> None:
+        """Creates a schema."""
+        fs, pool = target.database()
+        await pool.write(fs.create_schema, _schema(target))
 
     async def _creates(self, target: Target) -> bool:
         if await self.exist(target):
@@ -166,6 +183,13 @@ class Rows:
             finally:
                 pool.data.give()
             yield spool.body()
+
+
+def _schema(target: Target) -> str:
+    name = Path.parse(target.path).schema
+    if name is None:
+        raise Problem("not-copied", f"{target.path} is no schema.")
+    return name
 
 
 def _relation(target: Target) -> tuple[str, str]:

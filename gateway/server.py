@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.cycle import Cycle
-from gateway.exchange import CONNECTION, ZERO_COPY, Abort
+from gateway.exchange import CONNECTION, FRAGMENT, ZERO_COPY, Abort
 from gateway.gate import is_loopback
 from gateway.settings import SettingsError
 
@@ -76,6 +76,8 @@ class ImpatientProtocol(HttpToolsProtocol):
         """Stops the clock."""
         self._disarm()
         self._in_head, self._head = False, 0
+        if b"#" in self.url:
+            self.scope["extensions"][FRAGMENT] = {}
         super().on_headers_complete()
         if type(self.cycle) is RequestResponseCycle:
             self.cycle.__class__ = Cycle

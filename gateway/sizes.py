@@ -82,12 +82,16 @@ class Sizes:
         """An entry with what is known of its file."""
         if one is None:
             return entry
+        since = self._reads.dates.since
         if snapshot is not None:
-            return {**entry, "size": snapshot.size, "etag": snapshot.tag, "mtime": snapshot.modified}
+            # Of a state that is past, that is all one may ask: its date was another.
+            current = snapshot.version == one.version
+            modified = since(one.reading, one.version, snapshot.tag) if current else snapshot.modified
+            return {**entry, "size": snapshot.size, "etag": snapshot.tag, "mtime": modified}
         if one.version is None:
             return entry
         tag = one.reading.tag(one.version)
-        return {**entry, "etag": tag, "mtime": self._reads.dates.modified(one.reading, one.version, tag)}
+        return {**entry, "etag": tag, "mtime": since(one.reading, one.version, tag)}
 
     async def _versions(self, wanted: Iterable[_Wanted]) -> dict[str, str | None]:
         """The data versions of relations, by place."""

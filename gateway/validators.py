@@ -94,6 +94,11 @@ class Dates:
 
         Where the relation has no version, the tag of the content is that of its representation.
         """
+        since = self.since(reading, version, tag)
+        return since if since <= time.time() else None
+
+    def since(self, reading: Reading, version: str | None, tag: str) -> int:
+        """As `modified`, or the second that the date will be, for listings: they have one always."""
         now = int(time.time())
         relation: object = reading
         if version is None:
@@ -107,4 +112,4 @@ class Dates:
             if len(self._seen) > MAX_DATES:
                 self._seen.popitem(last=False)
         self._seen.move_to_end(relation)
-        return known[1] if known[1] <= now else None
+        return known[1]

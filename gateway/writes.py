@@ -96,16 +96,17 @@ class Writes:
         if not exists:
             await self.rows.may_create(target)
         # What was promised not to exist must not be replaced if it came into being meanwhile.
-        mode = "replace" if exists or b"if-none-match" not in exchange.headers else "create"
+        conditional = b"if-none-match" in exchange.headers or b"if-match" in exchange.headers
+        mode = "replace" if exists or not conditional else "create"
         try:
             rows, created = await self._write(exchange, target, expected, mode, creates=not exists)
         except EmptyBody:
             # So file managers begin: they lock the empty file, and then send what is in it.
             rows, created = 0, not exists and await self._hold_place(exchange, target)
         except Problem as problem:
-            if problem.code != "already-exists" or b"if-none-match" not in exchange.headers:
+            if problem.code != "already-exists" or not conditional:
                 raise  # SQLite does not tell names apart that differ by case alone
-            raise Problem("precondition-failed", "If-None-Match: the resource exists.") from problem
+            raise Problem("precondition-failed", "The relation exists by now.") from problem
         await exchange.answer(201 if created else 204, [(b"rows-written", b"%d" % rows)])
 
     async def _hold_place(self, exchange: Exchange, target: Target) -> bool:
@@ -137,7 +138,7 @@ class Writes:
 
         async def commit(body: bytes | str | ArrivingBody) -> tuple[int, bool]:
             async with self.dav.locks.writing(target.place, exchange.scope["headers"], creates=creates):
-                if not _asks_of_state(exchange):
+                if creates or not _asks_of_state(exchange):
                     return await pool.write(write, target.path, body, mode)
                 # Who writes on a condition is alone here, in the gateway; within an engine that has
                 # versions also there.

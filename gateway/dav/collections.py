@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gateway.dav.destination import deep
@@ -28,10 +27,10 @@ async def mkcol(app: DavApp, request: Request) -> Answer:
     if await request.body():
         raise Problem("unsupported-media-type", "MKCOL takes no body.")
     resource = await request.drive.find(request.path)
-    if resource.exists or resource.kind == "data":
+    make = _MAKING.get(resource.kind)
+    if resource.kind == "data" or (make is not None and resource.exists):
         fields = {"Allow": allow(resource.kind, request.access)}
         raise Problem("method-not-allowed", f"{request.path} is there already, or is a file.", fields)
-    make = _MAKING.get(resource.kind)
     if make is None:
         raise Problem("forbidden", "No directory can be made here.")
     await app.guard.must_hold(request, resource, member=True)
@@ -41,9 +40,8 @@ async def mkcol(app: DavApp, request: Request) -> Answer:
 
 async def _make_schema(app: DavApp, request: Request, resource: Resource) -> None:
     must_manage(request)
-    fs, pool = in_tree(resource).database()
     async with app.guard.changing(request, resource.path, creates=True):
-        await pool.write(fs.mkdir, in_tree(resource).path)
+        await app.rows.create_schema(in_tree(resource))
 
 
 async def _make_relation(_: DavApp, request: Request, resource: Resource) -> None:
@@ -80,12 +78,8 @@ async def delete(app: DavApp, request: Request) -> Answer:
 
 async def _drop(app: DavApp, request: Request, resource: Resource) -> None:
     must_manage(request)
-    fs, pool = in_tree(resource).database()
-    if resource.kind == "schema":
-        await pool.write(fs.rmdir, in_tree(resource).path)
-    else:
-        await pool.write(partial(fs.rm, recursive=True), in_tree(resource).path)
-        app.written(resource.path)
+    await app.rows.drop(in_tree(resource))
+    app.written(resource.path)
     for folder in await asyncio.to_thread(app.scratch.folders):
         await asyncio.to_thread(folder.forget, resource.path)
 

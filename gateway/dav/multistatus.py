@@ -78,7 +78,8 @@ class Multistatus:
 
     def _response(self, entry: dict[str, Any]) -> str:
         path: str = entry["name"]
-        size, tag, modified = entry.get("size"), entry.get("etag"), entry.get("mtime")
+        size = entry.get("size")
+        tag, modified = entry.get("etag"), entry.get("mtime")
         if modified is None:
             modified = self._dates.modified(path)
         directory = entry["type"] == "directory"

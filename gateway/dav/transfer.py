@@ -87,6 +87,8 @@ async def _transfer(app: DavApp, request: Request, ways: Mapping[tuple[str, str]
 async def _settle(transfer: Transfer, *, replaced: bool) -> None:
     """Properties follow, locks end: those of what was moved, and of members that were replaced."""
     app, source, target = transfer.app, transfer.source.path, transfer.target.path
+    if transfer.source.is_directory:
+        target = target.rstrip("/") + "/"
     if replaced:
         await app.locks.gone(target)
     if transfer.moves:

@@ -110,6 +110,8 @@ def document(*, several: bool) -> dict[str, Any]:
         f"{relation}/definition.sql": _file("definition", "The statement of a view.", names),
         f"{relation}/{{facet}}/": _directory("facet", "Columns, indexes …", names, facets),
         f"{relation}/{{facet}}/{{item}}": _file("item", "A document on one of them.", names, facets),
+        "/.scratch/": _directory("scratch-root", "Files that are no tables.", []),
+        "/.scratch/{name}": _scratch(),
         "/-/query": {"get": _query_get(), "post": _query_post()},
         "/-/health/live": {"get": _plain("The process runs.", "application/json")},
         "/-/health/ready": {"get": _ready()},
@@ -202,8 +204,11 @@ def _data(extension: str, names: list[str]) -> dict[str, Any]:
     )
     media_types = [FORMATS[extension], *([FORMATS["feather"]] if extension == "arrow" else [])]
     put = {
-        "201": {"description": "The relation was created.", "headers": rows},
-        "204": {"description": "The rows were replaced.", "headers": rows},
+        "201": {
+            "description": "The relation was created, or for an empty body an empty file that holds its place.",
+            "headers": rows,
+        },
+        "204": {"description": "The rows were replaced; by an empty body, nothing was.", "headers": rows},
     }
     post = ok("application/json", description="The rows were written.", headers=rows)
     return {
@@ -217,7 +222,7 @@ def _data(extension: str, names: list[str]) -> dict[str, Any]:
             "summary": "Replaces all rows, or creates the relation, in one transaction",
             "parameters": _CONDITIONS,
             "requestBody": body,
-            "responses": responses(put, _WRITE | {"already-exists", "parent-missing"}),
+            "responses": responses(put, _WRITE | {"already-exists", "parent-missing", "scratch-full"}),
         },
         "post": {
             "summary": "Appends rows in one transaction",
@@ -226,6 +231,29 @@ def _data(extension: str, names: list[str]) -> dict[str, Any]:
             "responses": responses(post, _WRITE),
         },
         **webdav("data"),
+    }
+
+
+def _scratch() -> dict[str, Any]:
+    put = {
+        "201": {"description": "There is a new file.", "headers": {"ETag": {"schema": _TEXT}}},
+        "204": {"description": "The file is replaced.", "headers": {"ETag": {"schema": _TEXT}}},
+    }
+    any_type = "*/*"
+    return {
+        "parameters": _names(["name"]),
+        "get": {
+            "summary": "A file that is no table",
+            "parameters": _VALIDATION,
+            "responses": responses(_content(any_type), _READ | _RANGED),
+        },
+        "put": {
+            "summary": "Keeps a file, here or under any name that is none of a data file",
+            "parameters": _CONDITIONS,
+            "requestBody": {"required": False, "content": {any_type: {}}},
+            "responses": responses(put, _WRITE | {"parent-missing", "scratch-full", "method-not-allowed"}),
+        },
+        **webdav("scratch"),
     }
 
 

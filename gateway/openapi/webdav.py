@@ -16,29 +16,106 @@ _CHANGES: Final[Codes] = _DOCUMENT | CHANGING
 _IF: Final[Codes] = frozenset({"precondition-failed", "locked"})
 
 
+_RESERVED: Final[Codes] = frozenset({"lock-store-full", "parent-missing", "scratch-full"})
+_REMOVED: Final[Codes] = (
+    DATABASE | CHANGING | _IF | {"not-empty", "constraint-violation", "data-file-delete", "scratch-full"}
+)
+_MADE: Final[Codes] = (
+    _DOCUMENT
+    | CHANGING
+    | _IF
+    | {"method-not-allowed", "mkcol-relation", "already-exists", "parent-missing", "scratch-full"}
+)
+_TRANSFERRED: Final[Codes] = (
+    DATABASE
+    | CHANGING
+    | _IF
+    | {
+        "already-exists",
+        "bad-destination",
+        "constraint-violation",
+        "incomplete-body",
+        "invalid-parameter",
+        "invalid-predicate",
+        "malformed-body",
+        "not-copied",
+        "not-empty",
+        "parent-missing",
+        "schema-mismatch",
+        "scratch-full",
+        "spool-full",
+        "value-out-of-range",
+    }
+)
+_DELETES: Final = {
+    "relation": "Drops the relation",
+    "schema": "Drops a schema without relations",
+    "scratch": "Removes a file, or a collection with all in it",
+}
+_COPIES: Final = {
+    "data": "Makes the rows, or some of them, all rows of another data file, or a scratch file",
+    "relation": "Makes another relation as this one is, with its rows",
+    "scratch": "Copies a file or a collection; onto a data file, its bytes become the rows",
+}
+_MOVES: Final = {
+    "relation": "Renames the relation, within its schema or into another",
+    "schema": "Renames the schema, where the engine can",
+    "scratch": "Renames a file or a collection; onto a data file, its bytes become the rows",
+}
+
+
 def webdav(kind: str) -> dict[str, Any]:
     """The fields of a path item: `options`, `delete`, and the methods that OpenAPI does not know.
 
     Args:
-        kind: As `fsspec_db.Path.kind`; `database` for one of several.
+        kind: As `fsspec_db.Path.kind`; `database` for one of several, `scratch` for a file.
     """
+    file = kind in {"data", "ddl", "definition", "item", "dependency", "scratch"}
     return {
         "options": _options(),
-        "delete": _refused(
-            "Refused: the rows stay." if kind == "data" else "Refused: dropping is not available yet.",
-            TREE | CHANGING | {"data-file-delete" if kind == "data" else "forbidden"},
-        ),
+        "delete": _delete(kind),
         "x-oai-additionalOperations": {
-            "PROPFIND": _propfind(directory=kind not in {"data", "ddl", "definition", "item", "dependency"}),
+            "PROPFIND": _propfind(directory=not file),
             "PROPPATCH": _proppatch(),
             "LOCK": _lock(),
             "UNLOCK": _unlock(),
             "MKCOL": _mkcol(kind),
-            **{
-                method: _refused("Refused: not available yet.", TREE | CHANGING | {"forbidden"})
-                for method in ("COPY", "MOVE")
-            },
+            "COPY": _transfer(_COPIES.get(kind)),
+            "MOVE": _transfer(_MOVES.get(kind)),
         },
+    }
+
+
+def _delete(kind: str) -> dict[str, Any]:
+    if kind not in _DELETES:
+        return _refused(
+            "Refused: the rows stay." if kind == "data" else "Refused: it is part of the tree.", _REMOVED
+        )
+    good = {"204": {"description": "It is gone."}}
+    return {
+        "summary": _DELETES[kind],
+        "parameters": [_in_header("If", {"type": "string"})],
+        "responses": responses(good, _REMOVED),
+    }
+
+
+def _transfer(summary: str | None) -> dict[str, Any]:
+    if summary is None:
+        return _refused("Refused.", _TRANSFERRED)
+    rows = {"Rows-Written": _header("integer")}
+    good = {
+        "201": {"description": "There was nothing at the destination.", "headers": rows},
+        "204": {"description": "What was at the destination is replaced.", "headers": rows},
+    }
+    return {
+        "summary": summary,
+        "parameters": [
+            _in_header("Destination", {"type": "string"}, required=True),
+            _in_header("Overwrite", {"enum": ["T", "F"], "default": "T"}),
+            _in_header("Depth", {"enum": ["0", "infinity"]}),
+            _in_header("If", {"type": "string"}),
+        ],
+        "responses": responses(good, _TRANSFERRED),
     }
 
 
@@ -77,16 +154,20 @@ def _lock() -> dict[str, Any]:
         "headers": {"Lock-Token": _header("string")},
         "content": {_XML: {}},
     }
-    good = {"200": granted, **_multistatus("Members are locked by somebody else.")}
+    good = {
+        "200": granted,
+        "201": {**granted, "description": "The lock, on an empty file that was made for it."},
+        **_multistatus("Members are locked by somebody else."),
+    }
     return {
-        "summary": "Locks what exists, or gives a lock more time",
+        "summary": "Locks what exists, or the name of a file, or gives a lock more time",
         "parameters": [
             _in_header("Depth", {"enum": ["0", "infinity"]}),
             _in_header("Timeout", {"type": "string"}),
             _in_header("If", {"type": "string"}),
         ],
         "requestBody": _body("A `DAV:lockinfo`; without one, the lock in If is refreshed.", required=False),
-        "responses": responses(good, _CHANGES | _IF | {"lock-store-full"}),
+        "responses": responses(good, _CHANGES | _IF | _RESERVED),
     }
 
 
@@ -100,16 +181,14 @@ def _unlock() -> dict[str, Any]:
 
 
 def _mkcol(kind: str) -> dict[str, Any]:
-    if kind == "data":
-        return _refused("Refused: it is a file.", TREE | CHANGING | {"method-not-allowed"})
-    if kind == "relation":
-        return _refused(
-            "Refused: a relation needs columns.",
-            DATABASE | CHANGING | {"method-not-allowed", "mkcol-relation"},
-        )
-    if kind == "schema":
-        return _refused("Refused: not available yet.", DATABASE | CHANGING | {"method-not-allowed"})
-    return _refused("Refused.", TREE | CHANGING | {"forbidden"})
+    if kind not in {"schema", "scratch"}:
+        said = "a relation needs columns" if kind == "relation" else "no directory can be made here"
+        return _refused(f"Refused: {said}.", _MADE)
+    good = {"201": {"description": "It is there now."}}
+    return {
+        "summary": "Creates a schema" if kind == "schema" else "Makes a collection",
+        "responses": responses(good, _MADE),
+    }
 
 
 def _refused(summary: str, codes: Codes) -> dict[str, Any]:

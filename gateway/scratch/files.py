@@ -88,14 +88,12 @@ class ScratchFiles:
         """Keeps a whole body: 201 for a new file, else 204.
 
         Raises:
-            Problem: What is wrong with the body, `scratch-full`, `parent-missing`, `is-a-directory`,
-                `locked`, `precondition-failed`.
+            Problem: What is wrong with the body, `scratch-full`, `parent-missing`, `locked`,
+                `precondition-failed`.
         """
         folder = drive.folder
         if folder is None:
             raise Problem("read-only", "This gateway was not started with access 'write'.")
-        if resource.is_directory or exchange.path.endswith("/"):
-            raise Problem("is-a-directory", f"{exchange.path} is no name of a file.")
         if exchange.scope["query_string"]:
             raise Problem("invalid-parameter", "Only data files take parameters.")
         path, creates = resource.path, not resource.exists
@@ -111,13 +109,14 @@ class ScratchFiles:
                 await self._keep(exchange, folder, resource, body)
         except EmptyBody:
             await self._keep(exchange, folder, resource, b"")
-        except Problem as problem:
-            if problem.code != "body-too-large" or self._bounds == self._settings:
+        except Problem as refusal:
+            if refusal.code != "body-too-large" or self._bounds == self._settings:
                 raise
-            raise Problem("scratch-full", problem.detail) from problem
+            raise Problem("scratch-full", refusal.detail) from refusal
         found = folder.find(path)
-        tag = [] if found is None or not found["size"] else [(b"etag", found["etag"].encode())]
-        await exchange.answer(201 if creates else 204, tag)
+        # Of what is not kept as it came there is no tag (RFC 9110, section 9.3.4).
+        kept = found is not None and expected.coding is None
+        await exchange.answer(201 if creates else 204, [(b"etag", found["etag"].encode())] if kept else [])
 
     async def _keep(self, exchange: Exchange, folder: Folder, resource: Resource, body: bytes | str) -> None:
         path, creates = resource.path, not resource.exists

@@ -109,7 +109,7 @@ class Scratch:
             for name in folders:
                 folder = Path(top, name)
                 with suppress(OSError):
-                    if folder.stat().st_mtime < before:
+                    if name != _BEGUN and folder.stat().st_mtime < before:
                         folder.rmdir()  # fails if there is something in it
         self.room.forget()
 
@@ -193,6 +193,7 @@ class Folder:
         with _told(path):
             name = self._scratch.begun()
             _link(self._root / on_disk(path), name)
+            os.utime(name, ns=(time.time_ns(), name.stat().st_mtime_ns))  # not to be swept
         try:
             yield str(name)
         finally:
