@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.dav.app import METHODS, DavApp
@@ -62,9 +63,10 @@ class Gateway:
         self.settings = settings
         self.tree = Tree(filesystems, settings)
         self.spools = SpoolDirectory(settings.spool_dir)
-        self.scratch = Scratch(
-            settings.scratch_dir or default_directory(settings), settings.scratch_quota, settings.scratch_age
+        scratch = (
+            Path(settings.scratch_dir).resolve() if settings.scratch_dir else default_directory(settings)
         )
+        self.scratch = Scratch(scratch, settings.scratch_quota, settings.scratch_age)
         self.service = Service(self.tree)
         self._reads = Reads(self.spools, settings)
         self._sizes = Sizes(self.tree, self._reads, settings)

@@ -103,7 +103,7 @@ _KINDS: Final = (
         "not-copied",
         403,
         "This cannot be copied or moved there",
-        "Rows are copied between data files, relations to new names, and scratch files anywhere. A data "
+        "Rows are copied between data files, relations to other names, and scratch files anywhere. A data "
         "file is not moved: MOVE the relation's directory. Schemas are renamed, never copied.",
     ),
     Kind(

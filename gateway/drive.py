@@ -174,7 +174,7 @@ class Drive:
         Raises:
             Problem: `invalid-path`.
         """
-        if self.folder is not None and (certain(path) or junk(path) or self.folder.find(path) is not None):
+        if self.folder is not None and (self.folder.find(path) is not None or junk(path)):
             return "scratch"
         try:
             return self.tree.kind(path)

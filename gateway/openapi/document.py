@@ -205,7 +205,7 @@ def _data(extension: str, names: list[str]) -> dict[str, Any]:
     media_types = [FORMATS[extension], *([FORMATS["feather"]] if extension == "arrow" else [])]
     put = {
         "201": {
-            "description": "The relation was created, or for an empty body an empty file that holds its place.",
+            "description": "The relation was created; for an empty body, a file that holds its place.",
             "headers": rows,
         },
         "204": {"description": "The rows were replaced; by an empty body, nothing was.", "headers": rows},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import unquote
@@ -22,6 +23,10 @@ _LONGEST: Final = 240
 """Bytes of a name on disk."""
 _DEEPEST: Final = 64
 """Segments of a path."""
+
+
+class TooLong(Problem):
+    """A name that no file can have."""
 
 
 def certain(path: str) -> bool:
@@ -61,8 +66,7 @@ def on_disk(path: str) -> PurePosixPath:
     """
     names = segments(path)
     first = next((at for at, name in enumerate(names) if _JUNK.fullmatch(name)), len(names) - 1)
-    above = ["=" + kept(name) for name in names[:first]]
-    return PurePosixPath(*above, *map(kept, names[max(first, 0) :]))
+    return PurePosixPath(*map(_directory, names[:first]), *map(kept, names[max(first, 0) :]))
 
 
 def inside(path: str) -> PurePosixPath:
@@ -71,7 +75,7 @@ def inside(path: str) -> PurePosixPath:
     Raises:
         Problem: `invalid-path`.
     """
-    return on_disk(path) if junk(path) else PurePosixPath(*("=" + kept(name) for name in segments(path)))
+    return on_disk(path) if junk(path) else PurePosixPath(*map(_directory, segments(path)))
 
 
 def name_of(name: str) -> str | None:
@@ -83,9 +87,17 @@ def kept(segment: str) -> str:
     """What a name is on disk.
 
     Raises:
-        Problem: `invalid-path` for one that is too long.
+        TooLong: No file has such a name.
     """
     name = _ODD.sub(lambda match: f"%{ord(match[0]):02X}", segment)
     if len(name.encode()) > _LONGEST:
-        raise Problem("invalid-path", "The name is too long.")
+        raise TooLong("invalid-path", f"A name has at most {_LONGEST} bytes.")
     return name
+
+
+def _directory(segment: str) -> str:
+    """A directory of the tree may be called anything: what is too long is told apart by a hash."""
+    try:
+        return "=" + kept(segment)
+    except TooLong:
+        return "==" + blake2b(segment.encode(), digest_size=16).hexdigest()

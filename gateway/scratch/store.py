@@ -20,7 +20,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.problems import Problem
-from gateway.scratch.names import ROOT, inside, junk, kept, name_of, on_disk
+from gateway.scratch.names import ROOT, TooLong, inside, junk, kept, name_of, on_disk
 from gateway.scratch.room import Room
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Scratch:
         age: Seconds after which a file that nobody used is removed.
     """
 
-    def __init__(self, directory: str | Path, quota: int, age: float) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: Path, quota: int, age: float) -> None:
+        self.directory = directory
         self.age = age
         self.room = Room(quota)
 
@@ -133,10 +133,12 @@ class Folder:
         Raises:
             Problem: `invalid-path`.
         """
-        plain = "/" + path.strip("/")
+        if path == "/":
+            return None
+        plain = path.removesuffix("/")
         try:
             state = (self._root / on_disk(plain)).lstat()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, TooLong):
             return _collection(ROOT, None) if plain == ROOT else None
         if path.endswith("/") and not stat.S_ISDIR(state.st_mode):
             return None

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from tests.gateway.conftest import Serve
 
 LOG_ONLY = {"cancelled"}
-NOT_YET = {"not-empty"}
-"""Of dropping a schema, which is refused so far."""
+NOT_IN_SQLITE = {(method, "/{schema}/") for method in ("DELETE", "MKCOL", "MOVE")}
 
 UNHEARD_OF = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 XML = {
@@ -64,7 +63,7 @@ def test_every_code_is_in_an_operation_with_its_status(*, several: bool) -> None
     inside = "507 (property-store-full)"  # of each property in a 207
     assert inside in json.dumps(described)
     found["property-store-full"] = {507}
-    assert found == {code: {TABLE[code].status} for code in TABLE if code not in LOG_ONLY | NOT_YET}
+    assert found == {code: {TABLE[code].status} for code in TABLE if code not in LOG_ONLY}
 
 
 def test_references_lead_somewhere() -> None:
@@ -115,7 +114,7 @@ def test_no_answer_is_missing(serve: Serve, database: str, access: str, made: Pa
             for method, operation in operations(item)
             if any(status.startswith("2") for status in operation["responses"])
         }
-        assert succeeded == expected
+        assert succeeded == expected - NOT_IN_SQLITE
 
 
 def all_operations(described: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -145,7 +144,7 @@ def is_described(described: Mapping[str, Any], operation: Mapping[str, Any], ans
         return False
     media_type = answer.headers.get("content-type", "").split(";")[0]
     declared = {name.split(";")[0] for name in resolved(described, response).get("content", {})}
-    if media_type and media_type not in declared:
+    if media_type and media_type not in declared and "*/*" not in declared:
         return False
     if media_type != "application/problem+json" or not answer.content:
         return True
@@ -154,8 +153,8 @@ def is_described(described: Mapping[str, Any], operation: Mapping[str, Any], ans
 
 def walk(client: httpx.Client, path: str, method: str, operation: Mapping[str, Any]) -> Iterator[Call]:
     """The right requests of an operation, and each with one thing wrong."""
-    for names in right_names(path):
-        call = Call(method, path, names, right_query(path, method), right_headers(method))
+    for names in right_names(path, method):
+        call = Call(method, path, names, right_query(path, method), right_headers(method, path))
         if "requestBody" in operation:
             call = replace(call, body=right_body(client, call))
         yield call
@@ -194,6 +193,12 @@ WRONG_HEADERS: tuple[dict[str, str], ...] = (
     {"depth": "1"},
     {"depth": "infinity"},
     {"depth": "nonsense"},
+    {"destination": "http://elsewhere.example/main/x.csv"},
+    {"destination": "/nothing/x.csv"},
+    {"destination": "/main/users.csv"},
+    {"destination": "nonsense"},
+    {"overwrite": "F"},
+    {"overwrite": "nonsense"},
     {"lock-token": f"<{UNHEARD_OF}>"},
     {"content-type": "image/png"},
     {"content-encoding": "br"},
@@ -204,9 +209,13 @@ WRONG_HEADERS: tuple[dict[str, str], ...] = (
 )
 
 
-def right_names(path: str) -> list[dict[str, str]]:
+def right_names(path: str, method: str) -> list[dict[str, str]]:
     if "{code}" in path:
         return [{"code": "not-found"}]
+    if "{name}" in path:
+        return [{"name": "fresh" if method == "MKCOL" else "spare.txt"}]
+    if method in {"DELETE", "MOVE"} and path.endswith("{relation}/"):
+        return [{"schema": "main", "relation": "spare"}]
     relation = "names" if "definition" in path else "users"
     items = {"columns": "id", "indexes": "users_name", "constraints": "primary"}
     if "{item}" in path:
@@ -251,7 +260,11 @@ def wrong_queries(operation: Mapping[str, Any]) -> Iterator[str]:
     yield f"{base}%ff=%ff"
 
 
-def right_headers(method: str) -> dict[str, str]:
+def right_headers(method: str, path: str) -> dict[str, str]:
+    if method in {"COPY", "MOVE"}:
+        ends = {"/{schema}/": "/other/", "{relation}/": "/main/other/", "{name}": "/.scratch/other"}
+        target = next((to for end, to in ends.items() if path.endswith(end)), f"/main/other{path[-4:]}")
+        return {"destination": target}
     if method == "UNLOCK":
         return {"lock-token": f"<{UNHEARD_OF}>"}
     return {"depth": "0"} if method in {"PROPFIND", "LOCK"} else {}
@@ -284,6 +297,16 @@ def ask(client: httpx.Client, call: Call) -> httpx.Response:
     """The answer, of which an endless body is left unread."""
     url = httpx.URL(str(client.base_url).rstrip("/"), raw_path=call.url.encode())
     headers = {**call.headers}
+    if call.method in {
+        "DELETE",
+        "MOVE",
+        "COPY",
+        "MKCOL",
+    }:  # what the last one made is gone, what it took is back
+        client.delete("/.scratch/fresh")
+        client.delete("/main/other/")
+        client.put("/main/spare.csv", content=b"id\n1\n", headers={"content-length": "5"})
+        client.put("/.scratch/spare.txt", content=b"some")
     if call.path == "/-/query" and call.method == "POST":
         headers = {"content-type": "application/json"} | headers
     request = client.build_request(call.method, url, headers=headers, content=call.body)

@@ -26,6 +26,7 @@ def test_the_root_lists_the_databases(several: httpx.Client):
     assert [(entry["name"], entry["kind"]) for entry in entries] == [
         ("/one", "database"),
         ("/a%2Fb", "database"),
+        ("/.scratch", "scratch"),
     ]
 
 

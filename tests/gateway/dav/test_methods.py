@@ -73,7 +73,7 @@ class TestOptions:
         assert answer.status_code == 200
         assert answer.headers["dav"] == "1, 2"
         assert answer.headers["ms-author-via"] == "DAV"
-        allow = "OPTIONS, GET, HEAD, PROPFIND, PUT, POST, PROPPATCH, LOCK, UNLOCK"
+        allow = "OPTIONS, GET, HEAD, PROPFIND, PUT, POST, COPY, PROPPATCH, LOCK, UNLOCK"
         assert answer.headers["allow"] == allow
         assert "PUT" not in dav.request("OPTIONS", "/main/").headers["allow"]
 
@@ -461,7 +461,8 @@ class TestRefusals:
             ("MKCOL", "/main/", 405, "method-not-allowed"),
             ("MKCOL", "/fresh/", 403, "forbidden"),
             ("COPY", "/main/users.csv", 403, "forbidden"),
-            ("MOVE", "/main/users/", 403, "forbidden"),
+            ("MOVE", "/main/users/", 403, "not-copied"),
+            ("MOVE", "/main/users.csv", 403, "not-copied"),
         ],
     )
     def test_what_would_change_the_catalogue(
@@ -498,7 +499,7 @@ class TestSeveralDatabases:
             yield client
 
     def test_the_root_lists_them(self, several: httpx.Client) -> None:
-        assert propfind(several, "/", "1").keys() == {"/", "/one/", "/other%20db/"}
+        assert propfind(several, "/", "1").keys() == {"/", "/one/", "/other%20db/", "/.scratch/"}
         assert propfind(several, "/one/", "1").keys() == {"/one/", "/one/main/"}
         assert "/other%20db/main/users.csv" in propfind(several, "/other%20db/main/", "1")
 
