@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,7 @@ cache_dir {cache}
 delay_upload 0
 dir_refresh 0
 file_refresh 0
+lock_owner {owner}
 lock_timeout 60
 """
 
@@ -73,10 +75,37 @@ def rclone_mount(drive: Drive, mount: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def davfs(url: str) -> Iterator[Path]:
+def rclone_serving(folder: Path) -> Iterator[str]:
+    """The URL of a server of a folder's files: what clients do where the server is not ours."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = ["--addr", f"127.0.0.1:{port}", "--config", os.devnull]
+    command = ["rclone", "serve", "webdav", str(folder), *address]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 20
+            while not _answers(port):
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def davfs(url: str, owner: str = "ada") -> Iterator[Path]:
     """A mount by davfs2, as root, that takes locks and asks anew each time.
 
-    Its daemon is of a user of its own, which must reach its cache.
+    Its daemon is of a user of its own, which must reach its cache. It takes over locks of the same owner.
     """
     folder = Path(tempfile.mkdtemp(prefix="fsspec-db-davfs-", dir="/tmp"))
     mount, cache, configuration = folder / "mount", folder / "cache", folder / "davfs2.conf"
@@ -86,7 +115,7 @@ def davfs(url: str) -> Iterator[Path]:
         cache.mkdir(mode=0o775)
         shutil.chown(cache, group="davfs2")
         cache.chmod(0o775)
-        configuration.write_text(DAVFS2.format(cache=cache))
+        configuration.write_text(DAVFS2.format(cache=cache, owner=owner))
         configuration.chmod(0o600)
         try:
             subprocess.run(
