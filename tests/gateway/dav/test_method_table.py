@@ -46,6 +46,7 @@ class Served:
 
     def __init__(self, level: str, server: Server) -> None:
         self.level = level
+        self.url = server.url
         self.client = httpx.Client(base_url=server.url)
 
     def prepare(self) -> dict[str, str]:
@@ -165,7 +166,7 @@ def say(served: Served, case: Case, path: str, target: str | None) -> httpx.Resp
         case "UNLOCK":
             headers["Lock-Token"] = "<opaquelocktoken:none>"
         case "COPY" | "MOVE":
-            headers["Destination"] = f"{served.client.base_url}{str(target).removeprefix('/')}"
+            headers["Destination"] = f"{served.url}{target}"
             headers |= {"keep": {"Overwrite": "F"}, "shallow": {"Depth": "0"}}.get(variant, {})
     return served.client.request(method, path, headers=headers, content=body)
 
