@@ -147,7 +147,7 @@ class Gateway:
 
     async def _read(self, exchange: Exchange, drive: Drive) -> None:
         path = exchange.path
-        if drive.folder is not None and certain(path):
+        if certain(path):
             await self._files.get(exchange, drive, path)
             return
         target = None

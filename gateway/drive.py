@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fsspec_db import FORMATS
 from gateway.problems import Problem
-from gateway.scratch import ROOT, certain, junk
+from gateway.scratch import ROOT, certain, junk, segments
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -86,7 +86,8 @@ class Drive:
             Problem: `invalid-path`; `not-found` and `not-a-directory` for what nothing can be; what a
                 database says.
         """
-        if self.folder is not None and certain(path):
+        if certain(path):
+            segments(path)
             return self._scratch(path) or Resource(path, "scratch")
         target: Target | None = None
         try:
@@ -174,7 +175,10 @@ class Drive:
         Raises:
             Problem: `invalid-path`.
         """
-        if self.folder is not None and (self.folder.find(path) is not None or junk(path)):
+        if certain(path):
+            segments(path)
+            return "scratch"
+        if self.folder is not None and path != "/" and (self.folder.find(path) is not None or junk(path)):
             return "scratch"
         try:
             return self.tree.kind(path)

@@ -167,8 +167,8 @@ class DavApp:
     async def lock(self, request: Request) -> Answer:
         """LOCK: of a name that is free, it makes an empty file."""
         resource = await request.drive.find(request.path)
-        request = request.at(resource.path)
         create = None if resource.exists else partial(self._reserve, request, resource)
+        request = request.at(resource.path)
         return await locking.lock(request, self.locks, directory=resource.is_directory, create=create)
 
     async def _reserve(self, request: Request, resource: Resource) -> None:

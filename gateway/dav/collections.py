@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.dav.destination import deep
 from gateway.dav.message import Answer
-from gateway.dav.options import allow
+from gateway.dav.options import allowed
 from gateway.problems import Problem
 from gateway.scratch import junk
 
@@ -29,7 +29,8 @@ async def mkcol(app: DavApp, request: Request) -> Answer:
     resource = await request.drive.find(request.path)
     make = _MAKING.get(resource.kind)
     if resource.kind == "data" or (make is not None and resource.exists):
-        fields = {"Allow": allow(resource.kind, request.access)}
+        others = (each for each in allowed(resource.kind, request.access) if each != "MKCOL")
+        fields = {"Allow": ", ".join(others)}
         raise Problem("method-not-allowed", f"{request.path} is there already, or is a file.", fields)
     if make is None:
         raise Problem("forbidden", "No directory can be made here.")

@@ -1,6 +1,6 @@
 """Files that are no tables: what editors, file managers and synchronisers write beside them."""
 
-from gateway.scratch.names import ROOT, certain, junk
+from gateway.scratch.names import ROOT, certain, junk, segments
 from gateway.scratch.store import Folder, Scratch, default_directory
 
-__all__ = ["ROOT", "Folder", "Scratch", "certain", "default_directory", "junk"]
+__all__ = ["ROOT", "Folder", "Scratch", "certain", "default_directory", "junk", "segments"]

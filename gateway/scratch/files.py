@@ -14,6 +14,7 @@ from gateway.file_request import disposition
 from gateway.http_date import http_date
 from gateway.problems import Problem
 from gateway.ranges import parse
+from gateway.scratch.names import segments
 from gateway.sending import send_ranges, send_whole
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ScratchFiles:
             Problem: `not-found`, `precondition-failed`, `range-not-satisfiable`.
         """
         if drive.folder is None:
+            segments(path)
             raise Problem("not-found", f"There is no {path}.", members={"path": path})
         if exchange.scope["query_string"]:
             raise Problem("invalid-parameter", "Only data files take parameters.")

@@ -84,14 +84,14 @@ PUT file                         | 403 read-only | 204                  | 204   
 PUT new file                     | 403 read-only | 201                  | 201                  |
 PUT homeless file                | 403 read-only | 409 parent-missing   | 409 parent-missing   |
 PUT new junk                     | 403 read-only | 201                  | 201                  |
-PUT new other name               | 403 read-only | 201                  | 201                  |
+PUT new other name               | 4xx           | 201                  | 201                  |
 PUT-nothing data                 | 403 read-only | 204                  | 204                  |
 PUT-nothing new data             | 403 read-only | 403 forbidden        | 201                  |
 PUT-nothing homeless data        | 403 read-only | 403 forbidden        | 409 parent-missing   |
 PUT-nothing file                 | 403 read-only | 204                  | 204                  |
 PUT-nothing new file             | 403 read-only | 201                  | 201                  |
 PUT-garbage data                 | 403 read-only | 4xx                  | 4xx                  |
-PUT-garbage new data             | 403 read-only | 403 forbidden        | 201                  | any
+PUT-garbage new data             | 403 read-only | 403 forbidden        | 4xx                  |
 
 POST root                        | 405           | 405                  | 405                  |
 POST schema                      | 405           | 405                  | 405                  |
@@ -102,7 +102,7 @@ POST new data                    | 403 read-only | 404 not-found        | 404 no
 POST file                        | 405           | 405                  | 405                  |
 
 DELETE root                      | 403 read-only | 403                  | 403                  |
-DELETE schema                    | 403 read-only | 403 forbidden        | 409 not-empty        |
+DELETE schema                    | 403 read-only | 403 forbidden        | 501 unsupported      |
 DELETE new schema                | 403 read-only | 404 not-found        | 404 not-found        |
 DELETE relation                  | 403 read-only | 403 forbidden        | 204                  | drop old
 DELETE new relation              | 403 read-only | 404 not-found        | 404 not-found        |
@@ -181,7 +181,7 @@ MOVE-keep relation > relation 2  | 403 read-only | 4xx                  | 412   
 MOVE relation > data             | 403 read-only | 403                  | 403                  |
 MOVE relation > new folder       | 403 read-only | 403                  | 403                  |
 MOVE new relation > relation     | 403 read-only | 404 not-found        | 404 not-found        |
-MOVE schema > new schema         | 403 read-only | 403 forbidden        | 501 unsupported      |
+MOVE schema > new schema         | 403 read-only | 403 forbidden        | 403                  |
 MOVE facet > new relation        | 403 read-only | 403                  | 403                  |
 MOVE item > new item             | 403 read-only | 403                  | 403                  |
 MOVE ddl > new file              | 403 read-only | 403                  | 403                  |

@@ -17,7 +17,7 @@ from tests.gateway.serving import serving
 from tests.postgres import Postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.gateway.serving import Server
@@ -48,6 +48,9 @@ class Served:
         self.level = level
         self.url = server.url
         self.client = httpx.Client(base_url=server.url)
+
+    def close(self) -> None:
+        self.client.close()
 
     def prepare(self) -> dict[str, str]:
         """Makes what cases are about; the names."""
@@ -209,28 +212,36 @@ def at_all_levels(folder: Path, url: str) -> Iterator[dict[str, Server]]:
         yield dict(zip(LEVELS, (read, write, manage), strict=True))
 
 
+def offered(served: Mapping[str, Served]) -> Iterator[Mapping[str, Served]]:
+    yield served
+    for each in served.values():
+        each.close()
+
+
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Served]]:
     folder = tmp_path_factory.mktemp("table")
     file = folder / "test.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
     with at_all_levels(folder, f"sqlite:///{file}") as servers:
-        yield {level: ServedSQLite(level, server, file) for level, server in servers.items()}
+        yield from offered({level: ServedSQLite(level, server, file) for level, server in servers.items()})
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Served]]:
     folder = tmp_path_factory.mktemp("table")
     with Postgres() as database, at_all_levels(folder, database.url) as servers:
-        yield {level: ServedPostgres(level, server, database.url) for level, server in servers.items()}
+        yield from offered(
+            {level: ServedPostgres(level, server, database.url) for level, server in servers.items()}
+        )
 
 
 @pytest.mark.parametrize("case", cases(TABLE), ids=str)
-def test_the_table_of_methods(sqlite: dict[str, Served], case: Case) -> None:
+def test_the_table_of_methods(sqlite: Mapping[str, Served], case: Case) -> None:
     walk(sqlite[case.level], case)
 
 
 @pytest.mark.parametrize("case", cases(SCHEMAS), ids=str)
-def test_the_table_of_methods_for_schemas(postgres: dict[str, Served], case: Case) -> None:
+def test_the_table_of_methods_for_schemas(postgres: Mapping[str, Served], case: Case) -> None:
     walk(postgres[case.level], case)
