@@ -19,7 +19,7 @@ from gateway.problems import Problem, internal
 from gateway.query import Queries
 from gateway.reads import Reads
 from gateway.rows import Rows
-from gateway.scratch import Scratch, certain, default_directory, junk
+from gateway.scratch import Scratch, certain, default_directory
 from gateway.scratch.files import ScratchFiles
 from gateway.service import Service
 from gateway.sizes import Sizes
@@ -168,11 +168,11 @@ class Gateway:
 
     async def _put(self, exchange: Exchange, drive: Drive) -> None:
         path = exchange.path
-        if not junk(path) and self.tree.kind(path) == "data":
+        if drive.kind(path) == "data":
             await self._writes.put(exchange, self.tree.resolve(path))
             return
         resource = await drive.find(path)
-        if resource.kind == "data" and resource.target is not None:
+        if resource.target is not None and (resource.kind == "data" or resource.is_placeholder):
             await self._writes.put(exchange, resource.target)
         elif resource.may_be_file and not resource.is_directory and not path.endswith("/"):
             await self._files.put(exchange, drive, resource)

@@ -143,7 +143,8 @@ class Drive:
         try:
             entries = await self.tree.ls(path)
         except Problem as problem:
-            if problem.code not in ELSEWHERE or not junk(path):
+            found = self.folder.find(path)
+            if problem.code not in ELSEWHERE or found is None or found["type"] != "directory":
                 raise
             return own
         if not own:

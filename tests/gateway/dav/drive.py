@@ -41,7 +41,8 @@ class Drive(httpx.Client):
         return self.request("UNLOCK", path, headers={"Lock-Token": token})
 
     def attach(self, path: str, value: str) -> None:
-        body = f'<propertyupdate xmlns="DAV:"><set><prop><x xmlns="urn:x">{value}</x></prop></set></propertyupdate>'
+        prop = f'<prop><x xmlns="urn:x">{value}</x></prop>'
+        body = f'<propertyupdate xmlns="DAV:"><set>{prop}</set></propertyupdate>'
         answer = self.request("PROPPATCH", path, content=body)
         assert "200 OK" in answer.text, answer.text
 

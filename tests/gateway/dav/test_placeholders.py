@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.gateway.conftest import Serve
     from tests.gateway.serving import Server
 
-CSV = b"id,name,score\n1,new,0.5\n"
+CSV = b"id,name,score\r\n1,new,0.5\r\n"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def placed(request: pytest.FixtureRequest, drive: Drive) -> Drive:
     return drive
 
 
-def test_it_is_an_empty_file(placed: Drive, database: Path) -> None:
+def test_it_is_an_empty_file(placed: Drive) -> None:
     assert "fresh.csv" in placed.members("/main/")
     assert "fresh/" not in placed.members("/main/")
     read = placed.get("/main/fresh.csv")

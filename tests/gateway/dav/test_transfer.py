@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.gateway.conftest import Serve
     from tests.gateway.serving import Server
 
-CSV = b"id,name,score\n1,new,0.5\n"
+CSV = b"id,name,score\r\n1,new,0.5\r\n"
 NEW = [(1, "new", 0.5)]
 
 
