@@ -26,8 +26,8 @@ DATABASE: Final[Codes] = TREE | {
 }
 """A path that is looked up: what any engine may say."""
 
-CHANGING: Final[Codes] = frozenset({"cross-origin", "read-only"})
-"""Refused to other sites' pages, and where nothing may be changed."""
+CHANGING: Final[Codes] = frozenset({"cross-origin", "read-only", "lock-store-unavailable"})
+"""Refused to other sites' pages, where nothing may be changed, and while nobody knows of locks."""
 
 _IN_XML: Final[Codes] = frozenset(
     {"propfind-finite-depth", "locked", "lock-token-mismatch", "precondition-failed"}

@@ -126,7 +126,7 @@ def _options() -> dict[str, Any]:
 
 
 def _propfind(*, directory: bool) -> dict[str, Any]:
-    more: Codes = frozenset({"propfind-finite-depth"} if directory else ())
+    more: Codes = frozenset({"lock-store-unavailable"} | ({"propfind-finite-depth"} if directory else set()))
     return {
         "summary": "Properties of the resource, and of its members with Depth: 1",
         "parameters": [_in_header("Depth", {"enum": ["0", "1"]}, required=directory)],

@@ -158,7 +158,7 @@ def walk(client: httpx.Client, path: str, method: str, operation: Mapping[str, A
         if "requestBody" in operation:
             call = replace(call, body=right_body(client, call))
         yield call
-        yield from (replace(call, names={**names, **wrong}) for wrong in wrong_names(names))
+        yield from (replace(call, names={**names, **wrong}) for wrong in wrong_names(names, path))
         yield from (replace(call, query=query) for query in wrong_queries(operation))
         yield from (replace(call, headers={**call.headers, **wrong}) for wrong in WRONG_HEADERS)
         if "requestBody" in operation:
@@ -223,9 +223,11 @@ def right_names(path: str, method: str) -> list[dict[str, str]]:
     return [{"schema": "main", "relation": relation, "facet": "columns"}]
 
 
-def wrong_names(names: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def wrong_names(names: Mapping[str, str], path: str) -> Iterator[dict[str, str]]:
     for name in names:
-        values = ("nothing", "%ff", "%zz", "%2e%2e", "a%2500", "users.csv")
+        values = ["nothing", "%ff", "%zz", "a%2500", "users.csv"]
+        if f"{{{name}}}." not in path:  # what begins with a dot is a file that is no table
+            values.append("%2e%2e")
         yield from ({name: value} for value in values)
     yield {"relation": "names", "facet": "depends_on", "item": "main.users"}
     yield {"relation": "names"}
@@ -297,16 +299,15 @@ def ask(client: httpx.Client, call: Call) -> httpx.Response:
     """The answer, of which an endless body is left unread."""
     url = httpx.URL(str(client.base_url).rstrip("/"), raw_path=call.url.encode())
     headers = {**call.headers}
-    if call.method in {
-        "DELETE",
-        "MOVE",
-        "COPY",
-        "MKCOL",
-    }:  # what the last one made is gone, what it took is back
-        client.delete("/.scratch/fresh")
-        client.delete("/main/other/")
-        client.put("/main/spare.csv", content=b"id\n1\n", headers={"content-length": "5"})
-        client.put("/.scratch/spare.txt", content=b"some")
+    if call.method in {"DELETE", "MOVE", "COPY", "MKCOL"}:
+        # What the last one made is taken away, what it took is put back.
+        if call.path.endswith(("{relation}/", "{relation}.csv")):
+            client.delete("/main/other/")
+        if call.names.get("relation") == "spare":
+            client.put("/main/spare.csv", content=b"id\n1\n")
+        if "name" in call.names:
+            client.delete("/.scratch/fresh")
+            client.put("/.scratch/spare.txt", content=b"some")
     if call.path == "/-/query" and call.method == "POST":
         headers = {"content-type": "application/json"} | headers
     request = client.build_request(call.method, url, headers=headers, content=call.body)

@@ -169,7 +169,12 @@ def test_what_cannot_be_shared_is_said_in_one_line(arguments: list[str], word: s
 
 def test_workers_share_locks_and_properties(database: Path, redis: RedisProcess, serve: Serve):
     server = serve(
-        f"sqlite:///{database}", "--access", "write", "--workers", "3", env={"FSSPEC_DB_LOCK_STORE": redis.url}
+        f"sqlite:///{database}",
+        "--access",
+        "write",
+        "--workers",
+        "3",
+        env={"FSSPEC_DB_LOCK_STORE": redis.url},
     )
     granted = lock(server)
     assert granted.status_code == 200
