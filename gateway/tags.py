@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.negotiation import for_data
 from gateway.problems import Problem
 from gateway.scratch.store import ANYBODY
-from gateway.snapshots import GivenUp
+from gateway.snapshot import GivenUp
 from gateway.validators import Reading, of_state
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def current_tags(
     reading = Reading(target.place, target.path, for_data(target.extension or "", None, None), "")
     try:
         snapshot = reads.snapshots.make(reading, None, pool, partial(reads.start, fs, target, reading))
-        with snapshot.held():
+        with snapshot:
             await snapshot.complete()
     except GivenUp:
         return ()

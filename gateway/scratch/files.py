@@ -117,8 +117,8 @@ class ScratchFiles:
             raise Problem("scratch-full", refusal.detail) from refusal
         found = folder.find(path)
         # Of what is not kept as it came there is no tag (RFC 9110, section 9.3.4).
-        kept = found is not None and expected.coding is None
-        await exchange.answer(201 if creates else 204, [(b"etag", found["etag"].encode())] if kept else [])
+        tag = [(b"etag", found["etag"].encode())] if found is not None and expected.coding is None else []
+        await exchange.answer(201 if creates else 204, tag)
 
     async def _keep(self, exchange: Exchange, folder: Folder, resource: Resource, body: bytes | str) -> None:
         path, creates = resource.path, not resource.exists
