@@ -48,6 +48,7 @@ _TRANSFERRED: Final[Codes] = (
     }
 )
 _DELETES: Final = {
+    "data": "Refused: the rows stay. An empty file that holds the place of rows is removed",
     "relation": "Drops the relation",
     "schema": "Drops a schema without relations",
     "scratch": "Removes a file, or a collection with all in it",
@@ -88,9 +89,7 @@ def webdav(kind: str) -> dict[str, Any]:
 
 def _delete(kind: str) -> dict[str, Any]:
     if kind not in _DELETES:
-        return _refused(
-            "Refused: the rows stay." if kind == "data" else "Refused: it is part of the tree.", _REMOVED
-        )
+        return _refused("Refused: it is part of the tree.", _REMOVED)
     good = {"204": {"description": "It is gone."}}
     return {
         "summary": _DELETES[kind],

@@ -171,6 +171,10 @@ def walk(client: httpx.Client, path: str, method: str, operation: Mapping[str, A
             )
         if method in {"PUT", "POST"} and "{relation}" in path:
             yield replace(call, names={**names, "relation": f"new-{path[-3:]}"})
+        if method == "DELETE" and "{relation}." in path and not path.endswith(".sql"):
+            placeholder = replace(call, names={**names, "relation": "held"})
+            client.put(placeholder.url, content=b"")
+            yield placeholder
         if method == "UNLOCK":
             lock = client.request("LOCK", call.url, content=XML["LOCK"], headers={"Depth": "0"})
             yield replace(call, headers={"lock-token": lock.headers.get("lock-token", "<>")})
@@ -321,4 +325,6 @@ def ask(client: httpx.Client, call: Call) -> httpx.Response:
         answer.close()
     if "lock-token" in answer.headers:
         client.request("UNLOCK", url, headers={"lock-token": answer.headers["lock-token"]})
+        if answer.status_code == 201 and "{name}" not in call.path:  # of a name that was free
+            client.delete(url)
     return answer
