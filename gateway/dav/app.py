@@ -181,7 +181,9 @@ class DavApp:
 
     async def unlock(self, request: Request) -> Answer:
         """UNLOCK: what a lock has made where rows may be, and nobody has written, goes with it."""
-        answer, held = await locking.unlock(request, self.locks)
+        # Locks are kept by the one spelling of a path.
+        found = await request.drive.find(request.path)
+        answer, held = await locking.unlock(request.at(found.path), self.locks)
         resource = await request.drive.find(held["href"])
         if resource.is_placeholder and request.folder.reserved(resource.path):
             await asyncio.to_thread(request.folder.remove, resource.path)

@@ -105,7 +105,9 @@ def test_no_answer_is_missing(serve: Serve, database: str, access: str, made: Pa
                     if answer.is_success:
                         succeeded.add((method, path))
                     if not is_described(described, operation, answer):
-                        missing.add((method, path, answer.status_code, answer.text[:200]))
+                        missing.add(
+                            (method, call.url, answer.status_code, str(call.headers) + answer.text[:200])
+                        )
     assert not missing, "\n".join(map(str, sorted(missing)))
     if access == "manage" and "sqlite" in database:
         expected = {

@@ -74,6 +74,14 @@ def test_the_end_of_its_lock_is_its_end(drive: Drive) -> None:
     assert drive.get("/main/fresh.csv").status_code == 404
 
 
+def test_a_lock_is_given_up_under_any_spelling_of_its_path(drive: Drive) -> None:
+    token = drive.token("/main/fresh.csv.sql")
+    assert drive.unlock("/main/fresh%252Ecsv.sql", token).status_code == 204
+    token = drive.token("/main/fresh%252Ecsv.sql")
+    assert drive.unlock("/main/fresh.csv.sql", token).status_code == 204
+    assert drive.delete("/main/fresh.csv.sql").status_code == 204
+
+
 def test_one_that_was_put_outlives_its_lock(drive: Drive) -> None:
     drive.put("/main/fresh.csv", content=b"")
     token = drive.token("/main/fresh.csv")
