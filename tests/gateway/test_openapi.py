@@ -98,6 +98,7 @@ def test_no_answer_is_missing(serve: Serve, database: str, access: str, made: Pa
     succeeded: set[tuple[str, str]] = set()
     with httpx.Client(base_url=server.url, headers={"accept-encoding": "identity"}) as client:
         described = client.get("/-/openapi.json").json()
+        client.put("/.scratch/spare.txt", content=b"some")
         for path, item in described["paths"].items():
             for method, operation in operations(item):
                 for call in walk(client, path, method, operation):
@@ -160,7 +161,10 @@ def walk(client: httpx.Client, path: str, method: str, operation: Mapping[str, A
         if "requestBody" in operation:
             call = replace(call, body=right_body(client, call))
         yield call
-        yield from (replace(call, names={**names, **wrong}) for wrong in wrong_names(names, path))
+        yield from (
+            replace(call, names={**names, **wrong})
+            for wrong in wrong_names(names, path, gone=method in {"DELETE", "MOVE"})
+        )
         yield from (replace(call, query=query) for query in wrong_queries(operation))
         yield from (replace(call, headers={**call.headers, **wrong}) for wrong in WRONG_HEADERS)
         if "requestBody" in operation:
@@ -229,14 +233,15 @@ def right_names(path: str, method: str) -> list[dict[str, str]]:
     return [{"schema": "main", "relation": relation, "facet": "columns"}]
 
 
-def wrong_names(names: Mapping[str, str], path: str) -> Iterator[dict[str, str]]:
+def wrong_names(names: Mapping[str, str], path: str, *, gone: bool) -> Iterator[dict[str, str]]:
     for name in names:
         values = ["nothing", "%ff", "%zz", "a%2500", "users.csv"]
         if f"{{{name}}}." not in path:  # what begins with a dot is a file that is no table
             values.append("%2e%2e")
         yield from ({name: value} for value in values)
-    yield {"relation": "names", "facet": "depends_on", "item": "main.users"}
-    yield {"relation": "names"}
+    if not gone:
+        yield {"relation": "names", "facet": "depends_on", "item": "main.users"}
+        yield {"relation": "names"}
     yield from ({"relation": name} for name in ("failing", "first", "denied"))
 
 
@@ -311,9 +316,9 @@ def ask(client: httpx.Client, call: Call) -> httpx.Response:
             client.delete("/main/other/")
         if call.names.get("relation") == "spare":
             client.put("/main/spare.csv", content=b"id\n1\n")
-        if "name" in call.names:
-            client.delete("/.scratch/fresh")
-            client.put("/.scratch/spare.txt", content=b"some")
+    if "name" in call.names:
+        client.delete("/.scratch/fresh")
+        client.put("/.scratch/spare.txt", content=b"some")
     if call.path == "/-/query" and call.method == "POST":
         headers = {"content-type": "application/json"} | headers
     request = client.build_request(call.method, url, headers=headers, content=call.body)
