@@ -193,6 +193,7 @@ class Gateway:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.spools.sweep()
+                self.scratch.finish()
                 self._sweeping = asyncio.create_task(self._sweep())
                 await send({"type": "lifespan.startup.complete"})
             else:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.problems import Problem
 from gateway.scratch.names import ROOT, TooLong, inside, junk, kept, name_of, on_disk
+from gateway.scratch.replacing import finish, replace
 from gateway.scratch.room import Room
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class Scratch:
         with suppress(FileNotFoundError):
             return [Folder(self, path) for path in self.directory.iterdir() if path.name != _BEGUN]
         return []
+
+    def finish(self) -> None:
+        """Finishes what processes have begun that are no more: called before anybody looks."""
+        finish(self.directory / _BEGUN)
 
     def sweep(self) -> None:
         """Removes what nobody has used for so long, and what a process left that was killed."""
@@ -342,15 +347,7 @@ class Folder:
         except FileNotFoundError:
             old = None
         if old is not None and (stat.S_ISDIR(old.st_mode) or file.is_dir()):
-            # Between the two neither is there: no call of the system exchanges directories everywhere.
-            aside = self._scratch.begun()
-            target.rename(aside)
-            try:
-                file.rename(target)
-            except OSError:
-                aside.rename(target)
-                raise
-            _delete(aside)
+            _delete(replace(file, target, self._scratch.prepare()))
         else:
             if old is not None:
                 _date_after(file, old)

@@ -111,7 +111,7 @@ class Plain(WebdavFileSystem):  # type: ignore[misc]
             self.makedirs(self._parent(path), exist_ok=True)
         return super()._open(path, mode=mode, **options)
 
-    def cp_file(self, path1: str, path2: str, **options: Any) -> None:
+    def cp_file(self, path1: str, path2: str, **_options: Any) -> None:
         self.makedirs(self._parent(path2), exist_ok=True)
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)

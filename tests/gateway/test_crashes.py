@@ -66,9 +66,9 @@ class Change:
         return None
 
 
-def rows_first(old: State, new: State) -> list[State]:
+def rows_first(_old: State, new: State) -> list[State]:
     """The rows are committed, and the file that they came from is still there."""
-    return [(new[0], old[1])]
+    return [(new[0], new[1] | {"/.scratch/file": BODY})]
 
 
 CHANGES = [
