@@ -30,8 +30,8 @@ LOCK = (
     "<locktype><write/></locktype></lockinfo>"
 )
 PROPERTY = (
-    '<?xml version="1.0"?><propertyupdate xmlns="DAV:"><set><prop><x:note xmlns:x="urn:x">kept</x:note></prop>'
-    "</set></propertyupdate>"
+    '<?xml version="1.0"?><propertyupdate xmlns="DAV:"><set>'
+    '<prop><x:note xmlns:x="urn:x">kept</x:note></prop></set></propertyupdate>'
 )
 
 

@@ -76,7 +76,9 @@ def test_a_user_gets_what_the_packages_import_and_nothing_else(project: dict[str
     extras = project["project"]["optional-dependencies"]
     for name, requirements in extras.items():
         for file in sorted(
-            place for folder in ("fsspec_db/engines", "gateway/dav") for place in (ROOT / folder).glob(f"{name}*")
+            place
+            for folder in ("fsspec_db/engines", "gateway/dav")
+            for place in (ROOT / folder).glob(f"{name}*")
         ):
             found = imported(str(file.relative_to(ROOT)))
             assert found <= needed | names(requirements) | PROGRAMS, file
