@@ -19,6 +19,7 @@ NAMES = (
     "rate",
     "snapshots",
     "propfind",
+    "crowd",
     "reference",
     "postgresql",
     "mysql",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -53,6 +54,18 @@ def peer(module: str, *arguments: str | Path) -> Iterator[Server]:
 
 
 @contextmanager
+def rclone(folder: Path) -> Iterator[Server]:
+    """`rclone serve webdav` (Debian's `rclone`) over a folder."""
+    command = ("rclone", "serve", "webdav", folder, "--addr", "127.0.0.1:0", "--config", os.devnull)
+    with _process(*command, stderr=subprocess.STDOUT) as (process, output):
+        for line in output:
+            if found := re.search(r"(http://127\.0\.0\.1:[0-9]+)/", line):
+                yield Server(found[1], process.pid)
+                return
+        raise RuntimeError("rclone did not start")
+
+
+@contextmanager
 def timer(*command: str | Path) -> Iterator[Callable[[], float]]:
     """A program that does its work once for each line it reads, and answers with the seconds."""
     with _process(*command, stdin=subprocess.PIPE) as (process, answers):
@@ -82,9 +95,9 @@ def _serving(command: list[str | Path]) -> Iterator[Server]:
 
 @contextmanager
 def _process(
-    *command: str | Path, stdin: int | None = None
+    *command: str | Path, stdin: int | None = None, stderr: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
-    with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         assert process.stdout is not None
         try:
             yield process, process.stdout

@@ -1,4 +1,4 @@
-"""A WebDAV listing of a schema of one thousand tables, beside a folder of one thousand files."""
+"""A WebDAV listing of a schema of one thousand tables, beside folders of one thousand files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from benchmarks import dataset
 from benchmarks.contest import Result, Target, compete
 from benchmarks.curl import curl
-from benchmarks.programs import gateway, peer
+from benchmarks.programs import gateway, peer, rclone
 
 GATEWAY = "gateway: 1,000 tables, so 4,001 entries"
 WSGIDAV = "wsgidav: 1,000 files, so 1,001 entries"
+RCLONE = "rclone serve webdav: 1,000 files, so 1,001 entries"
 
 
 def run(rounds: int) -> list[Result]:
@@ -18,11 +19,16 @@ def run(rounds: int) -> list[Result]:
     with ExitStack() as stack:
         ours = stack.enter_context(gateway(dataset.many_tables())).base + "/main/"
         theirs = stack.enter_context(peer("wsgidav_files", dataset.many_files())).base + "/"
+        folder = stack.enter_context(rclone(dataset.many_files())).base + "/"
         result = compete(
             "PROPFIND, Depth 1",
             "ms",
-            {GATEWAY: lambda: _propfind(ours), WSGIDAV: lambda: _propfind(theirs)},
-            [Target(GATEWAY, "at most", 0.5, WSGIDAV)],
+            {
+                GATEWAY: lambda: _propfind(ours),
+                WSGIDAV: lambda: _propfind(theirs),
+                RCLONE: lambda: _propfind(folder),
+            },
+            [Target(GATEWAY, "at most", 0.5, WSGIDAV), Target(GATEWAY, "at most", 1.0, RCLONE)],
             rounds=rounds * 3,
         )
     return [result]
