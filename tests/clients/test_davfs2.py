@@ -100,14 +100,27 @@ def test_a_file_is_copied_out_and_in(drive: Drive, mount: Path, tmp_path: Path, 
     file = tmp_path / f"orders.{extension}"
     assert run("cp", mount / "main" / file.name, file).returncode == 0
     assert file.read_bytes() == drive.get(f"/main/{file.name}")
-    assert run("cp", file, mount / "main" / f"fresh.{extension}").returncode == 0
-    assert eventually(lambda: "fresh" in drive.tables())
-    assert len(drive.rows("fresh")) == len(before)
     with (mount / "main" / file.name).open("wb") as kept:
         kept.write(drive.get(f"/main/{file.name}?where=id<3"))
     assert eventually(lambda: drive.rows("orders") == before[:2])
     assert run("cp", file, mount / "main" / file.name).returncode == 0
     assert eventually(lambda: drive.rows("orders") == before)
+    assert run("cp", file, mount / "main" / f"fresh.{extension}").returncode == 0
+    assert eventually(lambda: "fresh" in drive.tables())
+    assert len(drive.rows("fresh")) == len(before)
+
+
+@pytest.mark.xfail(
+    reason="on SQLite a write of one table changes the tags of all, and davfs2 sends the one that it saw"
+)
+def test_two_files_are_copied_in_at_once(drive: Drive, mount: Path, tmp_path: Path) -> None:
+    users, orders = tmp_path / "users.csv", tmp_path / "orders.csv"
+    users.write_bytes(NEW)
+    orders.write_bytes(drive.get("/main/orders.csv?where=id<3"))
+    expected = drive.rows("orders")[:2]
+    assert run("cp", users, orders, mount / "main").returncode == 0
+    assert eventually(lambda: drive.rows() == NEW_ROWS)
+    assert eventually(lambda: drive.rows("orders") == expected)
 
 
 @pytest.mark.parametrize("temporary", [".users.csv.swp", "users.csv~", ".goutputstream-X1Y2Z3", "4913"])
@@ -160,6 +173,7 @@ def test_directories_are_schemas_relations_and_scratch(drive: Drive, mount: Path
     assert run("mv", mount / "main" / "orders", mount / "main" / "sales").returncode == 0
     assert drive.tables() == tables - {"orders"} | {"sales"}
     assert drive.rows("sales") == rows
+    assert eventually((mount / "main" / "sales.csv").exists)
     assert (mount / "main" / "sales.csv").read_bytes() == drive.get("/main/sales.csv")
     scratch = mount / ".scratch"
     assert run("mkdir", "-p", scratch / "a" / "b").returncode == 0
