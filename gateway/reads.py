@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from gateway.spool import SpoolDirectory
     from gateway.tree import Target
 
+_TAG: Final = re.compile(r'"[^"]*"')
+_REMEMBERED: Final = 10_000
+"""Tags that are known to be those of later versions, too."""
+
 DOCUMENTS: Final[Mapping[str, str]] = {
     "ddl": "application/sql",
     "definition": "application/sql",
@@ -40,6 +46,8 @@ class Reads:
         self.dates = Dates()
         self.snapshots = SnapshotStore(spools, self.dates, settings)
         self.leases = Leases(settings.snapshot_lease)
+        self._same: OrderedDict[str, str] = OrderedDict()
+        """Tags, and those of later versions that have the same bytes."""
 
     async def get(self, exchange: Exchange, target: Target) -> None:
         """Sends a file, or ranges of it; for HEAD, says what GET would."""
@@ -91,8 +99,8 @@ class Reads:
         reading = Reading(target.place, target.path, chosen, "")
         version = await pool.call(fs.data_version, target.path)
         if version is not None:
-            named = headers.get(b"if-match", b"") + headers.get(b"if-none-match", b"")
-            tags = [reading.tag(version), *of_state(named.decode("latin-1"), target.path, version)]
+            named = (headers.get(b"if-match", b"") + headers.get(b"if-none-match", b"")).decode("latin-1")
+            tags = [reading.tag(version), *await self.tags_of(named, target, version)]
             return Current(version, tags, self.dates.modified(reading, version, tags[0]))
         # The tag may be of what was not coded, whatever codings this request accepts.
         contents: list[str] = []
@@ -108,6 +116,39 @@ class Reads:
             contents.append(snapshot.tag)
             modified = snapshot.modified
         return Current(None, contents, modified)
+
+    async def tags_of(self, named: str, target: Target, version: str) -> list[str]:
+        """Those of the tags in a header that the file has in a version, whichever its representation.
+
+        A version moves when other rows do. A tag of an earlier one still holds where the bytes that
+        had it are known, and are the same now.
+        """
+        fs, pool = target.database()
+        found = of_state(named, target.path, version)
+        for tag in set(_TAG.findall(named)) - set(found):
+            known = self._same.get(tag, tag)
+            if of_state(known, target.path, version):
+                found.append(tag)
+                continue
+            old = self.snapshots.tagged(known, target.place)
+            if old is None:
+                continue
+            start = partial(self.start, fs, target, old.reading)
+            try:
+                with old:
+                    new = self.snapshots.find(old.reading, version)
+                    new = new or self.snapshots.make(old.reading, version, pool, start)
+                    with new:
+                        await new.complete()
+                        same = new.version == version and await old.equals(new)
+            except (GivenUp, FileNotFoundError):
+                continue
+            if same:
+                self._same[tag] = new.tag
+                found.append(tag)
+                if len(self._same) > _REMEMBERED:
+                    self._same.popitem(last=False)
+        return found
 
     def start(
         self, fs: AbstractDatabaseFileSystem, target: Target, reading: Reading, spool: str | None = None

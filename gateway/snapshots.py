@@ -72,6 +72,11 @@ class SnapshotStore:
         since = max(since, self.written_at(reading))
         return found if found is not None and found.begun > since and not found.lost else None
 
+    def tagged(self, tag: str, place: str) -> Snapshot | None:
+        """The snapshot of a file that has an entity tag, if it is there, whole, whatever its version."""
+        fitting = (one for one in self._all if one.tag == tag and one.reading.place == place)
+        return next((one for one in fitting if one.whole and not one.lost), None)
+
     def written_at(self, reading: Reading) -> float:
         """When its relation was last written through this gateway, on the monotonic clock."""
         return self._written.get(reading.relation, 0.0)

@@ -9,7 +9,7 @@ from gateway.negotiation import for_data
 from gateway.problems import Problem
 from gateway.scratch.store import ANYBODY
 from gateway.snapshot import GivenUp
-from gateway.validators import Reading, of_state
+from gateway.validators import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,7 +40,7 @@ async def current_tags(
             return _of_scratch(scratch, path)
         raise
     if version is not None:
-        return of_state(" ".join(asked), target.path, version)
+        return await reads.tags_of(" ".join(asked), target, version)
     reading = Reading(target.place, target.path, for_data(target.extension or "", None, None), "")
     try:
         snapshot = reads.snapshots.make(reading, None, pool, partial(reads.start, fs, target, reading))

@@ -110,9 +110,6 @@ def test_a_file_is_copied_out_and_in(drive: Drive, mount: Path, tmp_path: Path, 
     assert len(drive.rows("fresh")) == len(before)
 
 
-@pytest.mark.xfail(
-    reason="on SQLite a write of one table changes the tags of all, and davfs2 sends the one that it saw"
-)
 def test_two_files_are_copied_in_at_once(drive: Drive, mount: Path, tmp_path: Path) -> None:
     users, orders = tmp_path / "users.csv", tmp_path / "orders.csv"
     users.write_bytes(NEW)

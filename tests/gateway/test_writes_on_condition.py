@@ -87,12 +87,11 @@ def table(request: pytest.FixtureRequest, tmp_path: Path, serve: Serve) -> Table
     schema = "public" if request.param == "postgresql" else "d"
     server.sql(made.replace("{}", f"{schema}.t"))
     gateway = serve(server.url, "--access", "manage")
-    return Table(
-        gateway, f"/{schema}/t.csv", lambda sql: void(server.sql(sql.replace(" t ", f" {schema}.t ")))
-    )
 
+    def elsewhere(statement: str) -> None:
+        server.sql(re.sub(r" (t|other) ", rf" {schema}.\1 ", statement))
 
-def void(_: object) -> None: ...
+    return Table(gateway, f"/{schema}/t.csv", elsewhere)
 
 
 def refused(response: httpx.Response) -> bool:
@@ -119,6 +118,33 @@ def test_a_condition_that_fails_leaves_everything(table: Table, method: str):
         assert refused(answer), (headers, answer.status_code, answer.text)
         assert "etag" not in answer.headers
         assert table.rows() == before
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_what_was_written_elsewhere_fails_no_condition(table: Table, method: str):
+    """Versions move when rows of other tables do; the bytes of this one are those that the tag is of."""
+    table.execute("DROP TABLE IF EXISTS other ; CREATE TABLE other (id INTEGER);")
+    tag = table.tag()
+    for number in range(3):
+        table.execute(f"INSERT INTO other VALUES ({number});")
+        assert refused(table.write(method, b"2,second\n", {"if-none-match": tag}))
+        assert refused(table.write(method, b"2,second\n", {"if-match": '"other"'}))
+    written = table.write(method, b"2,second\n", {"if-match": tag})
+    assert written.status_code in {200, 204}, written.text
+    rows = table.rows()
+    assert rows.endswith(b"2,second\n")
+    assert refused(table.write(method, b"3,third\n", {"if-match": tag}))
+    assert table.rows() == rows
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_what_others_wrote_meanwhile_fails_a_condition(table: Table, method: str):
+    tag = table.tag()
+    table.execute("UPDATE t SET name = 'secnd' WHERE id = 1;")  # as long as before
+    before = table.rows()
+    assert refused(table.write(method, b"2,second\n", {"if-match": tag}))
+    assert table.rows() == before
+    table.execute("UPDATE t SET name = 'first' WHERE id = 1;")
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
