@@ -190,7 +190,8 @@ def test_a_process_that_dies_while_it_writes_is_not_waited_for_long(
     monkeypatch.setattr(module, "MARK_SECONDS", 0.6)
 
     async def scenario() -> None:
-        await here.writing("/m/a.csv", []).__aenter__()
+        writing = here.writing("/m/a.csv", [])  # kept: what is forgotten is ended
+        await writing.__aenter__()
         await here.close()  # its marks are renewed no more
         assert 0.2 < await free(there, "/m/a.csv", 5) < 2
 
