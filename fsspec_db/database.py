@@ -298,6 +298,13 @@ class AbstractDatabase(ABC):
         """
         return None
 
+    def state(self) -> str | None:
+        """A text that changes whenever relations may have changed, come or gone, or rows that have a version.
+
+        `None` if that cannot be told. Listings that were told are kept as long as it stands.
+        """
+        return None
+
     def ping(self) -> None:
         """Proves that the database answers, or raises `ConnectionError`."""
         self.list_schemas()

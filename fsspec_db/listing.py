@@ -177,8 +177,10 @@ class ListedFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def data_version(self, path: str) -> str | None:
         """A text that changes whenever the rows of a relation may have changed.
 
-        `None` where nothing can tell, where the rows may change by themselves, as those of views, and
-        for what is no relation. To write only while it holds, hand it to `write(if_version=…)`.
+        Of the root and of schemas, one that changes whenever relations may have come, gone or changed, or
+        the rows of any that has a version. `None` where nothing can tell, where the rows may change by
+        themselves, as those of views, and for all else. To write only while it holds, hand it to
+        `write(if_version=…)`.
         """
         return self.bridge.data_version(self._split(path)[0])
 

@@ -129,15 +129,27 @@ class Drive:
             raise Problem("not-found", f"There is no {path}.", members={"path": path})
         return found.entry
 
-    async def ls(self, path: str) -> list[dict[str, Any]]:
+    async def own(self, path: str) -> list[dict[str, Any]]:
+        """The entries of scratch files in a directory.
+
+        Raises:
+            Problem: `invalid-path`.
+        """
+        return [] if self.folder is None else await asyncio.to_thread(self.folder.members, path)
+
+    async def ls(self, path: str, own: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
         """The entries of a directory.
+
+        Args:
+            path: The directory.
+            own: What `own` gives, if that was asked.
 
         Raises:
             Problem: As the database says, `not-found` above all.
         """
         if self.folder is None:
             return await self.tree.ls(path)
-        own: list[dict[str, Any]] = await asyncio.to_thread(self.folder.members, path)
+        own = await self.own(path) if own is None else own
         if certain(path):
             return own
         try:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gateway.exchange import CONNECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from gateway.exchange import Exchange
     from gateway.snapshot import Snapshot
     from gateway.validators import Reading
 
 MAX_LEASES: Final = 50_000
+MAX_CLIENTS: Final = 1000
+"""Clients of one listing whose leases are known to be fresh."""
 _LATE: Final = 1 / 8
 """Part of its time that a lease lasts longer than it has to, so that not every read of a run renews it."""
 
@@ -30,11 +32,21 @@ _RESUMING: Final = re.compile(rb"bytes=0*[1-9][0-9]*-")
 class _Lease:
     snapshot: Snapshot
     until: float
-    listed: bool = False
+    listed: Listed | None = None
+    """The listing that told its size, if nothing of it was read since."""
 
     def fresh(self, snapshot: Snapshot, until: float) -> bool:
         """Whether ranges are of this snapshot for so long already."""
-        return self.snapshot is snapshot and self.until > until and not self.listed
+        return self.snapshot is snapshot and self.until > until and self.listed is None
+
+
+@dataclass(eq=False, slots=True)
+class Listed:
+    """Files whose sizes are told together."""
+
+    snapshots: Sequence[tuple[Reading, Snapshot]]
+    until: dict[tuple[object, ...], float] = field(default_factory=dict)
+    """How long they are leased, by client."""
 
 
 class Leases:
@@ -51,16 +63,21 @@ class Leases:
         self._late = seconds * _LATE
         self._leases: OrderedDict[tuple[object, ...], _Lease] = OrderedDict()
 
-    def list(self, exchange: Exchange, files: Iterable[tuple[Reading, Snapshot]]) -> None:
+    def list(self, exchange: Exchange, files: Listed) -> None:
         """This client has been told the sizes of files: a read of the whole has to have that, too."""
         until = time.monotonic() + self._seconds
         connection, alike = _clients(exchange)
-        for reading, snapshot in files:
+        if files.until.get(alike, 0.0) > until - self._late:
+            return
+        if len(files.until) >= MAX_CLIENTS:
+            files.until.clear()
+        files.until[alike] = until
+        for reading, snapshot in files.snapshots:
             snapshot.leased = until
             lease = self._live((*connection, reading))
             if lease is None:
                 lease = _Lease(snapshot, until)
-            lease.snapshot, lease.until, lease.listed = snapshot, until, True
+            lease.snapshot, lease.until, lease.listed = snapshot, until, files
             for key in ((*connection, reading), (*alike, reading)):
                 self._leases[key] = lease
                 self._leases.move_to_end(key)
@@ -81,7 +98,10 @@ class Leases:
             lease = lease or _Lease(snapshot, until)
             self._keep(alike, lease)
         if lease.snapshot is snapshot or not (ranged and known):
-            lease.snapshot, lease.until, lease.listed = snapshot, until, False
+            lease.snapshot, lease.until = snapshot, until
+            if lease.listed is not None:
+                lease.listed.until.clear()  # it has to be leased anew by the next listing
+                lease.listed = None
         self._keep(connection, lease)
         named = _Lease(snapshot, until)
         for client in (connection, alike):
@@ -115,7 +135,9 @@ class Leases:
     def listed(self, exchange: Exchange, reading: Reading) -> Snapshot | None:
         """The snapshot whose size was listed for this client."""
         leases = (self._live((*client, reading)) for client in _clients(exchange))
-        return next((lease.snapshot for lease in leases if lease is not None and lease.listed), None)
+        return next(
+            (lease.snapshot for lease in leases if lease is not None and lease.listed is not None), None
+        )
 
     def _live(self, key: tuple[object, ...]) -> _Lease | None:
         lease = self._leases.get(key)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway.leases import Listed
 from gateway.negotiation import for_data
 from gateway.problems import Problem
 from gateway.snapshot import GivenUp
@@ -48,35 +49,55 @@ class Sizes:
 
     async def fill(
         self, exchange: Exchange, entries: list[dict[str, Any]], asked: Asked
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], Listed | None]:
         """The entries, with sizes, tags and dates of data files as far as they are asked for.
 
-        They are those that a GET would say. Sizes are told as far as they are known within the budget.
+        They are those that a GET would say. Sizes are told as far as they are known within the budget; where
+        all are, of states that are still there, these are named as well.
         """
         if not any(map(asked.wants, _TOLD)):
-            return entries
+            return entries, None
         wanted: dict[str, _Wanted] = {}
         for entry in entries:
             if entry["kind"] == "data":
                 target = self._tree.resolve(entry["name"])
                 wanted[entry["name"]] = _Wanted(target, _reading(target))
-        versions = await self._versions(wanted.values())
+        versions, asked_of = await self._versions(wanted.values()), len(wanted)
         # Of relations that were not asked in time no size is said.
         wanted = {name: one for name, one in wanted.items() if one.reading.relation in versions}
         for one in wanted.values():
             one.version = versions[one.reading.relation]
         if not asked.wants(_LENGTH):
-            return [self._told(entry, wanted.get(entry["name"]), None) for entry in entries]
+            return [self._told(entry, wanted.get(entry["name"]), None) for entry in entries], None
         unknown = (one for one in wanted.values() if self._current(one) is None)
         making = [task for task in map(self._make, unknown) if task is not None]
         if making:
             await asyncio.wait(making, timeout=self._budget)
         known = {name: self._known(one) for name, one in wanted.items()}
         found = {name: snapshot for name, snapshot in known.items() if snapshot is not None}
-        self._reads.leases.list(
-            exchange, ((wanted[name].reading, snapshot) for name, snapshot in found.items())
+        files = Listed([(wanted[name].reading, snapshot) for name, snapshot in found.items()])
+        self._reads.leases.list(exchange, files)
+        told = [self._told(entry, wanted.get(entry["name"]), found.get(entry["name"])) for entry in entries]
+        current = len(found) == asked_of and all(
+            snapshot.version is not None and snapshot.version == wanted[name].version
+            for name, snapshot in found.items()
         )
-        return [self._told(entry, wanted.get(entry["name"]), found.get(entry["name"])) for entry in entries]
+        return told, files if current else None
+
+    async def state(self, path: str) -> str | None:
+        """What changes whenever a listing may have."""
+        target = self._tree.resolve(path)
+        if target.fs is None or target.pool is None:
+            return None
+        state: str | None = await target.pool.call(target.fs.data_version, target.path)
+        return state
+
+    def listed(self, exchange: Exchange, files: Listed) -> bool:
+        """Tells a client sizes once more, unless a state is gone; whether it did."""
+        if any(snapshot.lost for _, snapshot in files.snapshots):
+            return False
+        self._reads.leases.list(exchange, files)
+        return True
 
     def _told(self, entry: dict[str, Any], one: _Wanted | None, snapshot: Snapshot | None) -> dict[str, Any]:
         """An entry with what is known of its file."""

@@ -326,6 +326,16 @@ pub trait Database: Send + Sync {
     fn data_version(&self, schema: &str, relation: &str) -> Result<Option<String>> {
         self.relation(schema, relation, &Cancel::default()).map(|_| None)
     }
+
+    /// Changes whenever relations may have come, gone or changed, or the rows of any that has versions;
+    /// `None` where the engine cannot tell.
+    ///
+    /// # Errors
+    /// [`Code::DatabaseUnavailable`].
+    fn state(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Proves that the database answers.
     fn ping(&self) -> Result<()> {
         self.schemas().map(drop)

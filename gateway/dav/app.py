@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.dav import collections, errors, locking, propfind, proppatch, transfer
 from gateway.dav.collections import in_tree
 from gateway.dav.dates import Dates
 from gateway.dav.guard import Guard
+from gateway.dav.listings import Listing, Listings
 from gateway.dav.lock_store import place
 from gateway.dav.locks import Locks
 from gateway.dav.message import Answer, Request, document, respond
@@ -27,21 +28,12 @@ if TYPE_CHECKING:
 
     from gateway.dav.lock_store import Lock
     from gateway.dav.properties import PropertyStore
-    from gateway.dav.propfind import Asked
     from gateway.drive import Resource
     from gateway.reads import Reads
     from gateway.rows import Rows
     from gateway.scratch import Folder, Scratch
+    from gateway.sizes import Sizes
     from gateway.tree import Tree
-
-
-class Sizes(Protocol):
-    """Knows how long files are (`gateway.sizes.Sizes` fits)."""
-
-    async def fill(
-        self, exchange: Exchange, entries: list[dict[str, Any]], asked: Asked
-    ) -> list[dict[str, Any]]:
-        """The entries, with sizes, tags and dates as far as they are asked for and known soon."""
 
 
 class DavApp:
@@ -77,6 +69,7 @@ class DavApp:
         self._tree = tree
         self._reads = reads
         self._sizes = sizes
+        self._listings = Listings()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; every failure too."""
@@ -126,13 +119,21 @@ class DavApp:
         entry = await request.drive.info(request.path)
         directory = entry["type"] == "directory"
         depth = propfind.depth(request.headers, directory=directory)
-        entries = [entry]
-        if depth and directory:
-            entries += await request.drive.ls(request.path)
-        entries = await self._sizes.fill(request.exchange, entries, asked)
+        covering, below, dead = await self._attached(request, members=bool(depth))
+        members = depth and directory
+        own = await request.drive.own(request.path) if members else []
+        key = (entry["name"], asked, request.access, self.dates.writes)
+        state = None
+        if members and not (covering or below or dead or own or asked.names_quota):
+            state = await self._sizes.state(request.path)
+        if state is not None:
+            known = self._listings.find(key, state)
+            if known is not None and self._sizes.listed(request.exchange, known.files):
+                return document(207, iter(known.pieces))
+        entries = [entry, *(await request.drive.ls(request.path, own) if members else [])]
+        entries, files = await self._sizes.fill(request.exchange, entries, asked)
         if asked.names_quota and request.drive.folder is not None:
             entries = await asyncio.to_thread(_with_quota, request.drive.folder, entries)
-        covering, below, dead = await self._attached(request, members=bool(depth))
         multistatus = Multistatus(
             asked,
             self.dates,
@@ -141,7 +142,11 @@ class DavApp:
             locks=below,
             dead=dead,
         )
-        return document(207, multistatus.render(entries))
+        if files is None or state is None or state != await self._sizes.state(request.path):
+            return document(207, multistatus.render(entries))
+        listing = Listing(state, tuple(multistatus.render(entries)), files)
+        self._listings.keep(key, listing)
+        return document(207, iter(listing.pieces))
 
     async def _attached(
         self, request: Request, *, members: bool

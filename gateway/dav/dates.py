@@ -23,9 +23,12 @@ class Dates:
         self._floor = time.time() if started is None else started
         self.created = self._floor
         self._written: dict[str, float] = {}
+        self.writes = 0
+        """How often something was written."""
 
     def written(self, path: str) -> None:
         """Notes that the rows behind a data file changed just now."""
+        self.writes += 1
         if len(self._written) >= MAX_WRITES:
             self._written.clear()
             self._floor = time.time()

@@ -96,10 +96,39 @@ def test_views_and_what_is_no_relation_have_none(db: Database) -> None:
     assert read(db.fs, db.path("grown", "csv"))[0] is None
     db.execute("UPDATE users SET name = 'changed'")
     assert db.fs.ukey(db.path("grown", "csv")) != before
-    for path in ("/", db.root, db.path("users", "sql")):
-        assert db.fs.data_version(path) is None
+    assert db.fs.data_version(db.path("users", "sql")) is None
     with pytest.raises(FileNotFoundError):
         db.fs.data_version(db.path("missing", "csv"))
+
+
+@pytest.mark.parametrize("directory", ["/", "schema"])
+def test_a_directory_has_another_version_when_anything_below_changed(db: Database, directory: str) -> None:
+    path = "/" if directory == "/" else db.root
+
+    def version() -> str | None:
+        return db.fs.data_version(path)
+
+    if not db.quirks.data_version:
+        assert version() is None
+        return
+    assert any(version() == version() for _ in range(10))
+    seen = {version()}
+    for change in (
+        lambda: db.execute("UPDATE users SET score = 7"),
+        lambda: db.fs.pipe_file(db.path("users", "csv"), b"id,name\n9,eve\n", mode="append"),
+        lambda: db.execute("CREATE TABLE more (id INTEGER)"),
+        lambda: db.fs.pipe_file(db.path("made", "csv"), b"id\n1\n"),
+        lambda: db.fs.mv(db.path("made"), db.path("renamed")),
+        lambda: db.fs.rm(db.path("renamed"), recursive=True),
+        lambda: db.execute("ALTER TABLE more ADD COLUMN again INTEGER"),
+        lambda: db.execute("DROP TABLE more"),
+        lambda: db.execute("DROP VIEW grown"),
+    ):
+        change()
+        now = version()
+        assert now is not None
+        assert now not in seen
+        seen.add(now)
 
 
 @pytest.mark.parametrize("shape", ["", "columns=name", "where=id>1", "limit=2"])

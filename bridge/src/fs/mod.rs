@@ -87,6 +87,7 @@ impl DatabaseFs {
             Path::Relation { schema, relation } | Path::Data { schema, relation, .. } => {
                 self.database.data_version(&schema, &relation)
             }
+            Path::Root | Path::Schema(_) => self.database.state(),
             _ => Ok(None),
         }
     }

@@ -405,6 +405,10 @@ impl Database for PyDatabase {
         self.version((schema, relation))
     }
 
+    fn state(&self) -> Result<Option<String>> {
+        Ok(self.optional("state", |method| method.call0()?.extract())?.flatten())
+    }
+
     fn ping(&self) -> Result<()> {
         match self.optional("ping", |method| method.call0().map(drop))? {
             Some(()) => Ok(()),

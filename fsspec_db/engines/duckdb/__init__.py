@@ -138,6 +138,10 @@ class DuckDB(Structure):
             tables[schema, relation] = self._is_kept(schema, relation)
         return version if tables[schema, relation] else None
 
+    def state(self) -> str | None:
+        """The version of the file."""
+        return self._versions.now()
+
     # Rows
 
     def query(

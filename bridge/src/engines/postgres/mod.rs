@@ -246,6 +246,10 @@ impl Database for Postgres {
         })
     }
 
+    fn state(&self) -> Result<Option<String>> {
+        self.reading(&Cancel::default(), version::of_all)
+    }
+
     fn ping(&self) -> Result<()> {
         self.reading(&Cancel::default(), |conn| conn.run("SELECT 1"))
     }

@@ -9,6 +9,11 @@ const STATE: &str = "
         CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.txid_current_snapshot() END
     WHERE pg_catalog.has_table_privilege($1, 'SELECT')";
 
+/// What changes when a transaction ends that has written, or the server starts.
+const ALL: &str = "
+    SELECT CAST(pg_catalog.pg_postmaster_start_time() AS text) || ' ' || pg_catalog.txid_current_snapshot()
+    WHERE NOT pg_catalog.pg_is_in_recovery()";
+
 /// On a standby, how much was replayed; none on one that has received what it has yet to replay, for a
 /// commit may be half seen there.
 const REPLAYED: &str = "
@@ -75,4 +80,12 @@ impl State {
         let start: String = start.chars().filter(char::is_ascii_alphanumeric).collect();
         Ok(Some(Self { version: seen.map(|seen| format!("{start}-{seen}")), replayed, size }))
     }
+}
+
+/// A version of all that the server has; none on a standby.
+///
+/// # Errors
+/// What the server said.
+pub fn of_all(conn: &mut Conn) -> Result<Option<String>> {
+    Ok(conn.rows(ALL, &[])?.into_iter().flatten().flatten().next())
 }

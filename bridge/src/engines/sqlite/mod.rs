@@ -417,6 +417,11 @@ impl Database for Sqlite {
         Ok(self.version(reader.version).filter(|_| relation.has_versions()))
     }
 
+    fn state(&self) -> Result<Option<String>> {
+        let reader = self.readers.begin(&Cancel::default())?;
+        Ok(self.version(reader.version))
+    }
+
     fn ping(&self) -> Result<()> {
         self.readers.begin(&Cancel::default()).map(drop)
     }
