@@ -74,10 +74,16 @@ class RedisProcess:
         self.command("FLUSHALL")
 
     def command(self, *words: str) -> bytes:
-        """Sends a command; the beginning of what comes back."""
-        with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
-            connection.sendall(b"".join(b"%s\r\n" % line for line in _lines(words)))
-            return connection.recv(1 << 16)
+        """Sends a command; the first line of what comes back."""
+        login = [("AUTH", self._password)] if self._password else []
+        with (
+            socket.create_connection(("127.0.0.1", self.port), 20) as connection,
+            connection.makefile("rb") as said,
+        ):
+            for each in (*login, words):
+                connection.sendall(b"".join(b"%s\r\n" % line for line in _lines(each)))
+                answer = said.readline()
+            return answer
 
 
 def _lines(words: tuple[str, ...]) -> list[bytes]:
