@@ -411,12 +411,14 @@ def test_both_stores_do_and_say_the_same(empty: RedisProcess, operations: list[t
 
     async def scenario() -> None:
         one, other = Followed(Locks()._store), Followed(RedisLocks(RedisServer(empty.url)))
-        for operation in operations:
-            assert await one.follow(operation) == await other.follow(operation), operation
-            assert await one.state() == await other.state(), operation
-        for followed in (one, other):
-            for block in followed.under_way:
-                await block.__aexit__(None, None, None)
-            await followed.locks.close()
+        try:
+            for operation in operations:
+                assert await one.follow(operation) == await other.follow(operation), operation
+                assert await one.state() == await other.state(), operation
+        finally:
+            for followed in (one, other):
+                for block in followed.under_way:
+                    await block.__aexit__(None, None, None)
+                await followed.locks.close()
 
     asyncio.run(scenario())
