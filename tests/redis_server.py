@@ -76,7 +76,10 @@ class RedisProcess:
     def command(self, *words: str) -> bytes:
         """Sends a command; the first line of what comes back."""
         login = [("AUTH", self._password)] if self._password else []
-        with socket.create_connection(("127.0.0.1", self.port), 20) as connection, connection.makefile("rb") as said:
+        with (
+            socket.create_connection(("127.0.0.1", self.port), 20) as connection,
+            connection.makefile("rb") as said,
+        ):
             answers = []
             for each in (*login, words):
                 connection.sendall(b"".join(b"%s\r\n" % line for line in _lines(each)))
