@@ -158,11 +158,12 @@ class Gateway:
             else:
                 await self._reads.get(exchange, target)
         except Problem as problem:
-            # What the tree does not have may be a scratch file of its name.
-            if drive.folder is None or exchange.started or problem.code not in ELSEWHERE:
+            # What the tree does not have may be a scratch file of its name, and that is of any type.
+            unlike = problem.code == "not-acceptable"
+            if drive.folder is None or exchange.started or not (unlike or problem.code in ELSEWHERE):
                 raise
             path = path if target is None or path.endswith("/") else target.place
-            if drive.folder.find(path) is None:
+            if drive.folder.find(path) is None or (unlike and (await drive.find(path)).kind != "scratch"):
                 raise
             await self._files.get(exchange, drive, path)
 

@@ -192,6 +192,7 @@ class DavApp:
         resource = await request.drive.find(held["href"])
         if resource.is_placeholder and request.folder.reserved(resource.path):
             await asyncio.to_thread(request.folder.remove, resource.path)
+            await self.properties.remove(resource.path)
         return answer
 
 

@@ -14,6 +14,7 @@ from gateway.dav.destination import destination
 from gateway.dav.message import Answer
 from gateway.problems import Problem
 from gateway.reads import shape_of
+from gateway.scratch import junk
 
 if TYPE_CHECKING:
     from gateway.dav.app import DavApp
@@ -124,6 +125,8 @@ def _must_be_apart(source: str, target: str) -> None:
 
 async def _scratch(transfer: Transfer) -> Headers:
     folder, source, target = transfer.request.folder, transfer.source.path, transfer.target.path
+    if transfer.source.is_directory and not junk(target):
+        raise Problem("not-copied", "Only names of temporary files are free for directories here.")
     if transfer.moves:
         await asyncio.to_thread(folder.move, source, target)
     else:

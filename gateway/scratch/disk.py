@@ -83,6 +83,18 @@ def delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def extent_of(path: Path) -> tuple[int, int]:
+    """How many names, and how many bytes of them, the longest paths below a directory add to its own."""
+    above = len(path.parts), len(bytes(path))
+    depth = length = 0
+    for top, folders, files in os.walk(path):
+        longest = max((len(os.fsencode(name)) + 1 for name in (*folders, *files)), default=0)
+        here = Path(top)
+        depth = max(depth, len(here.parts) - above[0] + bool(longest))
+        length = max(length, len(bytes(here)) - above[1] + longest)
+    return depth, length
+
+
 def size_of(path: Path, *, deep: bool) -> int:
     """Bytes that a copy would take."""
     state = path.lstat()

@@ -57,7 +57,9 @@ class ScratchFiles:
         if exchange.scope["query_string"]:
             raise Problem("invalid-parameter", "Only data files take parameters.")
         found = drive.folder.find(path)
-        if found is not None and found["type"] == "directory":
+        if found is None:
+            raise Problem("not-found", f"There is no {path}.", members={"path": path})
+        if found["type"] == "directory":
             await listing(exchange, drive)
             return
         with drive.folder.opened(path) as (file, entry):

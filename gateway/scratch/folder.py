@@ -15,8 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.problems import Problem
-from gateway.scratch.disk import collection, date_after, delete, entry_of, fill, gone, link, size_of, told
-from gateway.scratch.names import ROOT, TooLong, inside, junk, name_of, on_disk
+from gateway.scratch.disk import (
+    collection,
+    date_after,
+    delete,
+    entry_of,
+    extent_of,
+    fill,
+    gone,
+    link,
+    size_of,
+    told,
+)
+from gateway.scratch.names import ROOT, TooLong, inside, junk, must_fit, name_of, on_disk
 from gateway.scratch.replacing import replace
 
 if TYPE_CHECKING:
@@ -66,7 +77,8 @@ class Folder:
         """
         parent = path.rstrip("/")
         found: list[dict[str, Any]] = []
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / inside(path)) as kept:
+        none = suppress(FileNotFoundError, NotADirectoryError, TooLong)
+        with none, os.scandir(self._root / inside(path)) as kept:
             for one in kept:
                 name = name_of(one.name)
                 with suppress(FileNotFoundError):
@@ -165,7 +177,7 @@ class Folder:
         """Whether a file was made for a lock and nobody has written it since."""
         try:
             state = (self._root / on_disk(path)).lstat()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, TooLong):
             return False
         return stat.S_ISREG(state.st_mode) and stat.S_IMODE(state.st_mode) == _LOCKED
 
@@ -187,7 +199,10 @@ class Folder:
             tag: Leaves what has another entity tag than this.
         """
         with told(path):
-            target = self._root / on_disk(path)
+            try:
+                target = self._root / on_disk(path)
+            except TooLong:
+                return False
             if tag is not None:
                 found = self.find(path)
                 if found is None or found["etag"] != tag:
@@ -203,7 +218,7 @@ class Folder:
 
     def forget(self, directory: str) -> None:
         """Removes what is beside or below a directory of the tree that is gone."""
-        with suppress(OSError):
+        with suppress(OSError, TooLong):
             begun = self._scratch.begun()
             (self._root / inside(directory)).rename(begun)
             delete(begun)
@@ -211,8 +226,8 @@ class Folder:
 
     def follow(self, directory: str, renamed: str) -> None:
         """Lets scratch files follow a directory of the tree to its new name."""
-        target = self._root / inside(renamed)
-        with suppress(OSError):
+        with suppress(OSError, TooLong):
+            target = self._root / inside(renamed)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self._root / inside(directory)).rename(target)
 
@@ -250,7 +265,10 @@ class Folder:
     def _place(self, file: Path, path: str, size: int) -> bool:
         """Gives something that is whole its name."""
         target = self._parent(path)
-        file.lstat()
+        if stat.S_ISDIR(file.lstat().st_mode):
+            kept = on_disk(path)
+            names, length = extent_of(file)
+            must_fit(len(kept.parts) + names, len(bytes(kept)) + length)
         try:
             old = target.lstat()
         except FileNotFoundError:

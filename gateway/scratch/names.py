@@ -21,12 +21,17 @@ _ODD: Final = re.compile(r'[%/\\:*?"<>|\x00-\x1f\x7f]|^[.=]|[. ]$')
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST: Final = 240
 """Bytes of a name on disk."""
+_LONGEST_PATH: Final = 2048
+"""Bytes of a path on disk, within the folder of its owner: half of what systems know."""
 _DEEPEST: Final = 64
 """Segments of a path."""
 
 
 class TooLong(Problem):
-    """A name that no file can have."""
+    """A name, or a path, that no file can have."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("invalid-path", detail)
 
 
 def certain(path: str) -> bool:
@@ -62,20 +67,36 @@ def on_disk(path: str) -> PurePosixPath:
     `/main/users` may have been there before the relation, which has scratch files of its own.
 
     Raises:
-        Problem: `invalid-path`.
+        Problem: `invalid-path`; `TooLong`.
     """
     names = segments(path)
     first = next((at for at, name in enumerate(names) if _JUNK.fullmatch(name)), len(names) - 1)
-    return PurePosixPath(*map(_directory, names[:first]), *map(kept, names[max(first, 0) :]))
+    found = PurePosixPath(*map(_directory, names[:first]), *map(kept, names[max(first, 0) :]))
+    must_fit(len(found.parts), len(bytes(found)))
+    return found
 
 
 def inside(path: str) -> PurePosixPath:
     """Where the members of a directory are kept, be it of the tree or a scratch collection.
 
     Raises:
-        Problem: `invalid-path`.
+        Problem: `invalid-path`; `TooLong`.
     """
-    return on_disk(path) if junk(path) else PurePosixPath(*map(_directory, segments(path)))
+    if junk(path):
+        return on_disk(path)
+    found = PurePosixPath(*map(_directory, segments(path)))
+    must_fit(len(found.parts), len(bytes(found)))
+    return found
+
+
+def must_fit(depth: int, length: int) -> None:
+    """Refuses a path of so many names, and bytes on disk, that some call could not take it.
+
+    Raises:
+        TooLong: No file has such a path.
+    """
+    if depth > _DEEPEST or length > _LONGEST_PATH:
+        raise TooLong(f"A path has at most {_DEEPEST} names, and {_LONGEST_PATH} bytes.")
 
 
 def name_of(name: str) -> str | None:
@@ -91,7 +112,7 @@ def kept(segment: str) -> str:
     """
     name = _ODD.sub(lambda match: f"%{ord(match[0]):02X}", segment)
     if len(name.encode()) > _LONGEST:
-        raise TooLong("invalid-path", f"A name has at most {_LONGEST} bytes.")
+        raise TooLong(f"A name has at most {_LONGEST} bytes.")
     return name
 
 

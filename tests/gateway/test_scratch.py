@@ -114,6 +114,51 @@ def test_a_path_that_no_file_can_have(drive: httpx.Client, path: str) -> None:
     assert problem(drive.put(url, content=TEXT)) == (400, "invalid-path")
 
 
+@pytest.mark.parametrize("path", ["/.scratch", "/main", "/main/users"])
+def test_a_path_longer_than_any_file_has(drive: httpx.Client, path: str) -> None:
+    path += f"/{'x' * 240}" * 20
+    assert drive.get(path).status_code == 404
+    assert drive.request("PROPFIND", path, headers={"Depth": "1"}).status_code == 404
+    assert drive.put(path, content=TEXT).status_code in {400, 404, 409}
+    assert drive.delete(path).status_code == 404
+
+
+def test_a_table_may_have_a_name_that_no_file_has(drive: httpx.Client) -> None:
+    for name in ("x" * 250, "日" * 90):
+        relation = f"/main/{name}"
+        assert drive.put(f"{relation}.csv", content=b"id\n1\n").status_code == 201
+        copied = drive.request("COPY", f"{relation}.csv", headers={"Destination": f"/main/{'y' * 250}.csv"})
+        assert copied.status_code == 201, copied.text
+        assert drive.put("/.scratch/rows", content=b"id\n2\n").status_code == 201
+        headers = {"Destination": f"/main/{'y' * 250}.csv"}
+        assert drive.request("MOVE", "/.scratch/rows", headers=headers).status_code == 204
+        assert drive.get("/.scratch/rows").status_code == 404
+        for made in (relation, f"/main/{'y' * 250}"):
+            assert drive.delete(f"{made}/").status_code == 204
+
+
+@pytest.mark.parametrize("accepted", ["text/plain", "image/*", "application/octet-stream"])
+def test_a_file_is_read_whatever_is_accepted(drive: httpx.Client, accepted: str) -> None:
+    for path, content in (("/main/notes.txt", TEXT), ("/main/unwritten.csv", b"")):
+        drive.put(path, content=content)
+        answer = drive.get(path, headers={"Accept": accepted})
+        assert (answer.status_code, answer.content) == (200, content)
+        drive.delete(path)
+    assert drive.get("/main/users.csv", headers={"Accept": "image/*"}).status_code == 406
+
+
+def test_a_file_is_no_directory(drive: httpx.Client) -> None:
+    drive.put("/.scratch/a", content=TEXT)
+    for method in ("GET", "HEAD", "DELETE", "PROPFIND"):
+        assert (
+            drive.request(
+                method, "/.scratch/a/", headers={"Depth": "0"} if method == "PROPFIND" else {}
+            ).status_code
+            == 404
+        )
+    drive.delete("/.scratch/a")
+
+
 def test_nothing_is_kept_where_the_gateway_reads(client: httpx.Client) -> None:
     assert client.put("/.scratch/a.txt", content=TEXT).status_code in {400, 403}
     assert "/.scratch" not in [

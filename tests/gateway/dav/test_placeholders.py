@@ -82,6 +82,16 @@ def test_a_lock_is_given_up_under_any_spelling_of_its_path(drive: Drive) -> None
     assert drive.delete("/main/fresh.csv.sql").status_code == 204
 
 
+def test_its_properties_go_with_it(drive: Drive) -> None:
+    token = drive.token("/main/new.csv")
+    body = '<propertyupdate xmlns="DAV:"><set><prop><x xmlns="urn:x">note</x></prop></set></propertyupdate>'
+    drive.request("PROPPATCH", "/main/new.csv", content=body, headers={"If": f"({token})"})
+    assert drive.attached("/main/new.csv") == "note"
+    assert drive.unlock("/main/new.csv", token).status_code == 204
+    drive.put("/main/new.csv", content=b"")
+    assert drive.attached("/main/new.csv") is None
+
+
 def test_one_that_was_put_outlives_its_lock(drive: Drive) -> None:
     drive.put("/main/fresh.csv", content=b"")
     token = drive.token("/main/fresh.csv")

@@ -51,6 +51,33 @@ class TestScratch:
         assert drive.attached("/.scratch/c/file") == "note"
         assert drive.members("/.scratch/") == {"b/", "c/"}
 
+    @pytest.mark.parametrize("path", ["/main/new.csv", "/main/notes.txt", "/main/users/notes.txt"])
+    def test_a_collection_stays_where_collections_are(self, drive: Drive, path: str) -> None:
+        drive.mkcol("/.scratch/kept/")
+        drive.put("/.scratch/kept/file", content=b"x")
+        drive.put(path, content=b"" if path.endswith(".csv") else b"text")
+        for method in (drive.copy, drive.move):
+            assert problem(method("/.scratch/kept/", path)) == (403, "not-copied")
+        assert drive.get("/.scratch/kept/file").content == b"x"
+        assert drive.delete(path).status_code == 204
+        drive.delete("/.scratch/kept/")
+
+    @pytest.mark.parametrize(("name", "levels"), [("d", 40), ("n" * 200, 7)])
+    def test_collections_are_not_nested_deeper_than_paths_are(
+        self, drive: Drive, name: str, levels: int
+    ) -> None:
+        for top in ("a", "b"):
+            for level in range(levels):
+                made = drive.mkcol(f"/.scratch/{top}" + f"/{name}" * level)
+                assert made.status_code == 201, made.text
+        within = "/.scratch/b" + f"/{name}" * (levels - 1)
+        for method in (drive.copy, drive.move):
+            assert problem(method("/.scratch/a", f"{within}/c")) == (400, "invalid-path")
+        assert drive.copy("/.scratch/a", f"{within}/c", Depth="0").status_code == 201
+        assert drive.move("/.scratch/a", "/.scratch/b/c").status_code == 201
+        assert drive.delete("/.scratch/b").status_code == 204
+        assert drive.delete("/.scratch/a").status_code == 404
+
     def test_overwrite_f_keeps_what_is_there(self, drive: Drive) -> None:
         for name in ("a", "b"):
             drive.put(f"/.scratch/{name}", content=name.encode())
