@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.dav.destination import deep
+from gateway.dav.guard import CONDITIONS
 from gateway.dav.message import Answer
 from gateway.dav.options import allowed
 from gateway.problems import Problem
 from gateway.scratch import junk
+from gateway.scratch.files import failed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -86,7 +88,10 @@ async def _drop(app: DavApp, request: Request, resource: Resource) -> None:
 
 
 async def _remove(_: DavApp, request: Request, resource: Resource) -> None:
-    await asyncio.to_thread(request.folder.remove, resource.path)
+    entry = resource.entry or {}
+    tag = entry.get("etag") if CONDITIONS & request.headers.keys() else None
+    if not await asyncio.to_thread(request.folder.remove, resource.path, tag) and tag is not None:
+        raise failed()
 
 
 def must_manage(request: Request) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from gateway.drive import Resource
     from gateway.reads import Reads
 
-_CONDITIONS: Final = frozenset({b"if-match", b"if-none-match", b"if-unmodified-since"})
+CONDITIONS: Final = frozenset({b"if-match", b"if-none-match", b"if-unmodified-since"})
+"""Headers that say in which state a resource must be."""
 
 
 class Guard:
@@ -57,7 +58,7 @@ class Guard:
         """
         values = [value for name, value in request.fields if name == b"if"]
         await self._locks.condition(resource.path, values, creates=member)
-        if _CONDITIONS.isdisjoint(request.headers):
+        if CONDITIONS.isdisjoint(request.headers):
             return
         tags: list[str] = []
         modified: int | None = None

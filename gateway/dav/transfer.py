@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.dav.collections import in_tree, must_manage
 from gateway.dav.destination import destination
@@ -40,6 +40,15 @@ class Transfer:
         """Whether there was nothing at the target."""
         return not self.target.exists
 
+    def allow(self, entry: dict[str, Any] | None) -> None:
+        """Refuses what the client does not want to be replaced.
+
+        Raises:
+            Problem: `precondition-failed`.
+        """
+        if entry is not None and not self.asked.overwrite:
+            raise Problem("precondition-failed", "Overwrite: F, and there is something at the destination.")
+
 
 Way = Callable[[Transfer], Awaitable["Headers"]]
 
@@ -71,9 +80,8 @@ async def _transfer(app: DavApp, request: Request, ways: Mapping[tuple[str, str]
     await app.guard.must_hold(request, source, member=moves)
     if request.exchange.scope["query_string"] and source.kind != "data":
         raise Problem("invalid-parameter", "Only rows are chosen by parameters.")
-    if target.exists and not asked.overwrite:
-        raise Problem("precondition-failed", "Overwrite: F, and there is something at the destination.")
     transfer = Transfer(app, request, source, target, asked, moves)
+    transfer.allow(target.entry)
     async with AsyncExitStack() as stack:
         if moves:
             await stack.enter_async_context(app.guard.changing(request, source.path, removes=True))
@@ -128,9 +136,10 @@ async def _scratch(transfer: Transfer) -> Headers:
     if transfer.source.is_directory and not junk(target):
         raise Problem("not-copied", "Only names of temporary files are free for directories here.")
     if transfer.moves:
-        await asyncio.to_thread(folder.move, source, target)
+        await asyncio.to_thread(folder.move, source, target, transfer.allow)
     else:
-        await asyncio.to_thread(partial(folder.copy, source, target, deep=transfer.asked.deep))
+        copy = partial(folder.copy, source, target, transfer.allow, deep=transfer.asked.deep)
+        await asyncio.to_thread(copy)
     return []
 
 
@@ -142,8 +151,11 @@ async def _ingest(transfer: Transfer) -> Headers:
     if source.is_placeholder and not await transfer.app.rows.exist(in_tree(target)):
         await transfer.app.rows.may_create(in_tree(target))
         return await _scratch(transfer)
-    with folder.held(source.path) as file:
-        rows = await transfer.app.rows.ingest(file, in_tree(target))
+    file = await asyncio.to_thread(folder.hold, source.path)
+    try:
+        rows = await transfer.app.rows.ingest(str(file), in_tree(target))
+    finally:
+        await asyncio.to_thread(file.unlink, missing_ok=True)
     await asyncio.to_thread(folder.remove, target.path)
     transfer.app.written(target.path)
     if transfer.moves:
@@ -163,7 +175,7 @@ async def _rows(transfer: Transfer) -> Headers:
 async def _export(transfer: Transfer) -> Headers:
     shape = shape_of(transfer.request.exchange)
     async with transfer.app.rows.exported(in_tree(transfer.source), shape) as file:
-        await asyncio.to_thread(transfer.request.folder.put, transfer.target.path, file)
+        await asyncio.to_thread(transfer.request.folder.put, transfer.target.path, file, transfer.allow)
     return []
 
 

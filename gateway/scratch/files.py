@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.body import EmptyBody, declared, received
@@ -110,9 +111,9 @@ class ScratchFiles:
         await asyncio.to_thread(folder.check_room, path, expected.length or 0)
         try:
             async with received(exchange, expected, self._spools, self._bounds) as body:
-                await self._keep(exchange, folder, resource, body)
+                created = await self._keep(exchange, folder, resource, body)
         except EmptyBody:
-            await self._keep(exchange, folder, resource, b"")
+            created = await self._keep(exchange, folder, resource, b"")
         except Problem as refusal:
             if refusal.code != "body-too-large" or self._bounds == self._settings:
                 raise
@@ -120,14 +121,12 @@ class ScratchFiles:
         found = folder.find(path)
         # Of what is not kept as it came there is no tag (RFC 9110, section 9.3.4).
         tag = [(b"etag", found["etag"].encode())] if found is not None and expected.coding is None else []
-        await exchange.answer(201 if creates else 204, tag)
+        await exchange.answer(201 if created else 204, tag)
 
-    async def _keep(self, exchange: Exchange, folder: Folder, resource: Resource, body: bytes | str) -> None:
+    async def _keep(self, exchange: Exchange, folder: Folder, resource: Resource, body: bytes | str) -> bool:
         path, creates = resource.path, not resource.exists
         async with self._dav.locks.writing(path, exchange.scope["headers"], creates=creates):
-            # Nothing is awaited between the last look and the thread that does it.
-            self._must_hold(exchange, folder.find(path))
-            await asyncio.to_thread(folder.put, path, body)
+            return await asyncio.to_thread(folder.put, path, body, partial(self._must_hold, exchange))
 
     @staticmethod
     def _must_hold(exchange: Exchange, entry: dict[str, Any] | None) -> None:

@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,8 +36,15 @@ if TYPE_CHECKING:
 
     from gateway.scratch.store import Scratch
 
+Allow = Callable[[dict[str, Any] | None], None]
+"""Raises what forbids a change, of the entry that is there; nothing changes meanwhile."""
+
 _LOCKED: Final = 0o400
 """The mode of what LOCK made and nobody has written."""
+
+
+def _anything(_: dict[str, Any] | None) -> None:
+    pass
 
 
 class Folder:
@@ -111,9 +119,10 @@ class Folder:
         finally:
             os.close(file)
 
-    @contextmanager
-    def held(self, path: str) -> Iterator[str]:
-        """The name on disk of a file, which keeps its bytes whatever becomes of the path.
+    def hold(self, path: str) -> Path:
+        """Gives a file another name on disk, which keeps its bytes whatever becomes of the path.
+
+        Who asked removes it.
 
         Raises:
             Problem: `not-found`.
@@ -122,10 +131,7 @@ class Folder:
             name = self._scratch.begun()
             link(self._root / on_disk(path), name)
             os.utime(name, ns=(time.time_ns(), name.stat().st_mtime_ns))  # not to be swept
-        try:
-            yield str(name)
-        finally:
-            name.unlink(missing_ok=True)
+        return name
 
     # Changing
 
@@ -135,26 +141,30 @@ class Folder:
         Raises:
             Problem: `scratch-full`.
         """
+        with told(path), self._scratch.turn():
+            self._must_have_room(path, size)
+
+    def _must_have_room(self, path: str, size: int) -> None:
         old = self.find(path)
         self._scratch.room.check(self._root, size, None if old is None else old["size"] or 0)
 
-    def put(self, path: str, body: bytes | str) -> bool:
+    def put(self, path: str, body: bytes | str, allow: Allow = _anything) -> bool:
         """Keeps a file; whether it is a new one.
 
         Args:
             path: What it is called. The collection that it is in exists.
             body: Its bytes, or the name of a file on this disk that becomes it.
+            allow: Is asked about what is replaced.
 
         Raises:
             Problem: `scratch-full`, `parent-missing`, `is-a-directory`.
         """
         with told(path):
             size = len(body) if isinstance(body, bytes) else Path(body).stat().st_size
-            self.check_room(path, size)
             begun = self._scratch.begun()
             try:
                 fill(begun, body)
-                return self._place(begun, path, size)
+                return self._place(begun, path, size, allow)
             finally:
                 begun.unlink(missing_ok=True)
 
@@ -164,13 +174,14 @@ class Folder:
         Raises:
             Problem: As `put`.
         """
-        with told(path):
-            self.check_room(path, 0)
+        with told(path), self._scratch.turn():
+            self._must_have_room(path, 0)
             target = self._parent(path)
             try:
                 os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _LOCKED))
             except FileExistsError:
                 return False
+            self._scratch.room.added(self._root, 0)
             return True
 
     def reserved(self, path: str) -> bool:
@@ -187,9 +198,10 @@ class Folder:
         Raises:
             Problem: `already-exists`, `parent-missing`, `scratch-full`.
         """
-        with told(path):
-            self.check_room(path, 0)
+        with told(path), self._scratch.turn():
+            self._must_have_room(path, 0)
             self._parent(path).mkdir(mode=0o700)
+            self._scratch.room.added(self._root, 0)
 
     def remove(self, path: str, tag: str | None = None) -> bool:
         """Removes a file, or a collection with all in it, at once; whether there was one.
@@ -201,19 +213,20 @@ class Folder:
         with told(path):
             try:
                 target = self._root / on_disk(path)
-            except TooLong:
+                target.lstat()  # before anything is made on a disk that may be full, or read only
+            except (FileNotFoundError, NotADirectoryError, TooLong):
                 return False
-            if tag is not None:
-                found = self.find(path)
-                if found is None or found["etag"] != tag:
-                    return False
             begun = self._scratch.begun()
-            try:
-                target.rename(begun)
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-            self._scratch.room.forget()
+            with self._scratch.turn():
+                found = self.find(path) if tag is not None else None
+                if tag is not None and (found is None or found.get("etag") != tag):
+                    return False
+                try:
+                    target.rename(begun)
+                except (FileNotFoundError, NotADirectoryError):
+                    return False
             delete(begun)
+            self._scratch.room.forget()
             return True
 
     def forget(self, directory: str) -> None:
@@ -231,16 +244,17 @@ class Folder:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self._root / inside(directory)).rename(target)
 
-    def copy(self, source: str, target: str, *, deep: bool = True) -> bool:
+    def copy(self, source: str, target: str, allow: Allow = _anything, *, deep: bool = True) -> bool:
         """Copies a file, or a collection with or without its members, over what is there; whether it is new.
+
+        `allow` is asked about what is there.
 
         Raises:
             Problem: `scratch-full`, `parent-missing`, `not-found`.
         """
         with told(target):
             original = self._root / on_disk(source)
-            size = size_of(original, deep=deep)
-            self.check_room(target, size)
+            self.check_room(target, size_of(original, deep=deep))
             begun = self._scratch.begun()
             try:
                 if not original.is_dir():
@@ -249,21 +263,37 @@ class Folder:
                     shutil.copytree(original, begun, copy_function=shutil.copyfile)
                 else:
                     begun.mkdir(mode=0o700)
-                return self._place(begun, target, size)
+                return self._place(begun, target, size_of(begun, deep=deep), allow)
             finally:
                 delete(begun)
 
-    def move(self, source: str, target: str) -> bool:
+    def move(self, source: str, target: str, allow: Allow = _anything) -> bool:
         """Renames a file or a collection over what is there; whether that is new.
+
+        `allow` is asked about what is there.
 
         Raises:
             Problem: `parent-missing`, `not-found`.
         """
         with told(target):
-            return self._place(self._root / on_disk(source), target, 0)
+            return self._place(self._root / on_disk(source), target, None, allow)
 
-    def _place(self, file: Path, path: str, size: int) -> bool:
-        """Gives something that is whole its name."""
+    def _place(self, file: Path, path: str, size: int | None, allow: Allow) -> bool:
+        """Gives something that is whole its name; `size` is of what has come, `None` of what was here."""
+        with self._scratch.turn():
+            allow(self.find(path))
+            if size is not None:
+                self._must_have_room(path, size)
+            replaced = self._rename(file, path)
+            if size is not None:
+                self._scratch.room.added(self._root, size)
+        if isinstance(replaced, Path):
+            delete(replaced)
+            self._scratch.room.forget()
+        return replaced is None
+
+    def _rename(self, file: Path, path: str) -> Path | bool | None:
+        """What has the name is replaced: `None` for nothing, else where it is now, if it is anywhere."""
         target = self._parent(path)
         if stat.S_ISDIR(file.lstat().st_mode):
             kept = on_disk(path)
@@ -274,13 +304,11 @@ class Folder:
         except FileNotFoundError:
             old = None
         if old is not None and (stat.S_ISDIR(old.st_mode) or file.is_dir()):
-            delete(replace(file, target, self._scratch.prepare()))
-        else:
-            if old is not None:
-                date_after(file, old)
-            file.replace(target)
-        self._scratch.room.added(self._root, size)
-        return old is None
+            return replace(file, target, self._scratch.prepare())
+        if old is not None:
+            date_after(file, old)
+        file.replace(target)
+        return None if old is None else True
 
     def _parent(self, path: str) -> Path:
         """The place on disk of a path whose directory is there, or is of the tree.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
@@ -19,6 +20,8 @@ from gateway.scratch.replacing import finish
 from gateway.scratch.room import Room
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway.exchange import Exchange
     from gateway.settings import Settings
 
@@ -26,6 +29,10 @@ ANYBODY: Final = "anonymous"
 
 _BEGUN: Final = ".begun"
 """Where files are until they are whole: no principal's folder begins with a dot."""
+_TURN: Final = ".turn"
+"""A file that is locked by who changes something."""
+_NOWHERE: Final = Path(os.devnull)
+"""There is nothing in it, and never will be."""
 
 
 def default_directory(settings: Settings) -> Path:
@@ -54,8 +61,8 @@ class Scratch:
         return self.folder(getattr(exchange, "principal", None) or ANYBODY)
 
     def folder(self, principal: str) -> Folder:
-        """The files of one principal."""
-        return Folder(self, self.directory / kept(principal))
+        """The files of one principal; none where the directory is somebody else's."""
+        return Folder(self, (self.directory if self._is_own() else _NOWHERE) / kept(principal))
 
     def begun(self) -> Path:
         """A new name for a file that is not whole yet.
@@ -72,33 +79,65 @@ class Scratch:
             OSError: It cannot be made, or is somebody else's.
         """
         begun = self.directory / _BEGUN
+        if not self._is_own():
+            raise PermissionError(errno.EACCES, "not a directory of this user", str(self.directory))
         if not begun.is_dir():
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            state = self.directory.lstat()
-            if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
-                raise PermissionError(errno.EACCES, "not a directory of this user", str(self.directory))
+            if not self._is_own() or {*os.listdir(self.directory)} - {_BEGUN, _TURN}:  # noqa: PTH208
+                # All in it would be removed in time.
+                raise PermissionError(errno.EACCES, "not made for scratch files", str(self.directory))
             begun.mkdir(mode=0o700, exist_ok=True)
         return begun
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The time of a change, among all processes: what was looked at stays until it is acted upon.
+
+        It is short: what takes long is done before, aside.
+
+        Raises:
+            OSError: As `prepare`.
+        """
+        file = os.open(self.prepare().with_name(_TURN), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+    def _is_own(self) -> bool:
+        """Whether the directory is one of this user, or nothing yet: below /tmp anybody may make it."""
+        try:
+            state = self.directory.lstat()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid()
 
     def folders(self) -> list[Folder]:
         """Those of all principals."""
         with suppress(FileNotFoundError):
-            return [Folder(self, path) for path in self.directory.iterdir() if path.name != _BEGUN]
+            found = self.directory.iterdir() if self._is_own() else ()
+            return [Folder(self, path) for path in found if not path.name.startswith(".")]
         return []
 
     def finish(self) -> None:
         """Finishes what processes have begun that are no more: called before anybody looks."""
-        finish(self.directory / _BEGUN)
+        if self._is_own():
+            finish(self.directory / _BEGUN)
 
     def sweep(self) -> None:
         """Removes what nobody has used for so long, and what a process left that was killed."""
+        if not (self._is_own() and (self.directory / _BEGUN).is_dir()):
+            return
         before = time.time() - self.age
         for top, folders, files in os.walk(self.directory, topdown=False):
             for name in files:
                 file = Path(top, name)
                 with suppress(OSError):
                     state = file.lstat()
-                    if max(state.st_atime, state.st_mtime) < before:
+                    if name != _TURN and max(state.st_atime, state.st_mtime) < before:
                         file.unlink()
             for name in folders:
                 folder = Path(top, name)

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import fromstring
 import httpx
 import pytest
 
-from gateway.scratch import default_directory
+from gateway.scratch import Scratch, default_directory
 from gateway.settings import Settings
 from tests.gateway.serving import head, serving
 
@@ -336,10 +336,59 @@ def test_the_directory_is_nobody_elses(database: Path, serve: Serve, tmp_path: P
     assert kept.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_link_is_no_directory(database: Path, serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    url = f"sqlite:///{database}"
-    default_directory(Settings({"": url}, spool_dir=str(tmp_path))).symlink_to(tmp_path / "elsewhere")
-    server = serve(url, "--access", "write", "--spool-dir", str(tmp_path))
+class TestSomebodyElsesDirectory:
+    """Below /tmp anybody may make a directory of the name that a gateway will look for."""
+
+    @pytest.fixture(params=["a link", "another user's"])
+    def made(self, request: pytest.FixtureRequest, database: Path, tmp_path: Path) -> Path:
+        """A file in what was made, in the place of one in the root of the tree."""
+        place = default_directory(Settings({"": f"sqlite:///{database}"}, spool_dir=str(tmp_path)))
+        elsewhere = tmp_path / "elsewhere"
+        file = elsewhere / "anonymous" / "notes.txt"
+        file.parent.mkdir(parents=True)
+        (elsewhere / ".begun").mkdir()
+        file.write_bytes(TEXT)
+        os.utime(file, (1, 1))
+        if request.param == "a link":
+            place.symlink_to(elsewhere)
+            return file
+        if os.geteuid() != 0:
+            pytest.skip("only root gives directories away")
+        os.chown(elsewhere, 65534, -1)
+        elsewhere.rename(place)
+        return place / "anonymous" / "notes.txt"
+
+    def test_it_is_left_alone(self, made: Path, database: Path, serve: Serve, tmp_path: Path) -> None:
+        server = serve(f"sqlite:///{database}", "--access", "manage", "--spool-dir", str(tmp_path))
+        assert httpx.get(f"{server.url}/notes.txt").status_code == 404
+        assert httpx.delete(f"{server.url}/notes.txt").status_code == 404
+        for path in ("/.scratch/a", "/notes.txt", "/main/fresh.csv"):
+            assert problem(httpx.put(f"{server.url}{path}", content=b"")) == (507, "scratch-full")
+        made_a_table = httpx.put(f"{server.url}/main/fresh.csv", content=b"id\n1\n")
+        assert made_a_table.status_code == 201
+        assert made.read_bytes() == TEXT
+        assert [file.name for file in made.parent.iterdir()] == ["notes.txt"]
+
+    def test_nothing_in_it_is_swept(self, made: Path) -> None:
+        scratch = Scratch(made.parents[1] if "elsewhere" not in made.parts else self.link(made), MiB, 60)
+        scratch.finish()
+        scratch.sweep()
+        assert scratch.folders() == []
+        assert made.read_bytes() == TEXT
+
+    @staticmethod
+    def link(made: Path) -> Path:
+        [link] = (path for path in made.parents[2].iterdir() if path.is_symlink())
+        return link
+
+
+def test_a_directory_of_other_files_is_not_taken(database: Path, serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    file = tmp_path / "mine" / "thesis.txt"
+    file.write_bytes(TEXT)
+    os.utime(file, (1, 1))
+    Scratch(tmp_path / "mine", MiB, 60).sweep()
+    assert file.read_bytes() == TEXT
+    server = serve(f"sqlite:///{database}", "--access", "write", "--scratch-dir", str(tmp_path / "mine"))
     assert problem(httpx.put(f"{server.url}/.scratch/a", content=TEXT)) == (507, "scratch-full")
-    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
