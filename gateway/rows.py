@@ -60,27 +60,40 @@ class Rows:
                 "parent-missing", "The schema does not exist.", members={"path": schema}
             ) from problem
 
-    async def ingest(self, file: bytes | str, target: Target, *, extension: str | None = None) -> int:
+    async def ingest(
+        self, file: bytes | str, target: Target, *, extension: str | None = None, overwrite: bool = True
+    ) -> int:
         """Makes a whole body the rows of a data path; how many.
 
         Args:
             file: The bytes, or the name of a file that has them.
             target: A data path, of a relation that is there or may be created.
             extension: Another format than the path's.
+            overwrite: Replaces the rows of a relation that is there.
+
+        Raises:
+            Problem: `precondition-failed`, if there is one that is not to be replaced.
         """
         fs, pool = target.database()
-        create = await self._creates(target)
+        create = await self._creates(target, overwrite=overwrite)
         write = partial(fs.write, create=create, extension=extension, timeout=self._timeout)
-        written: tuple[int, bool] = await pool.write(write, target.path, file, "replace")
+        try:
+            written: tuple[int, bool] = await pool.write(
+                write, target.path, file, "replace" if overwrite else "create"
+            )
+        except Problem as problem:
+            if overwrite or problem.code != "already-exists":
+                raise
+            raise _taken() from problem
         return written[0]
 
-    async def copy(self, source: Target, shape: str, target: Target) -> int:
+    async def copy(self, source: Target, shape: str, target: Target, *, overwrite: bool = True) -> int:
         """Makes the rows of one data path, or some of them, all rows of another; how many."""
         (fs, pool), (other, _) = source.database(), target.database()
         if fs is not other:
             async with self._spooled(source, shape, "arrow", _UNBOUNDED) as body:
-                return await self.ingest(body, target, extension="arrow")
-        create = await self._creates(target)
+                return await self.ingest(body, target, extension="arrow", overwrite=overwrite)
+        create = await self._creates(target, overwrite=overwrite)
         copy = partial(fs.copy_rows, create=create, timeout=self._timeout)
         written = await pool.write(copy, f"{source.path}?{shape}" if shape else source.path, target.path)
         return written[0]
@@ -143,8 +156,10 @@ class Rows:
         fs, pool = target.database()
         await pool.write(fs.create_schema, _schema(target))
 
-    async def _creates(self, target: Target) -> bool:
+    async def _creates(self, target: Target, *, overwrite: bool) -> bool:
         if await self.exist(target):
+            if not overwrite:
+                raise _taken()
             return False
         await self.may_create(target)
         return True
@@ -183,6 +198,10 @@ class Rows:
             finally:
                 pool.data.give()
             yield spool.body()
+
+
+def _taken() -> Problem:
+    return Problem("precondition-failed", "Overwrite: F, and there is something at the destination.")
 
 
 def _schema(target: Target) -> str:

@@ -88,7 +88,7 @@ class Multistatus:
         if _PLAIN(path):
             href, name = path, path[path.rindex("/") + 1 :] or "/"
         else:
-            href, name = quote(path), display_name(path)
+            href, name = quote(path), display_name(path, entry["kind"])
         if directory and path != "/":
             href += "/"
         return form % {"href": href, "name": name, "date": _date(int(modified)), "size": size, "etag": tag}
@@ -154,8 +154,8 @@ def propstat(content: str, status: str, error: str = "") -> str:
     return f"<D:propstat><D:prop>{content}</D:prop><D:status>HTTP/1.1 {status}</D:status>{error}</D:propstat>"
 
 
-def display_name(path: str) -> str:
+def display_name(path: str, kind: str) -> str:
     """The last segment for people, escaped for XML: identifiers as they are in the database."""
     segment = path.rpartition("/")[2]
-    name = unquote(segment)
+    name = segment if kind == "scratch" else unquote(segment)
     return quote(segment, safe="%") if _NOT_XML(name) else xml.text(name)

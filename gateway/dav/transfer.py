@@ -104,7 +104,13 @@ async def _settle(transfer: Transfer, *, replaced: bool) -> None:
         await app.properties.move(source, target)
         await app.locks.gone(source)
     else:
-        await app.properties.copy(source, target, below=transfer.asked.deep)
+        try:
+            await app.properties.copy(source, target, below=transfer.asked.deep)
+        except Problem as problem:
+            if problem.code != "property-store-full":
+                raise
+            # The copy is there; it has those of what it is a copy of, or none.
+            await app.properties.remove(target)
 
 
 def _as_file(source: Resource, target: Resource) -> Resource:
@@ -153,7 +159,7 @@ async def _ingest(transfer: Transfer) -> Headers:
         return await _scratch(transfer)
     file = await asyncio.to_thread(folder.hold, source.path)
     try:
-        rows = await transfer.app.rows.ingest(str(file), in_tree(target))
+        rows = await transfer.app.rows.ingest(str(file), in_tree(target), overwrite=transfer.asked.overwrite)
     finally:
         await asyncio.to_thread(file.unlink, missing_ok=True)
     await asyncio.to_thread(folder.remove, target.path)
@@ -166,7 +172,8 @@ async def _ingest(transfer: Transfer) -> Headers:
 
 async def _rows(transfer: Transfer) -> Headers:
     source, target = in_tree(transfer.source), in_tree(transfer.target)
-    rows = await transfer.app.rows.copy(source, shape_of(transfer.request.exchange), target)
+    shape = shape_of(transfer.request.exchange)
+    rows = await transfer.app.rows.copy(source, shape, target, overwrite=transfer.asked.overwrite)
     await asyncio.to_thread(transfer.request.folder.remove, transfer.target.path)
     transfer.app.written(transfer.target.path)
     return _counted(rows)

@@ -81,6 +81,20 @@ def test_one_of_several_takes_a_name_without_overwriting(drives: list[Drive], me
         drives[0].delete("/.scratch/c")
 
 
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_one_of_several_becomes_a_table_without_overwriting(drives: list[Drive], method: str) -> None:
+    headers = {"Destination": "/main/raced.csv", "Overwrite": "F"}
+    for _ in range(ROUNDS):
+        for n in range(MANY):
+            drives[0].put(f"/.scratch/rows{n}", content=b"id\n%d\n" % n)
+
+        def ask(drive: Drive, n: int) -> httpx.Response:
+            return drive.request(method, f"/.scratch/rows{n}", headers=headers)
+
+        assert at_once(drives, ask) == [201] + [412] * (MANY - 1)
+        assert drives[0].delete("/main/raced/").status_code == 204
+
+
 def test_a_file_that_has_changed_is_not_removed_on_condition(drives: list[Drive]) -> None:
     for _ in range(ROUNDS):
         drives[0].put("/.scratch/d", content=b"before")

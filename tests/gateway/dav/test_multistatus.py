@@ -81,6 +81,12 @@ def test_the_display_name_is_the_identifier_where_xml_can_say_it(path: str, show
     assert properties(response)["{DAV:}displayname"].text == shown
 
 
+def test_the_name_of_a_file_that_is_no_table_has_no_escapes() -> None:
+    [response] = render([{**file("/.scratch/100%41.txt"), "kind": "scratch"}], Asked("allprop"))
+    assert properties(response)["{DAV:}displayname"].text == "100%41.txt"
+    assert response.findtext("{DAV:}href") == "/.scratch/100%2541.txt"
+
+
 def test_directories_end_with_a_slash_and_are_collections() -> None:
     root, schema, data = render([directory("/"), directory("/main"), file("/main/a.csv")], Asked("allprop"))
     assert [r.findtext("{DAV:}href") for r in (root, schema, data)] == ["/", "/main/", "/main/a.csv"]

@@ -51,6 +51,16 @@ class TestScratch:
         assert drive.attached("/.scratch/c/file") == "note"
         assert drive.members("/.scratch/") == {"b/", "c/"}
 
+    def test_what_is_copied_needs_no_room_for_properties(self, serve: Serve, database: Path) -> None:
+        server = serve(f"sqlite:///{database}", "--access", "manage")
+        with Drive(base_url=server.url) as drive:
+            drive.put("/.scratch/first", content=b"x")
+            drive.attach("/.scratch/first", "v" * 60_000)
+            statuses = {drive.copy("/.scratch/first", f"/.scratch/{n}").status_code for n in range(300)}
+            assert statuses == {201}
+            assert drive.attached("/.scratch/0") is not None
+            assert drive.attached("/.scratch/299") is None
+
     @pytest.mark.parametrize("path", ["/main/new.csv", "/main/notes.txt", "/main/users/notes.txt"])
     def test_a_collection_stays_where_collections_are(self, drive: Drive, path: str) -> None:
         drive.mkcol("/.scratch/kept/")
