@@ -105,14 +105,14 @@ async def received(
         await _receive(exchange, spool, settings.stall_timeout, moved)
         if expected.length is not None and spool.size != expected.length:
             raise Problem("incomplete-body", f"{spool.size} bytes came of {expected.length}.")
-        if not spool.size:
-            raise EmptyBody
         body = await asyncio.to_thread(spool.body)
         for name, digest in expected.digests:
             if not hmac.compare_digest(hashes[name].digest(), digest):
                 raise Problem(
                     "digest-mismatch", f"The body does not have the {name} digest that came with it."
                 )
+        if not spool.size:
+            raise EmptyBody
         if expected.coding is not None:
             inflated = stack.enter_context(Spool(*bounds))
             body = await asyncio.to_thread(_inflate, body, expected.coding, inflated)

@@ -190,7 +190,8 @@ class DavApp:
         found = await request.drive.find(request.path)
         answer, held = await locking.unlock(request.at(found.path), self.locks)
         resource = await request.drive.find(held["href"])
-        if resource.is_placeholder and request.folder.reserved(resource.path):
+        shared = await self.locks.covering(resource.path)
+        if resource.is_placeholder and not shared and request.folder.reserved(resource.path):
             await asyncio.to_thread(request.folder.remove, resource.path)
             await self.properties.remove(resource.path)
         return answer

@@ -7,8 +7,10 @@ import os
 import socket
 import sqlite3
 import time
+from base64 import b64encode
 from contextlib import closing
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.etree.ElementTree import fromstring
@@ -145,6 +147,14 @@ def test_a_file_is_read_whatever_is_accepted(drive: httpx.Client, accepted: str)
         assert (answer.status_code, answer.content) == (200, content)
         drive.delete(path)
     assert drive.get("/main/users.csv", headers={"Accept": "image/*"}).status_code == 406
+
+
+def test_nothing_has_a_digest_too(drive: httpx.Client) -> None:
+    digest = {"Content-Digest": f"sha-256=:{b64encode(sha256(b'x').digest()).decode()}:"}
+    for path in ("/.scratch/nothing", "/main/unwritten.csv", "/main/users.csv"):
+        assert problem(drive.put(path, content=b"", headers=digest)) == (400, "digest-mismatch")
+    digest = {"Content-Digest": f"sha-256=:{b64encode(sha256(b'').digest()).decode()}:"}
+    assert drive.put("/.scratch/nothing", content=b"", headers=digest).status_code == 201
 
 
 def test_a_file_is_no_directory(drive: httpx.Client) -> None:

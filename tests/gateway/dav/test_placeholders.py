@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.gateway.dav.drive import Drive, problem, rows
+from tests.gateway.dav.drive import LOCKINFO, Drive, problem, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +80,17 @@ def test_a_lock_is_given_up_under_any_spelling_of_its_path(drive: Drive) -> None
     token = drive.token("/main/fresh%252Ecsv.sql")
     assert drive.unlock("/main/fresh.csv.sql", token).status_code == 204
     assert drive.delete("/main/fresh.csv.sql").status_code == 204
+
+
+def test_it_stays_for_others_who_share_its_lock(drive: Drive) -> None:
+    shared = LOCKINFO.replace("exclusive", "shared")
+    one, other = (
+        drive.request("LOCK", "/main/new.csv", content=shared).headers["lock-token"] for _ in range(2)
+    )
+    assert drive.unlock("/main/new.csv", one).status_code == 204
+    assert drive.get("/main/new.csv").status_code == 200
+    assert drive.unlock("/main/new.csv", other).status_code == 204
+    assert drive.get("/main/new.csv").status_code == 404
 
 
 def test_its_properties_go_with_it(drive: Drive) -> None:
