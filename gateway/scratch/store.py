@@ -136,12 +136,19 @@ class Scratch:
             for name in files:
                 file = Path(top, name)
                 with suppress(OSError):
-                    state = file.lstat()
-                    if name != _TURN and max(state.st_atime, state.st_mtime) < before:
-                        file.unlink()
+                    if name != _TURN and _used(file) < before:
+                        with self.turn():
+                            if _used(file) < before:  # nobody has written another in its place
+                                file.unlink()
             for name in folders:
                 folder = Path(top, name)
                 with suppress(OSError):
                     if name != _BEGUN and folder.stat().st_mtime < before:
-                        folder.rmdir()  # fails if there is something in it
+                        with self.turn():  # not between its making and its first member
+                            folder.rmdir()  # fails if there is something in it
         self.room.forget()
+
+
+def _used(file: Path) -> float:
+    state = file.lstat()
+    return max(state.st_atime, state.st_mtime)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 from typing import TYPE_CHECKING
 
@@ -107,6 +109,28 @@ def test_a_file_that_has_changed_is_not_removed_on_condition(drives: list[Drive]
 
         assert at_once(drives, ask) == [204] + [412] * (MANY - 1)
         drives[0].delete("/.scratch/d")
+
+
+def test_what_is_written_while_it_would_be_swept_stays(tmp_path: Path) -> None:
+    class Busy(Scratch):
+        """Somebody else has the turn before."""
+
+        @contextmanager
+        def turn(self) -> Iterator[None]:
+            file.unlink(missing_ok=True)
+            file.write_bytes(b"new")
+            with super().turn():
+                yield
+
+    scratch = Scratch(tmp_path / "kept", 1000 * KiB, 60)
+    scratch.folder("anonymous").put("/.scratch/a", b"old")
+    [file] = (tmp_path / "kept").rglob("a")
+    os.utime(file, (1, 1))
+    Busy(tmp_path / "kept", 1000 * KiB, 60).sweep()
+    assert file.read_bytes() == b"new"
+    os.utime(file, (1, 1))
+    scratch.sweep()
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("work", ["put", "copy", "copy a collection"])
