@@ -30,7 +30,7 @@ ANYBODY: Final = "anonymous"
 _BEGUN: Final = ".begun"
 """Where files are until they are whole: no principal's folder begins with a dot."""
 _TURN: Final = ".turn"
-"""A file that is locked by who changes something."""
+"""A file that is locked by who changes something, and names who did last."""
 _NOWHERE: Final = Path(os.devnull)
 """There is nothing in it, and never will be."""
 
@@ -55,6 +55,7 @@ class Scratch:
         self.directory = directory
         self.age = age
         self.room = Room(quota)
+        self._name = token_hex(16).encode()
 
     def of(self, exchange: Exchange) -> Folder:
         """The files of whoever sent a request."""
@@ -101,6 +102,10 @@ class Scratch:
         file = os.open(self.prepare().with_name(_TURN), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
+            if os.pread(file, len(self._name), 0) != self._name:
+                self.room.forget()  # somebody else may have changed something since
+                with suppress(OSError):
+                    os.pwrite(file, self._name, 0)
             yield
         finally:
             os.close(file)

@@ -111,6 +111,15 @@ def test_a_file_that_has_changed_is_not_removed_on_condition(drives: list[Drive]
         drives[0].delete("/.scratch/d")
 
 
+def test_processes_that_share_a_directory_share_its_room(tmp_path: Path) -> None:
+    one, other = (Scratch(tmp_path / "kept", 1000 * KiB, 86400).folder("anonymous") for _ in range(2))
+    body = b"x" * (300 * KiB)
+    for name, folder in (("a", one), ("b", other), ("c", one)):
+        folder.put(f"/.scratch/{name}", body)
+    with pytest.raises(Problem, match="scratch-full"):
+        other.put("/.scratch/d", body)
+
+
 def test_what_is_written_while_it_would_be_swept_stays(tmp_path: Path) -> None:
     class Busy(Scratch):
         """Somebody else has the turn before."""
