@@ -118,14 +118,17 @@ class Rows:
         await self._copy_across(source, target, overwrite=overwrite)
 
     async def rename_relation(self, source: Target, target: Target, *, overwrite: bool) -> None:
-        """Gives a relation another name, or another schema; another database gets a copy first."""
+        """Gives a relation another name, or another schema.
+
+        Raises:
+            Problem: `not-copied` to another database: what is written between a copy of its rows and
+                its end would be lost.
+        """
         (fs, pool), (other, _) = source.database(), target.database()
-        if fs is other:
-            rename = partial(fs.rename_relation, overwrite=overwrite)
-            await pool.write(rename, _relation(source), _relation(target))
-            return
-        await self._copy_across(source, target, overwrite=overwrite)
-        await pool.write(fs.drop_relation, *_relation(source))
+        if fs is not other:
+            raise Problem("not-copied", "A relation stays in its database: COPY it, then DELETE it.")
+        rename = partial(fs.rename_relation, overwrite=overwrite)
+        await pool.write(rename, _relation(source), _relation(target))
 
     async def rename_schema(self, source: Target, target: Target) -> None:
         """Gives a schema another name.

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from gateway.tree import Tree
 
 
+_STATED: Final = frozenset({"root", "database", "schema"})
+"""Directories of which a state may be told."""
+
+
 class DavApp:
     """An ASGI app for `METHODS`; the methods with a data body are the gateway's own.
 
@@ -124,7 +128,8 @@ class DavApp:
         own = await request.drive.own(request.path) if members else []
         key = (entry["name"], asked, request.access, self.dates.writes)
         state = None
-        if members and not (covering or below or dead or own or asked.names_quota):
+        plain = entry["kind"] in _STATED and not (covering or below or dead or own or asked.names_quota)
+        if members and plain:
             state = await self._sizes.state(request.path)
         if state is not None:
             known = self._listings.find(key, state)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.dav.collections import in_tree, must_manage
 from gateway.dav.destination import destination
+from gateway.dav.lock_store import place
 from gateway.dav.message import Answer
 from gateway.problems import Problem
 from gateway.reads import shape_of
@@ -173,6 +174,8 @@ async def _ingest(transfer: Transfer) -> Headers:
 async def _rows(transfer: Transfer) -> Headers:
     source, target = in_tree(transfer.source), in_tree(transfer.target)
     shape = shape_of(transfer.request.exchange)
+    if shape and place(transfer.source.path) == place(transfer.target.path):
+        raise Problem("not-copied", "What is not chosen would be lost: the rows are those of one relation.")
     rows = await transfer.app.rows.copy(source, shape, target, overwrite=transfer.asked.overwrite)
     await asyncio.to_thread(transfer.request.folder.remove, transfer.target.path)
     transfer.app.written(transfer.target.path)

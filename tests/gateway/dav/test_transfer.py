@@ -212,6 +212,12 @@ class TestRows:
         assert answer.status_code == 204, answer.text
         assert rows(database, "empty") == [(1, "ada"), (2, None)]
 
+    def test_that_are_some_do_not_replace_all_of_the_same(self, drive: Drive, database: Path) -> None:
+        for target in ("/main/users.csv", "/main/users.parquet"):
+            answer = drive.copy("/main/users.csv?limit=3", target)
+            assert problem(answer) == (403, "not-copied"), target
+        assert len(rows(database)) == 7
+
     def test_that_do_not_fit_change_nothing(self, drive: Drive, database: Path) -> None:
         assert problem(drive.copy("/main/big.csv", "/main/users.csv")) == (422, "schema-mismatch")
         assert len(rows(database)) == 7
@@ -237,9 +243,9 @@ class TestRows:
             )
             assert drive.copy("/two/main/users.csv", "/one/main/users.csv").status_code == 204
             assert drive.copy("/one/main/users/", "/two/main/users_too/").status_code == 201
-            assert drive.move("/two/main/users_too/", "/one/main/back/").status_code == 201
-            assert drive.get("/two/main/users_too.csv").status_code == 404
-            assert drive.delete("/one/main/back/").status_code == 204
+            assert problem(drive.move("/two/main/users_too/", "/one/main/back/")) == (403, "not-copied")
+            assert drive.get("/two/main/users_too.csv").status_code == 200
+            assert drive.get("/one/main/back.csv").status_code == 404
         assert len(rows(database, "fresh")) == 100_000
 
 
