@@ -49,16 +49,20 @@ _TRANSFERRED: Final[Codes] = (
 )
 _DELETES: Final = {
     "data": "Refused: the rows stay. An empty file that holds the place of rows is removed",
+    "ddl": "Refused, but for an empty file at a name that is free",
     "relation": "Drops the relation",
     "schema": "Drops a schema without relations",
     "scratch": "Removes a file, or a collection with all in it",
 }
 _COPIES: Final = {
     "data": "Makes the rows, or some of them, all rows of another data file, or a scratch file",
+    "ddl": "Refused, but for an empty file at a name that is free",
     "relation": "Makes another relation as this one is, with its rows",
     "scratch": "Copies a file or a collection; onto a data file, its bytes become the rows",
 }
 _MOVES: Final = {
+    "data": "Refused, but for an empty file that holds the place of rows",
+    "ddl": "Refused, but for an empty file at a name that is free",
     "relation": "Renames the relation, within its schema or into another",
     "schema": "Renames the schema, where the engine can",
     "scratch": "Renames a file or a collection; onto a data file, its bytes become the rows",

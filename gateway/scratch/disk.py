@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fsspec_db import FORMATS
 from gateway.problems import Problem
 from gateway.scratch.room import Room
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 _WRITTEN: Final = 0o600
 """The mode of a file."""
+_MEDIA_TYPES: Final = mimetypes.MimeTypes()
+"""What names say, the same on each machine."""
+for _extension, _media_type in (*FORMATS.items(), ("csv", "text/csv"), ("sql", "application/sql")):
+    _MEDIA_TYPES.add_type(_media_type, f".{_extension}")
 
 
 def entry_of(path: str, state: os.stat_result) -> dict[str, Any]:
@@ -30,7 +35,7 @@ def entry_of(path: str, state: os.stat_result) -> dict[str, Any]:
         "size": state.st_size,
         "type": "file",
         "kind": "scratch",
-        "media_type": mimetypes.guess_type(path.rpartition("/")[2])[0] or "application/octet-stream",
+        "media_type": _MEDIA_TYPES.guess_type(path.rpartition("/")[2])[0] or "application/octet-stream",
         "mtime": int(state.st_mtime),
         "etag": f'"{state.st_ino:x}-{state.st_mtime_ns:x}-{state.st_size:x}"',
     }

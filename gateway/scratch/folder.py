@@ -232,17 +232,20 @@ class Folder:
     def forget(self, directory: str) -> None:
         """Removes what is beside or below a directory of the tree that is gone."""
         with suppress(OSError, TooLong):
+            source = self._root / inside(directory)
+            source.lstat()
             begun = self._scratch.begun()
-            (self._root / inside(directory)).rename(begun)
+            source.rename(begun)
             delete(begun)
             self._scratch.room.forget()
 
     def follow(self, directory: str, renamed: str) -> None:
         """Lets scratch files follow a directory of the tree to its new name."""
         with suppress(OSError, TooLong):
-            target = self._root / inside(renamed)
+            source, target = self._root / inside(directory), self._root / inside(renamed)
+            source.lstat()
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self._root / inside(directory)).rename(target)
+            source.rename(target)
 
     def copy(self, source: str, target: str, allow: Allow = _anything, *, deep: bool = True) -> bool:
         """Copies a file, or a collection with or without its members, over what is there; whether it is new.

@@ -177,10 +177,12 @@ def walk(client: httpx.Client, path: str, method: str, operation: Mapping[str, A
             )
         if method in {"PUT", "POST"} and "{relation}" in path:
             yield replace(call, names={**names, "relation": f"new-{path[-3:]}"})
-        if method == "DELETE" and "{relation}." in path and not path.endswith(".sql"):
+        if method in {"COPY", "DELETE", "MOVE"} and "{relation}." in path:
             placeholder = replace(call, names={**names, "relation": "held"})
-            client.put(placeholder.url, content=b"")
-            yield placeholder
+            lock = client.request("LOCK", placeholder.url, content=XML["LOCK"], headers={"Depth": "0"})
+            headers = {"if": f"({lock.headers.get('lock-token', '<DAV:no-lock>')})"}
+            headers["destination"] = f"/main/elsewhere.{path.rpartition('.')[2]}"
+            yield replace(placeholder, headers=headers)
         if method == "UNLOCK":
             lock = client.request("LOCK", call.url, content=XML["LOCK"], headers={"Depth": "0"})
             yield replace(call, headers={"lock-token": lock.headers.get("lock-token", "<>")})

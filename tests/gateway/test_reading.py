@@ -101,7 +101,6 @@ def test_what_is_not_there_is_a_problem(client: httpx.Client, url: str, status: 
         "/main//users.csv",
         "/main/a%00b.csv",
         "/main/a%5Cb.csv",
-        "/main/.hidden",
     ],
 )
 def test_paths_outside_the_grammar_are_refused(reader: Server, path: str):

@@ -402,3 +402,13 @@ def test_a_directory_of_other_files_is_not_taken(database: Path, serve: Serve, t
     server = serve(f"sqlite:///{database}", "--access", "write", "--scratch-dir", str(tmp_path / "mine"))
     assert problem(httpx.put(f"{server.url}/.scratch/a", content=TEXT)) == (507, "scratch-full")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_directory_is_made_when_there_is_a_file(database: Path, serve: Serve, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    server = serve(f"sqlite:///{database}", "--access", "manage", "--scratch-dir", str(kept))
+    moved = httpx.request("MOVE", f"{server.url}/main/users/", headers={"Destination": "/main/people/"})
+    assert moved.status_code == 201
+    assert httpx.delete(f"{server.url}/main/people/").status_code == 204
+    assert not kept.exists()
+    assert httpx.put(f"{server.url}/.scratch/a", content=TEXT).status_code == 201
