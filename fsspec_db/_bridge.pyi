@@ -334,6 +334,14 @@ class DatabaseFs:
         Rows of more than one chunk are in the file `spool` too, each chunk before it can be taken; what
         is there already is written over, and what is longer stays.
         """
+    def read_several(
+        self, path: str, wanted: Sequence[tuple[str, str | None]], *, timeout: float | None = None
+    ) -> list[ChunkStream]:
+        """As `read`, for several formats of one relation's rows: one read, and a stream for each.
+
+        `wanted` names extensions, each with its `spool`. The slowest reader sets the pace; one that is
+        closed is left out from then on.
+        """
     def read_batches(self, path: str, shape: str = "", *, timeout: float | None = None) -> BatchStream: ...
     def query(
         self,

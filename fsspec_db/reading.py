@@ -84,6 +84,24 @@ class ReadableFileSystem(ListedFileSystem):
         """
         return self.bridge.read(path, shape, extension=extension, codec=codec, timeout=timeout, spool=spool)
 
+    def open_streams(
+        self, path: str, wanted: Sequence[tuple[str, str | None]], *, timeout: float | None = None
+    ) -> list[ChunkStream]:
+        """As `open_stream`, for several formats of one relation at once: the database is read once.
+
+        All have the rows of one state, and the bytes that each would have alone.
+
+        Args:
+            path: A relation, or one of its data files, whose own format does not matter.
+            wanted: Extensions, each with its `spool`.
+            timeout: Seconds until the read is stopped.
+
+        Returns:
+            A stream for each, in that order. All have to be read at once, or closed: the slowest sets
+            the pace.
+        """
+        return self.bridge.read_several(path, wanted, timeout=timeout)
+
     def read_batches(self, path: str, *, timeout: float | None = None) -> pa.RecordBatchReader:
         """The rows of a data path, batch by batch, whatever its extension; dropping it stops the read."""
         return record_batches(self.bridge.read_batches(*self._split(path), timeout=timeout))

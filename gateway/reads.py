@@ -17,7 +17,7 @@ from gateway.snapshots import SnapshotStore
 from gateway.validators import Dates, Reading, of_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fsspec_db import AbstractDatabaseFileSystem, ChunkStream
     from gateway.exchange import Exchange
@@ -169,6 +169,25 @@ class Reads:
                 timeout=self.settings.read_timeout or None,
                 spool=spool,
             )
+        except Exception as error:
+            raise from_backend(error) from error
+
+    def start_all(
+        self,
+        fs: AbstractDatabaseFileSystem,
+        target: Target,
+        wanted: Sequence[tuple[Reading, str | None]],
+    ) -> list[ChunkStream]:
+        """As `start`, for all rows of a relation in several formats, which are read once.
+
+        Raises:
+            Problem: As the filesystem says.
+        """
+        if len(wanted) == 1:
+            return [self.start(fs, target, *wanted[0])]  # which encodes while it makes sure of the types
+        spooled = [(reading.chosen.extension, spool) for reading, spool in wanted]
+        try:
+            return fs.open_streams(target.path, spooled, timeout=self.settings.read_timeout or None)
         except Exception as error:
             raise from_backend(error) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,7 @@ from gateway.snapshot import GivenUp
 from gateway.validators import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from gateway.dav.propfind import Asked
     from gateway.exchange import Exchange
@@ -69,8 +70,11 @@ class Sizes:
             one.version = versions[one.reading.relation]
         if not asked.wants(_LENGTH):
             return [self._told(entry, wanted.get(entry["name"]), None) for entry in entries], None
-        unknown = (one for one in wanted.values() if self._current(one) is None)
-        making = [task for task in map(self._make, unknown) if task is not None]
+        unknown: dict[str, list[_Wanted]] = {}
+        for one in wanted.values():
+            if self._current(one) is None:
+                unknown.setdefault(one.reading.relation, []).append(one)
+        making = {task for formats in unknown.values() for task in self._make(formats)}
         if making:
             await asyncio.wait(making, timeout=self._budget)
         known = {name: self._known(one) for name, one in wanted.items()}
@@ -141,26 +145,36 @@ class Sizes:
             current = self._recent(one)
         return current if current is not None and current.whole else None
 
-    def _make(self, one: _Wanted) -> asyncio.Task[None] | None:
-        """Has a snapshot made, soon; none if too many wait already."""
-        making = self._making.get(one.reading)
-        if making is None and len(self._making) < _MOST:
-            making = self._making[one.reading] = asyncio.get_running_loop().create_task(self._made(one))
-            making.add_done_callback(lambda _: self._making.pop(one.reading, None))
-        return making
+    def _make(self, formats: list[_Wanted]) -> Iterator[asyncio.Task[None]]:
+        """Has the files of one relation made, soon, unless too many wait already: who makes which."""
+        missing: list[_Wanted] = []
+        for one in formats:
+            making = self._making.get(one.reading)
+            if making is not None:
+                yield making
+            elif len(self._making) + len(missing) < _MOST:
+                missing.append(one)
+        if missing:
+            task = asyncio.get_running_loop().create_task(self._made(missing))
+            readings = [one.reading for one in missing]
+            self._making.update(dict.fromkeys(readings, task))
+            task.add_done_callback(lambda _: [*map(self._making.pop, readings)])
+            yield task
 
-    async def _made(self, one: _Wanted) -> None:
-        fs, pool = one.target.database()
+    async def _made(self, formats: list[_Wanted]) -> None:
+        (fs, pool), version = formats[0].target.database(), formats[0].version
+        store, start = self._reads.snapshots, partial(self._reads.start_all, fs, formats[0].target)
         async with self._places:
-            try:
-                snapshot = self._reads.snapshots.find(one.reading, one.version)
-                if snapshot is None:
-                    start = partial(self._reads.start, fs, one.target, one.reading)
-                    snapshot = self._reads.snapshots.make(one.reading, one.version, pool, start)
-                with snapshot:
-                    await snapshot.complete()
-            except (GivenUp, Problem):
-                return  # it has no size
+            found = [store.find(one.reading, version) for one in formats]
+            missing = [one.reading for one, known in zip(formats, found, strict=True) if known is None]
+            with ExitStack() as held, suppress(GivenUp):
+                snapshots = [one for one in found if one is not None]
+                snapshots += store.make_all(missing, version, pool, start) if missing else []
+                for snapshot in snapshots:
+                    held.enter_context(snapshot)
+                for snapshot in snapshots:
+                    with suppress(GivenUp, Problem):  # it has no size
+                        await snapshot.complete()
 
     def close(self) -> None:
         """Stops what is in the making."""

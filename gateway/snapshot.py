@@ -19,6 +19,23 @@ class GivenUp(Exception):  # noqa: N818
     """A representation is larger than is kept, or there is no room for it."""
 
 
+class Maker:
+    """What makes snapshots, all of one read."""
+
+    def __init__(self, task: asyncio.Task[None], made: list[Snapshot]) -> None:
+        self._task = task
+        self._made = made
+
+    def left(self) -> None:
+        """Stops once nobody waits for any of them."""
+        if not any(one.users for one in self._made):
+            self._task.cancel()
+
+    def stop(self) -> None:
+        """Stops at once."""
+        self._task.cancel()
+
+
 class Snapshot:
     """The bytes of one representation, as far as they are there. Belongs to one event loop.
 
@@ -44,7 +61,7 @@ class Snapshot:
         """Bytes that it takes of the store."""
         self.lost = False
         """Whether its bytes are gone."""
-        self.maker: asyncio.Task[None] | None = None
+        self.maker: Maker | None = None
         self._data = b""
         self._file: str | None = None
         self._number: int | None = None
@@ -66,7 +83,7 @@ class Snapshot:
                 self.close()
             if not self.whole and self.maker is not None:
                 self.lost = True  # whoever comes now begins another
-                self.maker.cancel()
+                self.maker.left()
 
     @property
     def media_type(self) -> str:

@@ -6,17 +6,18 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.chunks import Chunks
 from gateway.coding import encoder
 from gateway.problems import Problem
-from gateway.snapshot import GivenUp, Snapshot
+from gateway.snapshot import GivenUp, Maker, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fsspec_db import ChunkStream
     from gateway.coding import Encoder
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.spool import SpoolDirectory
     from gateway.validators import Dates, Reading
+
+    Start = Callable[[list[tuple[Reading, str | None]]], list[ChunkStream]]
+    """Starts to read, and to write what is read to files of these names as well: a stream for each."""
 
 _IN_MEMORY: Final = 16 << 10
 """A representation up to this size needs no file."""
@@ -102,78 +106,112 @@ class SnapshotStore:
         Raises:
             GivenUp: It is known to be larger than what is kept.
         """
-        since = self._large.get((reading, version))
-        if since is not None and (version is not None or time.monotonic() - since < _LARGE_FOR):
-            raise GivenUp
-        self._free(lambda: len(self._all) < _MOST)
-        snapshot, older = Snapshot(reading, version, self._opened), self._newest.get(reading)
-        self._all[snapshot] = None
-        self._newest[reading] = snapshot
-        snapshot.maker = asyncio.get_running_loop().create_task(self._make(snapshot, pool, start))
-        snapshot.maker.add_done_callback(lambda _: self._settle(snapshot, older))
+        [snapshot] = self.make_all([reading], version, pool, lambda wanted: [start(wanted[0][1])])
         return snapshot
 
-    async def _make(self, snapshot: Snapshot, pool: Pool, start: Callable[[str | None], ChunkStream]) -> None:
+    def make_all(
+        self, readings: Sequence[Reading], version: str | None, pool: Pool, start: Start
+    ) -> list[Snapshot]:
+        """Begins snapshots of one state, all of one read. It ends when nobody holds any of them.
+
+        Those that are known to be larger than what is kept are left out.
+
+        Raises:
+            GivenUp: There are no others.
+        """
+        kept = [reading for reading in readings if not self._is_large(reading, version)]
+        if not kept:
+            raise GivenUp
+        self._free(lambda: len(self._all) + len(kept) <= _MOST)
+        snapshots = [Snapshot(reading, version, self._opened) for reading in kept]
+        older = [self._newest.get(reading) for reading in kept]
+        maker = asyncio.get_running_loop().create_task(self._make(snapshots, pool, start))
+        for snapshot in snapshots:
+            self._all[snapshot] = None
+            self._newest[snapshot.reading] = snapshot
+            snapshot.maker = Maker(maker, snapshots)
+        maker.add_done_callback(lambda _: [*map(self._settle, snapshots, older)])
+        return snapshots
+
+    def _is_large(self, reading: Reading, version: str | None) -> bool:
+        since = self._large.get((reading, version))
+        return since is not None and (version is not None or time.monotonic() - since < _LARGE_FOR)
+
+    async def _make(self, snapshots: list[Snapshot], pool: Pool, start: Start) -> None:
         try:
             await pool.data.take()
             try:
-                await self._fill(snapshot, start)
+                await self._read(snapshots, start)
             finally:
                 pool.data.give()
+        except Exception as error:  # noqa: BLE001  (whoever waits has to hear of it)
+            if isinstance(error, Problem) and error.code == "database-unavailable":
+                pool.failed()
+            for snapshot in snapshots:
+                if not snapshot.whole:
+                    snapshot.tell(error)
+        else:
+            pool.used()
+
+    async def _read(self, snapshots: list[Snapshot], start: Start) -> None:
+        with ExitStack() as files:
+            created = [self._create(snapshot, files) for snapshot in snapshots]
+            wanted = zip(snapshots, created, strict=True)
+            streams = start([(one.reading, file.name if file.theirs else None) for one, file in wanted])
+            filling = [self._fill(*each) for each in zip(snapshots, created, streams, strict=True)]
+            if len(filling) == 1:
+                await filling[0]
+                return
+            for failure in await asyncio.gather(*filling, return_exceptions=True):
+                if failure is not None:
+                    raise failure
+
+    async def _fill(self, snapshot: Snapshot, file: _File, stream: ChunkStream) -> None:
+        """Keeps what a stream gives; what there is no room for is given up, and no other with it."""
+        try:
+            await self._take(snapshot, file, stream)
         except GivenUp as reason:
             snapshot.tell(reason)
-            return
+        except OSError:
+            snapshot.tell(GivenUp())
         except Problem as problem:
-            if problem.code == "database-unavailable":
-                pool.failed()
-            snapshot.tell(GivenUp() if problem.code == "spool-full" else problem)
-            return
-        except Exception as error:  # noqa: BLE001  (whoever waits has to hear of it)
-            snapshot.tell(error)
-            return
-        pool.used()
-        snapshot.whole = True
-        snapshot.tell()
+            if problem.code != "spool-full":
+                raise
+            snapshot.tell(GivenUp())
+        else:
+            snapshot.whole = True
+            snapshot.tell()
 
-    async def _fill(self, snapshot: Snapshot, start: Callable[[str | None], ChunkStream]) -> None:
-        coding = snapshot.reading.chosen.coding
-        encode = encoder(coding) if coding else None
-        # What is not coded here, the bridge writes by itself, on the thread that has just made it.
-        theirs = encode is None and snapshot.version is not None
-        name, file = self._create(snapshot)
-        try:
-            with Chunks(start(name if theirs else None), None) as chunks:
+    async def _take(self, snapshot: Snapshot, file: _File, stream: ChunkStream) -> None:
+        encode = encoder(snapshot.reading.chosen.coding) if snapshot.reading.chosen.coding else None
+        with Chunks(stream, None) as chunks:
+            chunk = await chunks.next()
+            self._describe(snapshot, chunks.stream.version)
+            content = blake2b(digest_size=16) if snapshot.version is None else None
+            while True:
+                last = chunks.stream.complete
+                piece = chunk if encode is None else await _thread(_coded, encode, chunk, last)
+                alone = last and not snapshot.size
+                short = alone and len(piece) <= _IN_MEMORY
+                if content is not None:
+                    await _thread(content.update, piece)
+                if short:
+                    snapshot.keep(bytes(piece))
+                    self._leave(file.name, snapshot.reserved)
+                    snapshot.reserved = 0
+                else:
+                    if alone or not file.theirs:
+                        await _thread(_write, file.number, piece)
+                    snapshot.size += len(piece)
+                self._account(snapshot)
+                if last:
+                    break
+                snapshot.tell()
                 chunk = await chunks.next()
-                self._describe(snapshot, chunks.stream.version)
-                content = blake2b(digest_size=16) if snapshot.version is None else None
-                while True:
-                    last = chunks.stream.complete
-                    piece = chunk if encode is None else await _thread(_coded, encode, chunk, last)
-                    alone = last and not snapshot.size
-                    short = alone and len(piece) <= _IN_MEMORY
-                    if content is not None:
-                        await _thread(content.update, piece)
-                    if short:
-                        snapshot.keep(bytes(piece))
-                        self._leave(name, snapshot.reserved)
-                        snapshot.reserved = 0
-                    else:
-                        if alone or not theirs:
-                            await _thread(_write, file, piece)
-                        snapshot.size += len(piece)
-                    self._account(snapshot)
-                    if last:
-                        break
-                    snapshot.tell()
-                    chunk = await chunks.next()
-            if not short and snapshot.reserved > snapshot.size:  # an old file was longer
-                await _thread(os.ftruncate, file, snapshot.size)
-                self._bytes -= snapshot.reserved - snapshot.size
-                snapshot.reserved = snapshot.size
-        except OSError as error:
-            raise GivenUp from error
-        finally:
-            os.close(file)
+        if not short and snapshot.reserved > snapshot.size:  # an old file was longer
+            await _thread(os.ftruncate, file.number, snapshot.size)
+            self._bytes -= snapshot.reserved - snapshot.size
+            snapshot.reserved = snapshot.size
         if content is not None:
             snapshot.tag = f'"{content.hexdigest()}"'
             snapshot.modified = self._dates.modified(snapshot.reading, None, snapshot.tag)
@@ -184,8 +222,8 @@ class SnapshotStore:
             snapshot.tag = snapshot.reading.tag(version)
             snapshot.modified = self._dates.modified(snapshot.reading, version, snapshot.tag)
 
-    def _create(self, snapshot: Snapshot) -> tuple[str, int]:
-        """The name and the number of a file that nobody reads."""
+    def _create(self, snapshot: Snapshot, files: ExitStack) -> _File:
+        """A file that nobody reads."""
         if self._spare is None:
             self._names += 1
             name = f"{self._spools.path()}/snapshot-{self._names}"
@@ -193,9 +231,12 @@ class SnapshotStore:
             (name, snapshot.reserved), self._spare = self._spare, None
         snapshot.keep_in(name)
         try:
-            return name, os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise GivenUp from error
+        files.callback(os.close, number)
+        # What is not coded here, the bridge writes by itself, on the thread that has just made it.
+        return _File(name, number, snapshot.reading.chosen.coding is None and snapshot.version is not None)
 
     def _account(self, snapshot: Snapshot) -> None:
         """Counts what has been written, which may be a few chunks more than there is room for."""
@@ -223,7 +264,7 @@ class SnapshotStore:
     def _settle(self, snapshot: Snapshot, older: Snapshot | None) -> None:
         """After its maker has ended, however that was."""
         snapshot.maker = None
-        if not snapshot.whole:
+        if snapshot.lost or not snapshot.whole:
             self._drop(snapshot)
             return
         if older is not None and older.whole and older.idle:
@@ -281,9 +322,19 @@ class SnapshotStore:
             self._sweep.cancel()
         for snapshot in self._all:
             if snapshot.maker is not None:
-                snapshot.maker.cancel()
+                snapshot.maker.stop()
         for snapshot in [*self._opened]:
             snapshot.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """Where a snapshot is written."""
+
+    name: str
+    number: int
+    theirs: bool
+    """Whether the bridge writes it."""
 
 
 def _unlink(name: str) -> None:

@@ -121,6 +121,16 @@ pub enum Part {
     Bytes(u64, Vec<u8>),
     /// A batch whose encoding depends on what came before.
     Batch(RecordBatch),
+    /// The same rows for several readers, in their order; `None` for who has left.
+    Several(Vec<Option<Part>>),
+}
+
+impl Part {
+    /// What an encoder says to a part that is for several readers.
+    #[must_use]
+    pub fn undivided() -> Error {
+        Error::new(Code::Internal, "a part for several readers came to one")
+    }
 }
 
 /// The order-free half of an encoder; runs on several threads at once.

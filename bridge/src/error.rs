@@ -165,6 +165,21 @@ impl Error {
         self
     }
 
+    /// The same failure once more, without its cause: for others who wait for the same.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Inner { code, detail, path, column, row, sqlstate, source: _ } = &*self.0;
+        Self(Box::new(Inner {
+            code: *code,
+            detail: detail.clone(),
+            path: path.clone(),
+            column: column.clone(),
+            row: *row,
+            sqlstate: sqlstate.clone(),
+            source: None,
+        }))
+    }
+
     /// The boxed cause, for a floor above that knows its type.
     pub fn take_source(&mut self) -> Option<Box<dyn StdError + Send + Sync>> {
         self.0.source.take()

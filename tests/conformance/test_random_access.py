@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fsspec_db import FORMATS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import Any
 
     from tests.conformance.harness import Database
@@ -27,6 +31,19 @@ def test_ranges_are_slices_and_sizes_are_exact(db: Database, extension: str) -> 
     path = db.path("users", extension)
     whole = db.fs.cat_file(path)
     assert all([read(db.fs, path, whole) for read in READS])  # noqa: C419  (all of them are to be made)
+
+
+@pytest.mark.parametrize("rows", [3, 100_000])
+def test_several_formats_of_one_read_are_what_each_is_alone(db: Database, rows: int, tmp_path: Path) -> None:
+    db.execute(f"CREATE TABLE some_rows AS SELECT i FROM ({db.engine.many.format(rows)}) AS numbers")
+    spools = [tmp_path / extension for extension in FORMATS]
+    wanted = [(extension, str(spool)) for extension, spool in zip(FORMATS, spools, strict=True)]
+    streams = db.fs.open_streams(db.path("some_rows", "csv"), wanted)
+    with ThreadPoolExecutor(len(streams)) as readers:
+        found = [*readers.map(lambda stream: stream.read_all(), streams)]
+    for extension, spool, whole in zip(FORMATS, spools, found, strict=True):
+        assert whole == db.fs.cat_file(db.path("some_rows", extension)), extension
+        assert spool.read_bytes() in (b"", whole)  # of one chunk there is no need
 
 
 def test_an_open_file_stays_in_its_state(db: Database) -> None:

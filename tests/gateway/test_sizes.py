@@ -60,6 +60,22 @@ def test_what_is_too_long_has_no_size(tables: Tables, serve: Serve):
         assert sizes(client, "/main/known.csv", "0") == {}
 
 
+def test_a_relation_is_read_once_for_all_its_files(tables: Tables, serve: Serve):
+    tables.serve(serve)
+    with tables.client() as client:
+        assert len([path for path in sizes(client) if path.startswith("/main/known.")]) > 1
+        assert tables.scanned() == len(FILES)
+
+
+def test_one_file_that_is_too_long_takes_no_size_from_the_others(tables: Tables, serve: Serve):
+    tables.serve(serve, "--snapshot-max-bytes", str(SIZE + (1 << 20)))
+    with tables.client() as client:
+        found = sizes(client)
+        assert found["/main/known.csv"] == SIZE
+        assert "/main/known.json" not in found
+        assert len(client.get("/main/known.json").content) > SIZE
+
+
 def test_what_is_not_ready_in_time_is_there_next_time(tables: Tables, serve: Serve):
     tables.serve(serve, "--listing-budget", "0.2", gated=True)
     with tables.client() as client:

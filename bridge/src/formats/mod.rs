@@ -114,8 +114,11 @@ fn part_of_text(encoder: &dyn PartEncoder, part: Part) -> Result<Vec<u8>> {
         Part::Bytes(_, bytes) => Ok(bytes),
         Part::Batch(batch) => match encoder.encode(batch)? {
             Part::Bytes(_, bytes) => Ok(bytes),
-            Part::Batch(_) => Err(Error::new(Code::Internal, "a text encoder gave no text")),
+            Part::Batch(_) | Part::Several(_) => {
+                Err(Error::new(Code::Internal, "a text encoder gave no text"))
+            }
         },
+        Part::Several(_) => Err(Part::undivided()),
     }
 }
 

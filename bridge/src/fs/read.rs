@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::formats::{EncodeOptions, Format};
 use crate::path::Path;
 use crate::shape::Shape;
-use crate::stream::{BatchStream, ChunkStream};
+use crate::stream::{self, BatchStream, ChunkStream, Wanted};
 
 /// How to read.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ impl Reading {
 
 impl DatabaseFs {
     /// Starts to read any file of the tree and returns at once. `shape` is a raw query string; `spool`
-    /// gets the rows of a data path too, as [`ChunkStream::rows_of`] says.
+    /// gets the rows of a data path too, as [`Wanted::spool`] says.
     ///
     /// # Errors
     /// `invalid-path`, `invalid-parameter`, `invalid-predicate`; what the database says comes from
@@ -45,13 +45,10 @@ impl DatabaseFs {
             let format = reading.format()?.unwrap_or(*format);
             let shape = at(&path, Shape::parse(shape))?;
             let fs = self.clone();
-            return ChunkStream::rows_of(
-                format,
-                reading.options,
-                reading.timeout,
-                spool,
-                move |sink, cancel| at(&path, fs.scan(&path, shape, sink, cancel)),
-            );
+            let wanted = Wanted { format, options: reading.options, spool };
+            return ChunkStream::rows_of(wanted, reading.timeout, move |sink, cancel| {
+                at(&path, fs.scan(&path, shape, sink, cancel))
+            });
         }
         if !shape.is_empty() {
             return Err(Error::new(Code::InvalidParameter, "only a data file can be shaped")
@@ -59,6 +56,27 @@ impl DatabaseFs {
         }
         let fs = self.clone();
         ChunkStream::document(move || at(&path, fs.document(&path)))
+    }
+
+    /// As [`DatabaseFs::read`], for several formats of a relation's rows at once: one read of the
+    /// database, and a stream for each.
+    ///
+    /// # Errors
+    /// As [`DatabaseFs::read`], and `invalid-parameter` for an unknown format.
+    pub fn read_several(
+        &self,
+        path: &str,
+        wanted: Vec<(String, Option<File>)>,
+        timeout: Option<Duration>,
+    ) -> Result<Vec<ChunkStream>> {
+        let path = Path::parse(path)?;
+        let wanted = wanted.into_iter().map(|(extension, spool)| {
+            Ok(Wanted { format: format_of(&extension)?, options: EncodeOptions::default(), spool })
+        });
+        let fs = self.clone();
+        stream::several(wanted.collect::<Result<_>>()?, timeout, move |sink, cancel| {
+            at(&path, fs.scan(&path, Shape::default(), sink, cancel))
+        })
     }
 
     /// As [`DatabaseFs::read`], without encoding; the path's format does not matter.
@@ -99,7 +117,8 @@ impl DatabaseFs {
     pub fn query(&self, query: Query, reading: &Reading) -> Result<ChunkStream> {
         let format = reading.format()?.unwrap_or(Format::ArrowStream);
         let fs = self.clone();
-        ChunkStream::rows_of(format, reading.options, reading.timeout, None, move |sink, cancel| {
+        let wanted = Wanted { format, options: reading.options, spool: None };
+        ChunkStream::rows_of(wanted, reading.timeout, move |sink, cancel| {
             fs.database.query(&query, sink, cancel)
         })
     }

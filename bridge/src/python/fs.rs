@@ -92,6 +92,22 @@ impl PyDatabaseFs {
         Ok(PyChunkStream(calm(|| self.fs.read(path, shape, &reading, spool))?))
     }
 
+    #[pyo3(signature = (path, wanted, *, timeout=None))]
+    fn read_several(
+        &self,
+        path: &str,
+        wanted: Vec<(String, Option<PathBuf>)>,
+        timeout: Option<f64>,
+    ) -> PyResult<Vec<PyChunkStream>> {
+        let timeout = seconds(timeout)?;
+        let opened = wanted
+            .into_iter()
+            .map(|(extension, spool)| Ok((extension, spool.map(|path| stream::spool(&path)).transpose()?)));
+        let opened = opened.collect::<Result<Vec<_>>>()?;
+        let streams = calm(|| self.fs.read_several(path, opened, timeout))?;
+        Ok(streams.into_iter().map(PyChunkStream).collect())
+    }
+
     #[pyo3(signature = (path, shape="", *, timeout=None))]
     fn read_batches(&self, path: &str, shape: &str, timeout: Option<f64>) -> PyResult<PyBatchStream> {
         let timeout = seconds(timeout)?;

@@ -140,6 +140,7 @@ impl Sink for BatchSink<'_> {
         match part {
             Part::Batch(batch) => self.shared.channel.send(Item::Batch(batch), &self.shared.cancel),
             Part::Bytes(..) => Err(Error::new(Code::Internal, "encoded bytes among record batches")),
+            Part::Several(_) => Err(Part::undivided()),
         }
     }
 

@@ -142,7 +142,7 @@ impl<T> Channel<T> {
             None => Poll::Pending,
             Some(Ok(())) => Poll::Ready(Ok(None)),
             Some(Err(error)) => {
-                let again = Error::new(error.code(), error.detail());
+                let again = error.again();
                 match state.end.replace(Err(again)) {
                     Some(Err(error)) => Poll::Ready(Err(error)),
                     _ => Poll::Ready(Ok(None)),

@@ -36,16 +36,24 @@ pub struct ChunkStream {
     _deadline: Option<Deadline>,
 }
 
-struct Shared {
-    channel: Channel<Vec<u8>>,
-    cancel: Cancel,
+/// How the rows of a read are wanted.
+pub struct Wanted {
+    pub format: Format,
+    pub options: EncodeOptions,
+    /// Gets a result of more than one chunk as well: each chunk is there before it can be taken.
+    pub spool: Option<File>,
+}
+
+pub(super) struct Shared {
+    pub(super) channel: Channel<Vec<u8>>,
+    pub(super) cancel: Cancel,
     rows: AtomicU64,
     truncated: AtomicBool,
     version: OnceLock<String>,
 }
 
 impl ChunkStream {
-    fn new(timeout: Option<Duration>) -> Self {
+    pub(super) fn new(timeout: Option<Duration>) -> Self {
         let shared = Arc::new(Shared {
             channel: Channel::new(AHEAD, Vec::len),
             cancel: Cancel::new(timeout),
@@ -60,32 +68,24 @@ impl ChunkStream {
         Self { shared, _deadline: deadline }
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Starts `job`, which pushes rows into the sink it is given.
-    ///
-    /// A result of more than one chunk is written to `spool` as well: each chunk is there before it
-    /// can be taken.
     ///
     /// # Errors
     /// `database-unavailable` if the system gives no thread; all others come from the stream.
     pub fn rows_of(
-        format: Format,
-        options: EncodeOptions,
+        wanted: Wanted,
         timeout: Option<Duration>,
-        spool: Option<File>,
         job: impl FnOnce(&dyn Sink, &Cancel) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
         let stream = Self::new(timeout);
         let shared = Arc::clone(&stream.shared);
         threads::spawn(move || {
             let outcome = guard(&shared.cancel, || {
-                let sink = EncodingSink {
-                    shared: &shared,
-                    format,
-                    options,
-                    parts: OnceLock::new(),
-                    spool: Mutex::new(spool),
-                    ordered: Mutex::new(None),
-                };
+                let sink = EncodingSink::new(&shared, wanted);
                 job(&sink, &shared.cancel)?;
                 sink.finish()
             });
@@ -165,7 +165,8 @@ impl Drop for ChunkStream {
     }
 }
 
-struct EncodingSink<'a> {
+/// Encodes what is pushed, for one reader.
+pub(super) struct EncodingSink<'a> {
     shared: &'a Shared,
     format: Format,
     options: EncodeOptions,
@@ -179,13 +180,25 @@ struct Ordered {
     chunker: Chunker,
 }
 
-impl EncodingSink<'_> {
+impl<'a> EncodingSink<'a> {
+    pub(super) fn new(shared: &'a Shared, wanted: Wanted) -> Self {
+        let Wanted { format, options, spool } = wanted;
+        Self {
+            shared,
+            format,
+            options,
+            parts: OnceLock::new(),
+            spool: Mutex::new(spool),
+            ordered: Mutex::new(None),
+        }
+    }
+
     fn ordered(&self) -> MutexGuard<'_, Option<Ordered>> {
         self.ordered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last chunk, with the encoder's proof of the end in it.
-    fn finish(&self) -> Result<Option<Vec<u8>>> {
+    pub(super) fn finish(&self) -> Result<Option<Vec<u8>>> {
         let mut ordered = self.ordered();
         let Ordered { encoder, chunker } = ordered.as_mut().ok_or_else(unstarted)?;
         encoder.finish(&mut |bytes| chunker.push(self.shared, bytes))?;
@@ -233,6 +246,7 @@ impl Sink for EncodingSink<'_> {
         let rows = match &part {
             Part::Bytes(rows, _) => *rows,
             Part::Batch(batch) => batch.num_rows() as u64,
+            Part::Several(_) => return Err(Part::undivided()),
         };
         let mut ordered = self.ordered();
         let Ordered { encoder, chunker } = ordered.as_mut().ok_or_else(unstarted)?;

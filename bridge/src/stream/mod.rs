@@ -8,6 +8,7 @@ mod batches;
 mod channel;
 mod chunks;
 mod deadline;
+mod several;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,8 @@ use std::time::Duration;
 
 pub use batches::BatchStream;
 pub use channel::Wake;
-pub use chunks::{ChunkStream, spool};
+pub use chunks::{ChunkStream, Wanted, spool};
+pub use several::several;
 pub use task::Task;
 
 use self::deadline::Deadline;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::{BatchStream, ChunkStream, Task};
+use super::{BatchStream, ChunkStream, Task, Wanted, several};
 use crate::database::{Cancel, Sink};
 use crate::error::{Code, Error, Result};
 use crate::formats::{EncodeOptions, Format};
@@ -56,8 +56,12 @@ fn producer(
     (handle, job)
 }
 
+fn wanted(format: Format) -> Wanted {
+    Wanted { format, options: EncodeOptions::default(), spool: None }
+}
+
 fn stream(job: impl FnOnce(&dyn Sink, &Cancel) -> Result<()> + Send + 'static) -> ChunkStream {
-    ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), None, None, job).unwrap()
+    ChunkStream::rows_of(wanted(Format::ArrowStream), None, job).unwrap()
 }
 
 fn next(stream: &ChunkStream) -> Result<Option<Vec<u8>>> {
@@ -222,8 +226,7 @@ fn an_engine_that_gives_no_schema_is_no_empty_success() {
 fn a_passed_deadline_is_a_timeout_even_while_nobody_reads() {
     let (producer, job) = producer(usize::MAX, 131_072, || Ok(()));
     let timeout = Some(Duration::from_millis(50));
-    let stream =
-        ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), timeout, None, job).unwrap();
+    let stream = ChunkStream::rows_of(wanted(Format::ArrowStream), timeout, job).unwrap();
     assert!(producer.ended.recv_timeout(FOREVER).unwrap().is_some());
     let error = loop {
         match next(&stream) {
@@ -242,8 +245,7 @@ fn a_passed_deadline_is_a_timeout_even_for_an_engine_that_does_not_look() {
         held.recv().unwrap();
         Ok(())
     };
-    let stream =
-        ChunkStream::rows_of(Format::ArrowStream, EncodeOptions::default(), timeout, None, job).unwrap();
+    let stream = ChunkStream::rows_of(wanted(Format::ArrowStream), timeout, job).unwrap();
     let (woken, wakes) = mpsc::channel();
     let waker = || Box::new(move || woken.send(()).unwrap()) as super::Wake;
     assert!(stream.poll(waker).is_pending());
@@ -342,4 +344,89 @@ fn a_task_is_waited_for_in_steps_and_can_be_called_off() {
     begun.recv_timeout(FOREVER).unwrap();
     task.cancel();
     assert!(matches!(task.wait(FOREVER), Poll::Ready(Err(error)) if error.code() == Code::Cancelled));
+}
+
+fn three(job: impl FnOnce(&dyn Sink, &Cancel) -> Result<()> + Send + 'static) -> Vec<ChunkStream> {
+    let formats = [Format::ArrowStream, Format::Csv, Format::Parquet];
+    several(formats.into_iter().map(wanted).collect(), None, job).unwrap()
+}
+
+fn whole(stream: &ChunkStream) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = next(stream)? {
+        bytes.extend(chunk);
+    }
+    Ok(bytes)
+}
+
+#[test]
+fn one_job_feeds_several_readers() {
+    let (job_of_one, job) = producer(20, 1_000, || Ok(()));
+    let streams = three(job);
+    let found: Vec<_> = streams.iter().map(|stream| whole(stream).unwrap()).collect();
+    assert_eq!(job_of_one.pushed.load(Ordering::SeqCst), 20);
+    for (format, (stream, bytes)) in
+        [Format::ArrowStream, Format::Csv, Format::Parquet].into_iter().zip(streams.iter().zip(found))
+    {
+        let (_alone, job) = producer(20, 1_000, || Ok(()));
+        let alone = ChunkStream::rows_of(wanted(format), None, job).unwrap();
+        assert_eq!(bytes, whole(&alone).unwrap());
+        assert!(stream.complete());
+        assert_eq!(stream.rows(), 20_000);
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_holds_no_other_back() {
+    let (producer, job) = producer(100, 131_072, || Ok(()));
+    let mut streams = three(job);
+    drop(streams.pop());
+    next(&streams[0]).unwrap();
+    streams.remove(0).close();
+    assert!(whole(&streams[0]).unwrap().ends_with(b"131071\r\n"));
+    assert_eq!(producer.ended.recv_timeout(FOREVER).unwrap(), None);
+    assert_eq!(producer.pushed.load(Ordering::SeqCst), 100);
+}
+
+#[test]
+fn a_job_is_stopped_when_all_its_readers_have_left() {
+    let (producer, job) = producer(usize::MAX, 131_072, || Ok(()));
+    let streams = three(job);
+    next(&streams[0]).unwrap();
+    drop(streams);
+    assert_eq!(producer.ended.recv_timeout(FOREVER).unwrap(), Some(Code::Cancelled));
+    assert!(producer.interrupted.load(Ordering::SeqCst));
+}
+
+#[test]
+fn what_a_job_fails_with_reaches_each_reader() {
+    let (_producer, job) = producer(1, 1, || Err(Error::new(Code::DatabaseUnavailable, "gone").with_row(7)));
+    for stream in three(job) {
+        let error = whole(&stream).unwrap_err();
+        assert_eq!((error.code(), error.row()), (Code::DatabaseUnavailable, Some(7)));
+        assert!(!stream.complete());
+    }
+}
+
+#[test]
+fn what_one_reader_cannot_be_given_is_given_to_the_others() {
+    let read_only = std::fs::File::open("/dev/null").unwrap();
+    let (producer, job) = producer(10, 131_072, || Ok(()));
+    let mut ways: Vec<_> = [Format::ArrowStream, Format::Csv].into_iter().map(wanted).collect();
+    ways[0].spool = Some(read_only);
+    let streams = several(ways, None, job).unwrap();
+    assert_eq!(whole(&streams[0]).unwrap_err().code(), Code::SpoolFull);
+    assert!(whole(&streams[1]).unwrap().ends_with(b"131071\r\n"));
+    assert_eq!(producer.ended.recv_timeout(FOREVER).unwrap(), None);
+}
+
+#[test]
+fn a_passed_deadline_is_a_timeout_for_each_reader() {
+    let (producer, job) = producer(usize::MAX, 131_072, || Ok(()));
+    let ways = vec![wanted(Format::ArrowStream), wanted(Format::Csv)];
+    let streams = several(ways, Some(Duration::from_millis(50)), job).unwrap();
+    assert!(producer.ended.recv_timeout(FOREVER).unwrap().is_some());
+    for stream in streams {
+        assert_eq!(whole(&stream).unwrap_err().code(), Code::QueryTimeout);
+    }
 }

@@ -2,13 +2,14 @@ use std::io::Cursor;
 use std::task::Poll;
 
 use _bridge::formats::{EncodeOptions, Format, decode};
-use _bridge::stream::ChunkStream;
+use _bridge::stream::{ChunkStream, Wanted};
 
 use super::*;
 
 fn encoded(database: &Arc<dyn Database>, format: Format) -> Vec<u8> {
     let database = database.clone();
-    let stream = ChunkStream::rows_of(format, EncodeOptions::default(), None, None, move |sink, cancel| {
+    let wanted = Wanted { format, options: EncodeOptions::default(), spool: None };
+    let stream = ChunkStream::rows_of(wanted, None, move |sink, cancel| {
         let scan = Scan { schema: "main".to_owned(), relation: "t".to_owned(), shape: Shape::default() };
         database.scan(&scan, sink, cancel)
     })

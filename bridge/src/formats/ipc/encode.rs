@@ -134,6 +134,7 @@ impl Ordered {
                 self.writer.write(&batch)?;
                 Ok(self.take())
             }
+            Part::Several(_) => Err(Part::undivided()),
         }
     }
 }
@@ -265,7 +266,7 @@ impl Encoder for FileEncoder {
     fn write(&mut self, part: Part, out: Out<'_>) -> Result<()> {
         let part = match part {
             Part::Batch(batch) => Part::Batch(self.unifier.unify(batch)?),
-            bytes @ Part::Bytes(..) => bytes,
+            other => other,
         };
         let bytes = self.ordered.bytes(part)?;
         if bytes.is_empty() {
