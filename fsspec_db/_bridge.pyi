@@ -383,12 +383,13 @@ class DatabaseFs:
         self,
         source: tuple[str, str],
         target: str,
+        mode: Literal["replace", "create"] = "replace",
         *,
         create: bool = False,
         timeout: float | None = None,
         if_version: str | None = None,
     ) -> tuple[int, bool] | None:
-        """Replaces, within the database, the rows of `target` by those of `source`, a path and its shape.
+        """Makes, within the database, the rows of `source`, a path and its shape, all those of `target`.
 
         `None`, with nothing changed, where the rows must be read and written. `create` and `if_version` as
         for `write`. From a relation to itself there is nothing to do: 0 rows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from secrets import token_hex
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fsspec_db._bridge import Path, encode_name
 from fsspec_db.errors import (
@@ -127,6 +127,7 @@ class ManagedFileSystem(WritableFileSystem):
         self,
         source: str,
         target: str,
+        mode: Literal["replace", "create"] = "replace",
         *,
         create: bool | None = None,
         if_version: str | None = None,
@@ -140,6 +141,7 @@ class ManagedFileSystem(WritableFileSystem):
         Args:
             source: A data path; it may have a shape.
             target: A data path.
+            mode: `create` refuses a relation that is there.
             create: Whether a missing relation is created; by default, if the access is `manage`.
             if_version: The `data_version` of the target that must still hold once no other writer can
                 move it.
@@ -149,6 +151,7 @@ class ManagedFileSystem(WritableFileSystem):
             The rows written, and whether the relation was created; 0 rows where both are one relation.
 
         Raises:
+            AlreadyExistsError: The mode is `create`, and there is such a relation.
             PreconditionFailedError: The version is another by now, or the relation is gone.
             SchemaMismatchError, ValueOutOfRangeError: The target has no such column, or cannot keep a value.
         """
@@ -157,11 +160,11 @@ class ManagedFileSystem(WritableFileSystem):
         to = self._unshaped(target)
         create = self.bridge.access == "manage" if create is None else create
         done = self.bridge.copy_rows(
-            (plain, shape), to, create=create, timeout=timeout, if_version=if_version
+            (plain, shape), to, mode, create=create, timeout=timeout, if_version=if_version
         )
         if done is not None:
             return done
-        return self._copy_apart(plain, shape, to, end, create=create, if_version=if_version)
+        return self._copy_apart(plain, shape, to, end, mode=mode, create=create, if_version=if_version)
 
     def _copy_apart(
         self,

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.dav.app import METHODS, DavApp
+from gateway.dav.guard import standing
 from gateway.dav.options import allow
 from gateway.dav.stores import open_stores
 from gateway.directories import listing
-from gateway.drive import ELSEWHERE, Drive
+from gateway.drive import ELSEWHERE, Drive, noun
 from gateway.exchange import Abort, ClientGone, Exchange
 from gateway.gate import Gate
 from gateway.problems import Problem, internal
@@ -183,7 +184,7 @@ class Gateway:
     def _not_allowed(self, exchange: Exchange, drive: Drive) -> Problem:
         kind = drive.kind(exchange.path)
         allowed = {"allow": allow(kind, drive.access(exchange.path))}
-        return Problem("method-not-allowed", f"A {kind} has no {exchange.method}.", allowed)
+        return Problem("method-not-allowed", f"There is no {exchange.method} of a {noun(kind)}.", allowed)
 
     @staticmethod
     def _left(exchange: Exchange) -> None:
@@ -206,7 +207,9 @@ class Gateway:
     async def _sweep(self) -> None:
         """Removes scratch files that nobody uses, from now on."""
         while True:
-            await asyncio.to_thread(self.scratch.sweep)
+            gone = await asyncio.to_thread(self.scratch.sweep)
+            with standing():
+                await self.dav.properties.remove(*gone)
             await asyncio.sleep(max(1.0, self.scratch.age / 10))
 
     def close(self) -> None:

@@ -17,8 +17,22 @@ if TYPE_CHECKING:
 
 ELSEWHERE: Final = frozenset({"not-found", "not-a-directory"})
 """What the tree says of paths that may be those of scratch files."""
+_NOUNS: Final = {
+    "data": "data file",
+    "ddl": "statement",
+    "definition": "statement",
+    "dependency": "description",
+    "item": "description",
+    "facet": "list of descriptions",
+    "scratch": "temporary file",
+}
 _NAMED_FREELY: Final = frozenset({"schema", "relation", "ddl"})
 """Kinds of names, of which there is none in the catalogue, that a file may have."""
+
+
+def noun(kind: str) -> str:
+    """What people call a kind of resource."""
+    return _NOUNS.get(kind, kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,7 @@ from gateway.problems import Problem, from_backend
 from gateway.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from gateway.settings import Settings
     from gateway.spool import SpoolDirectory
@@ -77,14 +77,10 @@ class Rows:
         fs, pool = target.database()
         create = await self._creates(target, overwrite=overwrite)
         write = partial(fs.write, create=create, extension=extension, timeout=self._timeout)
-        try:
+        with kept(overwrite=overwrite):
             written: tuple[int, bool] = await pool.write(
                 write, target.path, file, "replace" if overwrite else "create"
             )
-        except Problem as problem:
-            if overwrite or problem.code != "already-exists":
-                raise
-            raise _taken() from problem
         return written[0]
 
     async def copy(self, source: Target, shape: str, target: Target, *, overwrite: bool = True) -> int:
@@ -95,7 +91,13 @@ class Rows:
                 return await self.ingest(body, target, extension="arrow", overwrite=overwrite)
         create = await self._creates(target, overwrite=overwrite)
         copy = partial(fs.copy_rows, create=create, timeout=self._timeout)
-        written = await pool.write(copy, f"{source.path}?{shape}" if shape else source.path, target.path)
+        with kept(overwrite=overwrite):
+            written: tuple[int, bool] = await pool.write(
+                copy,
+                f"{source.path}?{shape}" if shape else source.path,
+                target.path,
+                "replace" if overwrite else "create",
+            )
         return written[0]
 
     @asynccontextmanager
@@ -162,7 +164,7 @@ class Rows:
     async def _creates(self, target: Target, *, overwrite: bool) -> bool:
         if await self.exist(target):
             if not overwrite:
-                raise _taken()
+                raise taken()
             return False
         await self.may_create(target)
         return True
@@ -203,8 +205,24 @@ class Rows:
             yield spool.body()
 
 
-def _taken() -> Problem:
+def taken() -> Problem:
+    """The refusal of what would replace something that is to be kept."""
     return Problem("precondition-failed", "Overwrite: F, and there is something at the destination.")
+
+
+@contextmanager
+def kept(*, overwrite: bool) -> Iterator[None]:
+    """Says so of what somebody has made meanwhile, where it is not to be replaced.
+
+    Raises:
+        Problem: `precondition-failed`.
+    """
+    try:
+        yield
+    except Problem as problem:
+        if overwrite or problem.code != "already-exists":
+            raise
+        raise taken() from problem
 
 
 def _schema(target: Target) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.dav import collections, errors, locking, propfind, proppatch, transfer
 from gateway.dav.collections import in_tree
 from gateway.dav.dates import Dates
-from gateway.dav.guard import Guard
-from gateway.dav.listings import Listing, Listings
+from gateway.dav.guard import Guard, standing
+from gateway.dav.listings import MAX_ENTRIES, Listing, Listings
 from gateway.dav.lock_store import place
 from gateway.dav.locks import Locks
 from gateway.dav.message import Answer, Request, document, respond
@@ -147,6 +147,8 @@ class DavApp:
             locks=below,
             dead=dead,
         )
+        if len(entries) > MAX_ENTRIES:
+            files = None
         if files is None or state is None or state != await self._sizes.state(request.path):
             return document(207, multistatus.render(entries))
         listing = Listing(state, tuple(multistatus.render(entries)), files)
@@ -198,7 +200,8 @@ class DavApp:
         shared = await self.locks.covering(resource.path)
         if resource.is_placeholder and not shared and request.folder.reserved(resource.path):
             await asyncio.to_thread(request.folder.remove, resource.path)
-            await self.properties.remove(resource.path)
+            with standing():
+                await self.properties.remove(resource.path)
         return answer
 
 

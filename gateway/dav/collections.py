@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.dav.destination import deep
-from gateway.dav.guard import CONDITIONS
+from gateway.dav.guard import CONDITIONS, standing
 from gateway.dav.message import Answer
 from gateway.dav.options import allowed
+from gateway.drive import noun
 from gateway.problems import Problem
 from gateway.scratch import junk
 from gateway.scratch.files import failed
@@ -62,20 +63,22 @@ async def _make_scratch(app: DavApp, request: Request, resource: Resource) -> No
 
 async def delete(app: DavApp, request: Request) -> Answer:
     """Drops a relation or an empty schema, or removes scratch files."""
-    deep(request)
     resource = await request.drive.find(request.path)
+    if resource.is_directory:
+        deep(request)
     if resource.kind == "data":
         raise Problem("data-file-delete", "The rows stay. DELETE the relation's directory to drop it.")
     if not resource.exists:
         raise Problem("not-found", f"There is no {request.path}.", members={"path": request.path})
     remove = None if resource.is_fixed else _REMOVING.get(resource.kind)
     if remove is None:
-        raise Problem("forbidden", f"A {resource.kind} is part of the tree.")
+        raise Problem("forbidden", f"A {noun(resource.kind)} is part of the tree, and stays.")
     await app.guard.must_hold(request, resource, member=True)
     async with app.guard.changing(request, resource.path, removes=True):
         await remove(app, request, resource)
-        await app.properties.remove(resource.path)
-        await app.locks.gone(resource.path)
+        with standing():
+            await app.properties.remove(resource.path)
+            await app.locks.gone(resource.path)
     return Answer(204)
 
 

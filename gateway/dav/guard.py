@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from gateway.conditions import evaluate
+from gateway.problems import Problem
 from gateway.scratch.files import failed, modified_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from gateway.dav.locks import Locks
     from gateway.dav.message import Request
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 
 CONDITIONS: Final = frozenset({b"if-match", b"if-none-match", b"if-unmodified-since"})
 """Headers that say in which state a resource must be."""
+
+
+@contextmanager
+def standing() -> Iterator[None]:
+    """What follows a change that is made: its client hears so, also if the store of locks is away.
+
+    What was to be forgotten there stays then: locks until their time is up, properties for a resource that
+    gets the name.
+    """
+    try:
+        yield
+    except Problem as problem:
+        if problem.code != "lock-store-unavailable":
+            raise
 
 
 class Guard:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 32 << 20
 """Of all of them together."""
+MAX_ENTRIES: Final = 20_000
+"""Of one that is kept; what is longer is sent as it is rendered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from fsspec_db import FORMATS
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of all names and values together."""
@@ -39,8 +39,8 @@ class PropertyStore(Protocol):
             Problem: `property-store-full`; nothing has changed.
         """
 
-    async def remove(self, path: str) -> None:
-        """Forgets those of a path that is no more, and of everything below it."""
+    async def remove(self, *paths: str) -> None:
+        """Forgets those of paths that are no more, and of everything below them."""
 
     async def copy(self, source: str, target: str, *, below: bool = True) -> None:
         """Gives `target`, and what is below it, the properties of `source`, in place of its own.
@@ -87,9 +87,9 @@ class DeadProperties:
             raise full(self._max_bytes)
         self._keep({here: after})
 
-    async def remove(self, path: str) -> None:
+    async def remove(self, *paths: str) -> None:
         """As `PropertyStore.remove`."""
-        self._keep({k: {} for k in self._family(path)})
+        self._keep({k: {} for k in self._family(*paths)})
 
     async def copy(self, source: str, target: str, *, below: bool = True) -> None:
         """As `PropertyStore.copy`."""
@@ -112,9 +112,9 @@ class DeadProperties:
                 changes[new + k.removeprefix(stem) or "/"] = self._properties[k]
         return changes
 
-    def _family(self, path: str) -> list[str]:
-        named, stem = family(path), f"{key(path).rstrip('/')}/"
-        return [k for k in self._properties if k in named or k.startswith(stem)]
+    def _family(self, *paths: str) -> list[str]:
+        named, roots = {k for path in paths for k in family(path)}, {*map(key, paths)}
+        return [k for k in self._properties if k in named or not roots.isdisjoint(_above(k))]
 
     def _keep(self, changes: Mapping[str, dict[str, str]]) -> None:
         for k, properties in changes.items():
@@ -131,6 +131,12 @@ def key(path: str) -> str:
 def parent(key: str) -> str:
     """The directory above."""
     return key.rpartition("/")[0] or "/"
+
+
+def _above(key: str) -> Iterator[str]:
+    while key != "/":
+        key = parent(key)
+        yield key
 
 
 def family(path: str) -> list[str]:

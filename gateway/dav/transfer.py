@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.dav.collections import in_tree, must_manage
 from gateway.dav.destination import destination
+from gateway.dav.guard import standing
 from gateway.dav.lock_store import place
 from gateway.dav.message import Answer
+from gateway.drive import noun
 from gateway.problems import Problem
 from gateway.reads import shape_of
+from gateway.rows import kept, taken
 from gateway.scratch import junk
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ class Transfer:
             Problem: `precondition-failed`.
         """
         if entry is not None and not self.asked.overwrite:
-            raise Problem("precondition-failed", "Overwrite: F, and there is something at the destination.")
+            raise taken()
 
 
 Way = Callable[[Transfer], Awaitable["Headers"]]
@@ -73,7 +76,8 @@ async def _transfer(app: DavApp, request: Request, ways: Mapping[tuple[str, str]
     way = ways.get((source.kind, target.kind))
     if way is None or source.is_fixed or target.is_fixed:
         raise Problem(
-            "not-copied", f"A {source.kind} has no {request.method} to where a {target.kind} is, or would be."
+            "not-copied",
+            f"There is no {request.method} of a {noun(source.kind)} to the place of a {noun(target.kind)}.",
         )
     _must_be_apart(source.path, target.path)
     await request.drive.must_have_parent(target.path)
@@ -90,7 +94,8 @@ async def _transfer(app: DavApp, request: Request, ways: Mapping[tuple[str, str]
         changing = app.guard.changing(request, target.path, creates=not target.exists, removes=replaced)
         await stack.enter_async_context(changing)
         headers = await way(transfer)
-        await _settle(transfer, replaced=replaced)
+        with standing():
+            await _settle(transfer, replaced=replaced)
     return Answer(201 if transfer.created else 204, headers)
 
 
@@ -195,7 +200,8 @@ async def _relation(transfer: Transfer) -> Headers:
     if not transfer.asked.deep:
         raise Problem("not-copied", "A relation is copied with its rows: Depth: infinity.")
     work = rows.rename_relation if transfer.moves else rows.copy_relation
-    await work(in_tree(source), in_tree(target), overwrite=target.exists)
+    with kept(overwrite=transfer.asked.overwrite):
+        await work(in_tree(source), in_tree(target), overwrite=target.exists)
     transfer.app.written(target.path)
     if transfer.moves:
         transfer.app.written(source.path)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 from pathlib import PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT: Final = "/.scratch"
 """A collection of nothing but scratch files, at the root of the tree."""
@@ -102,6 +105,11 @@ def must_fit(depth: int, length: int) -> None:
 def name_of(name: str) -> str | None:
     """The name of what is kept under a name on disk; `None` for a directory of the tree."""
     return None if name.startswith("=") else unquote(name, errors="strict")
+
+
+def path_of(parts: Iterable[str]) -> str:
+    """The path of what is kept; not of what is in a directory of the tree with a very long name."""
+    return "/" + "/".join(unquote(part.removeprefix("="), errors="strict") for part in parts)
 
 
 def kept(segment: str) -> str:

@@ -15,7 +15,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from gateway.scratch.folder import Folder
-from gateway.scratch.names import kept
+from gateway.scratch.names import kept, path_of
 from gateway.scratch.replacing import finish
 from gateway.scratch.room import Room
 
@@ -132,10 +132,15 @@ class Scratch:
         if self._is_own():
             finish(self.directory / _BEGUN)
 
-    def sweep(self) -> None:
-        """Removes what nobody has used for so long, and what a process left that was killed."""
+    def sweep(self) -> list[str]:
+        """Removes what nobody has used for so long, and what a process left that was killed.
+
+        Returns:
+            The paths of what is gone.
+        """
+        gone: list[str] = []
         if not (self._is_own() and (self.directory / _BEGUN).is_dir()):
-            return
+            return gone
         before = time.time() - self.age
         for top, folders, files in os.walk(self.directory, topdown=False):
             for name in files:
@@ -145,13 +150,19 @@ class Scratch:
                         with self.turn():
                             if _used(file) < before:  # nobody has written another in its place
                                 file.unlink()
+                                gone.append(self._path_of(file))
             for name in folders:
                 folder = Path(top, name)
                 with suppress(OSError):
                     if name != _BEGUN and folder.stat().st_mtime < before:
                         with self.turn():  # not between its making and its first member
                             folder.rmdir()  # fails if there is something in it
+                            gone.append(self._path_of(folder))
         self.room.forget()
+        return gone
+
+    def _path_of(self, kept: Path) -> str:
+        return path_of(kept.relative_to(self.directory).parts[1:])
 
 
 def _used(file: Path) -> float:

@@ -77,6 +77,18 @@ def test_a_shape_says_which_rows_and_columns(db: Database) -> None:
     assert told(db) == [("2", "grace")]
 
 
+def test_a_copy_that_creates_replaces_nothing(db: Database) -> None:
+    db.execute(TWIN)
+    with pytest.raises(FileExistsError):
+        db.fs.copy_rows(db.path("users", "csv"), db.path("twin", "csv"), "create")
+    with pytest.raises(FileExistsError):
+        db.fs.copy_rows(db.path("users", "csv"), db.path("users", "csv"), "create")
+    assert db.count("twin") == 2
+    if db.quirks.creates:
+        assert db.fs.copy_rows(db.path("users", "csv"), db.path("fresh", "csv"), "create") == (3, True)
+        assert db.rows("fresh.arrow?order=id") == USERS
+
+
 def test_of_a_relation_to_itself_nothing_is_done(db: Database) -> None:
     assert db.fs.copy_rows(db.path("users", "csv"), db.path("users", "jsonl")) == (0, False)
     assert db.rows() == USERS

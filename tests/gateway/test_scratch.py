@@ -20,6 +20,8 @@ import pytest
 
 from gateway.scratch import Scratch, default_directory
 from gateway.settings import Settings
+from tests.gateway.dav.drive import Drive
+from tests.gateway.numbered import eventually
 from tests.gateway.serving import head, serving
 
 if TYPE_CHECKING:
@@ -328,6 +330,27 @@ class TestAge:
             os.utime(file, (0, file.stat().st_mtime))
             assert httpx.get(f"{server.url}/.scratch/a").content == TEXT
             assert file.stat().st_atime > time.time() - 60
+
+
+def test_what_was_attached_goes_with_what_is_swept(database: Path, serve: Serve, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    server = serve(
+        f"sqlite:///{database}", "--access", "write", "--scratch-dir", str(kept), "--scratch-age", "10"
+    )
+    with Drive(base_url=server.url) as drive:
+        paths = "/.scratch/a b.txt", "/main/users/~$x"
+        for path in paths:
+            assert drive.put(path, content=TEXT).status_code == 201
+            drive.attach(path, "kept")
+            assert drive.attached(path) == "kept"
+        files = [file for file in kept.rglob("*") if file.is_file() and file.name != ".turn"]
+        for file in files:
+            os.utime(file, (1, 1))
+        eventually(lambda: not any(file.exists() for file in files))  # to ask for one is to use it
+        time.sleep(0.5)  # what was attached goes after it
+        for path in paths:
+            assert drive.put(path, content=TEXT).status_code == 201
+            assert drive.attached(path) is None
 
 
 def test_two_processes_share_a_directory(database: Path, serve: Serve, tmp_path: Path) -> None:

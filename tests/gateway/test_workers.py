@@ -233,6 +233,24 @@ def test_without_redis_nothing_is_written_and_reads_go_on(database: Path, redis:
     assert "4711" not in said
 
 
+@pytest.mark.parametrize(
+    ("method", "headers"), [("DELETE", {}), ("MOVE", {"destination": "/main/people/"})], ids=str
+)
+def test_a_change_that_is_made_is_said_though_redis_goes_away_meanwhile(
+    database: Path, redis: RedisProcess, serve: Serve, method: str, headers: dict[str, str]
+):
+    server = serve(f"sqlite:///{database}", "--access", "manage", "--lock-store", redis.url)
+    with ThreadPoolExecutor() as threads, closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # which the change waits for
+        url = f"{server.url}/main/users/"
+        changing = threads.submit(httpx.request, method, url, headers=headers, timeout=30)
+        soon(lambda: redis.command("ZCARD", "{fsspec-db}:marks") != b":0\r\n", within=4)
+        redis.stop()
+        other.execute("ROLLBACK")
+        assert changing.result().status_code in (201, 204)
+    assert httpx.get(f"{server.url}/main/users.csv").status_code == 404
+
+
 def test_a_wrong_password_is_no_store_and_is_not_told(database: Path, redis: RedisProcess, serve: Serve):
     url = redis.url.replace("s3cret", "wrong")
     server = serve(f"sqlite:///{database}", "--access", "write", "--lock-store", url)

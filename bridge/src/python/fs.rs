@@ -161,17 +161,18 @@ impl PyDatabaseFs {
     }
 
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // Python's keywords.
-    #[pyo3(signature = (source, target, *, create=false, timeout=None, if_version=None))]
+    #[pyo3(signature = (source, target, mode="replace", *, create=false, timeout=None, if_version=None))]
     fn copy_rows(
         &self,
         py: Python<'_>,
         source: (String, String),
         target: String,
+        mode: &str,
         create: bool,
         timeout: Option<f64>,
         if_version: Option<String>,
     ) -> PyResult<Option<(u64, bool)>> {
-        let writing = Writing { mode: WriteMode::Replace, create, extension: None, if_version };
+        let writing = Writing { mode: write_mode(mode)?, create, extension: None, if_version };
         self.work(py, seconds(timeout)?, move |fs, cancel| {
             fs.copy_rows((&source.0, &source.1), &target, &writing, cancel)
         })

@@ -41,9 +41,10 @@ class RedisProperties:
         )
         self._check(said)
 
-    async def remove(self, path: str) -> None:
-        """As `PropertyStore.remove`."""
-        await self._run("remove", paths=_family(path))
+    async def remove(self, *paths: str) -> None:
+        """As `PropertyStore.remove`; of many, one after the other."""
+        for path in paths:
+            await self._run("remove", paths=_family(path))
 
     async def copy(self, source: str, target: str, *, below: bool = True) -> None:
         """As `PropertyStore.copy`."""

@@ -129,6 +129,8 @@ class TestDelete:
         drive.mkcol("/.scratch/a/")
         answer = drive.request("DELETE", "/.scratch/a/", headers={"Depth": "0"})
         assert problem(answer) == (400, "invalid-request")
+        drive.put("/.scratch/a/b", content=b"x")
+        assert drive.request("DELETE", "/.scratch/a/b", headers={"Depth": "0"}).status_code == 204
 
 
 @pytest.mark.parametrize(

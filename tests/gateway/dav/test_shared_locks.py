@@ -194,6 +194,7 @@ def test_a_process_that_dies_while_it_writes_is_not_waited_for_long(
         await writing.__aenter__()
         await here.close()  # its marks are renewed no more
         assert 0.2 < await free(there, "/m/a.csv", 5) < 2
+        await writing.__aexit__(None, None, None)
 
     runner.run(scenario())
 
