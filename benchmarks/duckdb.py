@@ -20,10 +20,10 @@ HANDWRITTEN = "hand-written handler: DuckDB's Arrow stream, pyarrow, Starlette"
 MEMORY = 256 << 20
 """Bytes that hold the rows of the table as Arrow."""
 NOTE = (
-    "173 MB of fresh memory cost as much as DuckDB's scan. pyarrow's own pool gives the memory of one result to "
-    "the next, and `fs.cat_file` returns `bytes`, which are always fresh: each is compared with what does the "
-    "same. Over loopback the kernel copies all of it twice, which nothing in process does: the gateway is "
-    "compared with a handler that sends DuckDB's own stream to the same curl."
+    "173 MB of fresh memory cost as much as DuckDB's scan. pyarrow's own pool gives the memory of one "
+    "result to the next, and `fs.cat_file` returns `bytes`, which are always fresh: each is compared with "
+    "what does the same. Over loopback the kernel copies all of it twice, which nothing in process does: "
+    "the gateway is compared with a handler that sends DuckDB's own stream to the same curl."
 )
 
 
